@@ -1,0 +1,38 @@
+"""Measure and understand the modality gap between two sets of paired embeddings.
+
+The names below load on first use, so ``import gapbook`` is quick and needs neither torch nor transformers.
+
+>>> import gapbook
+>>> "modality_gap" in dir(gapbook)
+True
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "PairedEmbeddings": "pairs",
+    "PairsError": "pairs",
+    "available_pairs": "pairs",
+    "load_pairs": "pairs",
+    "cosine_stats": "geometry",
+    "gap_report": "geometry",
+    "gap_vector": "geometry",
+    "linear_separability": "geometry",
+    "modality_gap": "geometry",
+    "retrieval": "geometry",
+    "load_glyphs": "glyphs",
+}
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'gapbook' has no attribute {name!r}")
+    return getattr(import_module(f"gapbook.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
