@@ -1,0 +1,135 @@
+"""The book's figures, in one style. Blue circles are images, orange squares are texts, all through the book."""
+
+import io
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+FIRST, SECOND, LINE = "#0072B2", "#D55E00", "#999999"  # Okabe and Ito's blue, vermilion; a grey for pair lines
+STYLE = {
+    "figure.facecolor": "white",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "font.size": 10,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+}
+
+
+def show(fig: Figure, alt: str) -> None:
+    """Display a figure once, with an alternative text that states its finding for those who do not see it."""
+    from IPython.display import display
+
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=130)
+    plt.close(fig)
+    display({"image/png": buffer.getvalue()}, metadata={"image/png": {"alt": alt}}, raw=True)
+
+
+def clouds(ax: Axes, a: np.ndarray, b: np.ndarray, names: Sequence[str] = ("image", "text"), size: float = 9) -> None:
+    """Draw two modalities as points ``(n, 2)``, with a line between the members of each pair."""
+    ax.add_collection(LineCollection(np.stack([a, b], axis=1), colors=LINE, linewidths=0.3, alpha=0.5, zorder=0))
+    ax.scatter(*a.T, s=size, c=FIRST, marker="o", linewidths=0, alpha=0.8, label=names[0])
+    ax.scatter(*b.T, s=size, c=SECOND, marker="s", linewidths=0, alpha=0.8, label=names[1])
+    ax.autoscale_view()
+
+
+def clouds_grid(
+    panels: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    names: Mapping[str, Sequence[str]] | None = None,
+    columns: int = 2,
+    axes: tuple[str, str] | None = None,
+) -> Figure:
+    """Draw one panel of `clouds` for each title; without ``axes`` the coordinates have no unit and are left out."""
+    rows = -(-len(panels) // columns)
+    with plt.rc_context(STYLE):
+        fig, grid = plt.subplots(rows, columns, figsize=(4 * columns, 3.1 * rows + 0.3), squeeze=False)
+        for ax, (title, (a, b)) in zip(grid.flat, panels.items(), strict=False):
+            clouds(ax, a, b, (names or {}).get(title, ("image", "text")))
+            ax.set_title(title)
+            ax.legend(loc="best", markerscale=2, fontsize=8, handletextpad=0.1)
+            if axes:
+                ax.set_xlabel(axes[0])
+                ax.set_ylabel(axes[1])
+            else:
+                ax.set_xticks([])
+                ax.set_yticks([])
+        for ax in grid.flat[len(panels) :]:
+            ax.set_axis_off()
+    return fig
+
+
+def contrastive_batch(images: np.ndarray, captions: Sequence[str], similarity: np.ndarray) -> Figure:
+    """Draw a batch of pairs as the loss sees it: cosines of every image with every caption, partners on the diagonal."""
+    n = len(captions)
+    with plt.rc_context(STYLE):
+        fig, ax = plt.subplots(figsize=(7.2, 4.6))
+        shown = ax.imshow(similarity, cmap="cividis")
+        for i, j in np.ndindex(n, n):
+            dark = similarity[i, j] < (similarity.min() + similarity.max()) / 2
+            ax.text(j, i, f"{similarity[i, j]:.2f}", ha="center", va="center", fontsize=8, color="w" if dark else "k")
+            if i == j:
+                ax.add_patch(plt.Rectangle((i - 0.48, i - 0.48), 0.96, 0.96, fill=False, ec=SECOND, lw=2.5))
+        ax.set_yticks(range(n), [c.capitalize() for c in captions], color=SECOND, fontsize=8)
+        ax.set_xticks([])
+        ax.spines[:].set_visible(False)
+        for j, image in enumerate(images):
+            inset = ax.inset_axes((j - 0.42, -1.45, 0.84, 0.84), transform=ax.transData)
+            inset.imshow(255 - image, cmap="gray", vmin=0, vmax=255)
+            inset.set(xticks=[], yticks=[])
+            inset.spines[:].set(color=FIRST, linewidth=1.5, visible=True)
+        fig.colorbar(shown, ax=ax, label="cosine", shrink=0.8)
+    return fig
+
+
+def similarity_blocks(x: np.ndarray, y: np.ndarray, names: Sequence[str] = ("images", "texts")) -> Figure:
+    """Draw all cosines of n pairs as one 2n x 2n picture, pairs ordered by average-linkage clustering."""
+    from scipy.cluster.hierarchy import leaves_list, linkage
+
+    order = leaves_list(linkage(np.hstack([x, y]), "average"))
+    z = np.concatenate([x[order], y[order]])
+    n = len(x)
+    with plt.rc_context(STYLE):
+        fig, ax = plt.subplots(figsize=(5.6, 4.6))
+        shown = ax.imshow(z @ z.T, cmap="cividis", interpolation="antialiased")
+        ax.axhline(n - 0.5, color="w", lw=1.5)
+        ax.axvline(n - 0.5, color="w", lw=1.5)
+        ax.set_xticks([n / 2, 3 * n / 2], names)
+        ax.set_yticks([n / 2, 3 * n / 2], names, rotation=90, va="center")
+        ax.tick_params(length=0)
+        fig.colorbar(shown, ax=ax, label="cosine")
+    return fig
+
+
+def dots_with_intervals(table: pd.DataFrame, label: str, chance: float | None = None) -> Figure:
+    """Draw one value and its interval a row: columns ``source, value, low, high, group``; groups get a color each."""
+    with plt.rc_context(STYLE):
+        fig, ax = plt.subplots(figsize=(6.4, 0.36 * len(table) + 1))
+        for (group, rows), color in zip(table.groupby("group", sort=False), (FIRST, SECOND, "#009E73"), strict=False):
+            error = np.abs(rows[["low", "high"]].to_numpy().T - rows["value"].to_numpy())
+            ax.errorbar(rows["value"], rows["source"], xerr=error, fmt="o", color=color, capsize=3, label=str(group))
+        if chance is not None:
+            ax.axvline(chance, color=LINE, ls=":")
+        ax.invert_yaxis()
+        ax.set_xlabel(label)
+        ax.grid(axis="x", color="#dddddd")
+        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig
+
+
+def training_frame(a: np.ndarray, b: np.ndarray, title: str, limits: tuple[float, float]) -> Figure:
+    """Draw one moment of training in the gap view, on fixed axes, so that frames can be compared."""
+    with plt.rc_context(STYLE):
+        fig, ax = plt.subplots(figsize=(5.6, 3.4))
+        clouds(ax, a, b, size=12)
+        ax.set(xlim=(-limits[0], limits[0]), ylim=(-limits[1], limits[1]), title=title)
+        ax.set(xlabel="along the gap (cosine units)", ylabel="first component of the rest")
+        ax.legend(loc="upper left", markerscale=1.5)
+    return fig
