@@ -7,6 +7,7 @@ stopped; the bundle changes only when everything is there.
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ from safetensors.torch import save_file
 
 from gapbook.encoders import TEMPERATURES, build_glyphclip, embed_images, embed_texts
 from gapbook.glyphs import Glyphs, caption_tokens, load_glyphs
+from gapbook.pairs import PairedEmbeddings
 from gapbook.training import train
 
 SEEDS = (0, 1, 2)
@@ -31,6 +33,21 @@ def frame_pairs(glyphs: Glyphs) -> Glyphs:
     """Pick the held-out characters that the epoch slider shows: evenly spaced by code point."""
     keep = torch.linspace(0, len(glyphs) - 1, FRAME_PAIRS).long().numpy()
     return Glyphs(glyphs.images[keep], [glyphs.names[i] for i in keep], glyphs.codepoints[keep], glyphs.split[keep])
+
+
+def read_frames() -> dict[int, PairedEmbeddings]:
+    """Read the bundled epochs of "glyphclip", seed 0: epoch to 150 held-out pairs."""
+    from safetensors.torch import load
+
+    tensors = load((files("gapbook.data") / "glyphclip" / "epochs.safetensors").read_bytes())
+    names = frame_pairs(load_glyphs().part("test")).names
+    return {e: PairedEmbeddings(tensors[f"x.{e}"], tensors[f"y.{e}"], captions=tuple(names)) for e in FRAMES}
+
+
+def read_history() -> pd.DataFrame:
+    """Read the bundled training histories: columns model, seed, epoch, loss, tau, gap, and recall on held-out pairs."""
+    with (files("gapbook.data") / "glyphclip" / "history.csv").open(encoding="utf-8") as file:
+        return pd.read_csv(file)
 
 
 def run(name: str, seed: int, folder: Path) -> Path:

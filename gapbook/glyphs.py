@@ -177,17 +177,18 @@ def retrieval_ceiling(images: np.ndarray) -> float:
     return len(np.unique(images.reshape(len(images), -1), axis=0)) / len(images)
 
 
-def nearest_neighbor_scores(train: Glyphs, test: Glyphs) -> np.ndarray:
-    """Score test images (rows) against test captions (columns) with no learning: a baseline for retrieval.
+def nearest_neighbor_pairs(train: Glyphs, test: Glyphs) -> tuple[np.ndarray, np.ndarray]:
+    """Embed test images and captions with no learning: a baseline for retrieval. Returns two arrays (n_test, n_words).
 
-    An image takes the name of the training image nearest to it in pixels; the score is the cosine between the tf-idf
-    vectors of that name and of the caption. For search by text, read the columns.
+    A caption becomes its tf-idf vector, an image that of the name of the training image nearest to it in pixels. The
+    last dimension is 1 for a caption of unseen words alone, which is thereby equally far from every image.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.metrics import pairwise_distances
-    from sklearn.metrics.pairwise import linear_kernel
 
     tfidf = TfidfVectorizer(token_pattern=r"[^ -]+", lowercase=False).fit(train.names)
     test_pixels, train_pixels = (g.images.reshape(len(g), -1).astype(np.float32) for g in (test, train))
     nearest = pairwise_distances(test_pixels, train_pixels).argmin(axis=1)
-    return linear_kernel(tfidf.transform([train.names[i] for i in nearest]), tfidf.transform(test.names))
+    x, y = (tfidf.transform(names).toarray() for names in ([train.names[i] for i in nearest], test.names))
+    unseen = ~y.any(axis=1, keepdims=True)
+    return np.hstack([x, np.zeros_like(unseen)]), np.hstack([y, unseen])

@@ -1,4 +1,4 @@
-"""The book's figures, in one style. Blue circles are images, orange squares are texts, all through the book."""
+"""The book's figures, in one style. Blue circles are images, orange diamonds are texts, all through the book."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ def clouds(ax: Axes, a: np.ndarray, b: np.ndarray, names: Sequence[str] = ("imag
     """Draw two modalities as points ``(n, 2)``, with a line between the members of each pair."""
     ax.add_collection(LineCollection(np.stack([a, b], axis=1), colors=LINE, linewidths=0.3, alpha=0.5, zorder=0))
     ax.scatter(*a.T, s=size, c=FIRST, marker="o", linewidths=0, alpha=0.8, label=names[0])
-    ax.scatter(*b.T, s=size, c=SECOND, marker="s", linewidths=0, alpha=0.8, label=names[1])
+    ax.scatter(*b.T, s=0.7 * size, c=SECOND, marker="D", linewidths=0, alpha=0.8, label=names[1])
     ax.autoscale_view()
 
 
