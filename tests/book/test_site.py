@@ -1,0 +1,290 @@
+"""The built site in a headless browser: nothing from elsewhere, nothing missing, and everything that moves, moves."""
+
+import functools
+import http.server
+import os
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
+
+pytestmark = pytest.mark.book
+NO_ALT = re.compile(r"^\s*$|^(\.\./)*_images/|^(image|figure|plot|output|png|img)\W*\d*$", re.IGNORECASE)
+OVERFLOW = "document.scrollingElement.scrollWidth - innerWidth"
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def base(site: Path) -> Iterator[str]:
+    handler = functools.partial(QuietHandler, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def pages(site: Path) -> list[str]:
+    """List every page of the site but the redirect from index.html to the first one."""
+    found = [p.relative_to(site).as_posix() for p in site.rglob("*.html") if "_static" not in p.parts]
+    assert {"intro.html", "01_modality_gap.html", "search.html"} <= set(found)
+    return sorted(p for p in found if 'http-equiv="Refresh"' not in (site / p).read_text("utf-8"))
+
+
+def watch(context: BrowserContext, home: str) -> list[str]:
+    """Block and list every request that leaves ``home``; list every failed one and every error on the console."""
+    trouble: list[str] = []
+
+    def block(route: Route) -> None:
+        trouble.append(f"outside request {route.request.url}")
+        route.abort()
+
+    context.route(lambda url: not url.startswith((home, "data:", "blob:")), block)
+    context.on("response", lambda r: trouble.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+    context.on("requestfailed", lambda r: trouble.append(f"failed {r.url}: {r.failure}"))
+    context.on("console", lambda m: trouble.append(f"console: {m.text}") if m.type == "error" else None)
+    context.on("weberror", lambda e: trouble.append(f"exception: {e.error}"))
+    return trouble
+
+
+@pytest.fixture
+def page(browser: Browser, base: str) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    trouble = watch(context, base)
+    yield context.new_page()
+    context.close()
+    assert not trouble
+
+
+def read(page: Page) -> dict:  # type: ignore[type-arg]
+    """Wait for math, then collect what a reader and a screen reader would find on the page."""
+    if page.locator("span.math, div.math").count():
+        page.wait_for_function("window.MathJax?.startup?.promise !== undefined")
+        page.evaluate("MathJax.startup.promise.then(() => null)")
+    return page.evaluate(
+        """async () => {
+          const images = [...document.images];
+          images.forEach((i) => { i.loading = "eager"; });
+          await Promise.allSettled(images.map((i) => i.decode()));
+          const all = (query) => [...document.querySelectorAll(query)];
+          return {
+            broken: images.filter((i) => !i.complete || !i.naturalWidth).map((i) => i.src.slice(0, 99)),
+            alts: all("main img").map((i) => i.getAttribute("alt") ?? ""),
+            unnamed: all("article svg[role=img]:not(mjx-container svg), [role=application], input, button").filter(
+              (e) => e.checkVisibility() && !e.getAttribute("aria-label") && !e.labels?.length && !e.title
+                && !e.textContent.trim()).length,
+            h1: all("main h1").filter((h) => h.checkVisibility()).length,
+            levels: all("article :is(h1, h2, h3, h4, h5)").map((h) => Number(h.tagName[1])),
+            landmarks: all("main").length,
+            lang: document.documentElement.lang,
+            ids: all("[id]").map((e) => e.id).filter((id, i, ids) => ids.indexOf(id) !== i),
+            math: all("span.math, div.math").length,
+            typeset: all("span.math mjx-container > svg, div.math mjx-container > svg").length,
+            problems: all("mjx-merror, [data-mjx-error], .problematic").length,
+          };
+        }"""
+    )
+
+
+def test_pages_are_complete(site: Path, base: str, page: Page) -> None:
+    for name in pages(site):
+        page.goto(f"{base}/{name}")
+        seen = read(page)
+        assert not seen["broken"], f"{name}: images that do not load: {seen['broken']}"
+        assert not [a for a in seen["alts"] if NO_ALT.search(a)], (
+            f"{name}: images without a text that says what they show"
+        )
+        assert seen["unnamed"] == 0 and not seen["ids"], (
+            f"{name}: {seen['unnamed']} unnamed controls, ids twice {seen['ids']}"
+        )
+        assert seen["landmarks"] == 1 and seen["h1"] == 1 and seen["lang"] == "en", f"{name}: {seen}"
+        steps = [b - a for a, b in zip(seen["levels"], seen["levels"][1:], strict=False)]
+        assert all(step <= 1 for step in steps), f"{name}: heading levels jump: {seen['levels']}"
+        assert seen["typeset"] == seen["math"] and seen["problems"] == 0, (
+            f"{name}: math or references that failed: {seen}"
+        )
+
+
+def test_math_comes_from_the_site(base: str, page: Page) -> None:
+    with page.expect_response(re.compile("mathjax")) as response:
+        page.goto(f"{base}/01_modality_gap.html")
+    assert response.value.ok and response.value.url.startswith(base)
+    assert read(page)["math"] > 0
+
+
+def test_pages_mention_no_third_party_file(site: Path) -> None:
+    outside = re.compile(
+        r"""(?:<(?:script|img|iframe|source)[^>]*\ssrc|<link(?![^>]*rel="(?:canonical|license)")[^>]*\shref)
+        =["']?(?:https?:)?//""",
+        re.VERBOSE,
+    )
+    for path in site.rglob("*.html"):
+        assert not outside.search(path.read_text("utf-8")), f"{path} loads a file from another site"
+    for path in site.rglob("*.css"):
+        text = path.read_text("utf-8")
+        assert not re.search(r"""@import\s+(?:url\()?["']?(?:https?:)?//|url\(["']?(?:https?:)?//""", text), path
+
+
+def test_nothing_overflows(site: Path, browser: Browser, base: str) -> None:
+    for width, scheme in ((1280, "dark"), (360, "dark"), (360, "light")):
+        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        page = context.new_page()
+        for name in pages(site):
+            page.goto(f"{base}/{name}")
+            read(page)
+            assert page.evaluate(OVERFLOW) <= 0, f"{name} is wider than {width} pixels"
+            assert page.evaluate("document.documentElement.dataset.theme") == scheme, name
+        context.close()
+
+
+def luminance(page: Page, query: str, which: str) -> float:
+    rgb = page.evaluate(f"getComputedStyle(document.querySelector({query!r})).{which}")
+    return sum(map(float, re.findall(r"[\d.]+", rgb)[:3])) / 3
+
+
+def test_the_toggle_switches_to_dark(base: str, page: Page) -> None:
+    page.goto(f"{base}/01_modality_gap.html")
+    assert luminance(page, "body", "backgroundColor") > 200
+    for _ in range(3):  # auto, light, dark, in an order that is the theme's own
+        if page.evaluate("document.documentElement.dataset.theme") != "dark":
+            page.locator("button.theme-switch-button").locator("visible=true").first.click()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert luminance(page, "body", "backgroundColor") < 60
+    assert luminance(page, ".gap-explore", "color") > 180 and luminance(page, ".gap-frames output", "color") > 180
+
+
+def shown(page: Page) -> str | None:
+    """Return the alt text of the one visible frame of the first slider."""
+    visible = page.locator(".gap-frames").first.locator("img").locator("visible=true")
+    expect(visible).to_have_count(1)
+    return visible.get_attribute("alt")
+
+
+def test_sliders_move(base: str, page: Page) -> None:
+    page.goto(f"{base}/01_modality_gap.html")
+    slider = page.locator(".gap-frames input").first
+    slider.scroll_into_view_if_needed()
+    slider.focus()
+    page.keyboard.press("Home")
+    first, reading = shown(page), slider.get_attribute("aria-valuetext")
+    page.keyboard.press("ArrowRight")
+    second = shown(page)
+    assert second != first and slider.get_attribute("aria-valuetext") != reading
+    expect(slider.locator("xpath=following-sibling::output")).to_have_text(slider.get_attribute("aria-valuetext") or "")
+    box = slider.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 10, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 3, box["y"] + box["height"] / 2, steps=5)
+    page.mouse.up()
+    assert shown(page) not in (first, second) and slider.input_value() == slider.get_attribute("max")
+
+
+def test_sliders_play_unless_motion_is_unwelcome(base: str, page: Page) -> None:
+    page.goto(f"{base}/01_modality_gap.html")
+    before = shown(page)
+    play = page.locator(".gap-play").first
+    play.click()
+    expect(play).to_have_text("Pause")
+    page.wait_for_timeout(600)
+    play.click()
+    assert shown(page) != before
+    page.emulate_media(reduced_motion="reduce")
+    expect(play).to_be_hidden()
+
+
+def test_frames_show_without_script(browser: Browser, base: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{base}/01_modality_gap.html")
+    assert shown(page)
+    expect(page.locator(".gap-controls").first).to_be_hidden()
+    context.close()
+
+
+def test_points_answer_pointer_and_keyboard(base: str, page: Page) -> None:
+    page.goto(f"{base}/01_modality_gap.html")
+    figure = page.locator(".gap-explore").first
+    plot, readout = figure.locator(".gap-plot"), figure.locator("[aria-live]")
+    plot.scroll_into_view_if_needed()
+    box, view = plot.locator("svg").bounding_box(), plot.locator("svg").get_attribute("viewBox")
+    points = list(map(int, (figure.get_attribute("data-points") or "").split()))
+    captions = (figure.get_attribute("data-captions") or "").split("|")
+    assert box and view and len(points) == 4 * len(captions)
+    scale = box["width"] / float(view.split()[2])
+    page.mouse.move(box["x"] + points[0] * scale, box["y"] + points[1] * scale)
+    expect(figure).to_have_attribute("data-active", re.compile(r"\d+"))
+    assert captions[int(figure.get_attribute("data-active") or -1)] in readout.inner_text()
+    expect(figure.locator(".gap-image")).to_be_visible()
+    hovered = readout.inner_text()
+    plot.focus()
+    page.keyboard.press("Home")
+    walked = [readout.inner_text()]
+    for key in ("ArrowRight", "ArrowDown", "End"):
+        page.keyboard.press(key)
+        walked.append(readout.inner_text())
+    assert len({hovered, *walked}) >= 4
+    assert walked[1].splitlines()[0] == walked[2].splitlines()[0] and walked[1] != walked[2]  # the partner
+    assert plot.locator("[tabindex='0']").count() == 0  # one stop for Tab
+
+
+def test_touch_selects_a_point(browser: Browser, base: str) -> None:
+    context = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(f"{base}/01_modality_gap.html")
+    figure = page.locator(".gap-explore").first
+    svg = figure.locator(".gap-plot svg")
+    svg.scroll_into_view_if_needed()
+    box = svg.bounding_box()
+    points = list(map(int, (figure.get_attribute("data-points") or "").split()))
+    assert box
+    scale = box["width"] / 640
+    svg.tap(position={"x": points[0] * scale, "y": points[1] * scale})
+    expect(figure).to_have_attribute("data-active", re.compile(r"\d+"))
+    context.close()
+
+
+def test_search_finds_a_word(base: str, page: Page) -> None:
+    page.goto(f"{base}/search.html?q=retrieval")
+    expect(page.locator("#search-results li a", has_text=re.compile("gap", re.IGNORECASE)).first).to_be_visible()
+
+
+def test_every_notebook_can_be_downloaded(site: Path, base: str, page: Page) -> None:
+    for source in sorted((site / "_sources").rglob("*.ipynb")):
+        name = source.relative_to(site / "_sources").with_suffix("").as_posix()
+        page.goto(f"{base}/{name}.html")
+        link = page.locator(f"a[href$='_sources/{name}.ipynb']").first
+        assert page.request.get(link.evaluate("a => a.href")).ok, name
+
+
+def test_site_works_from_a_disk(site: Path, browser: Browser) -> None:
+    context = browser.new_context()
+    trouble = watch(context, site.as_uri())
+    page = context.new_page()
+    for name in ["index.html", *pages(site)]:
+        page.goto((site / name).as_uri())
+        if name == "index.html":  # sends the reader on to the first page
+            page.wait_for_url("**/intro.html")
+        seen = read(page)
+        assert not seen["broken"] and seen["typeset"] == seen["math"], f"{name}: {seen}"
+    page.goto((site / "01_modality_gap.html").as_uri())
+    before = shown(page)
+    page.locator(".gap-frames input").first.press("ArrowRight")
+    assert shown(page) != before
+    context.close()
+    assert not trouble
