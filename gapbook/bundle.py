@@ -15,8 +15,11 @@ import torch
 from safetensors.torch import save_file
 
 from gapbook.encoders import TEMPERATURES, build_glyphclip, embed_images, embed_texts
+from gapbook.geometry import modality_gap
 from gapbook.glyphs import Glyphs, caption_tokens, load_glyphs
-from gapbook.pairs import PairedEmbeddings
+from gapbook.pairs import PairedEmbeddings, load_pairs
+from gapbook.plots import clouds_grid
+from gapbook.projections import project
 from gapbook.training import train
 
 SEEDS = (0, 1, 2)
@@ -41,7 +44,10 @@ def read_frames() -> dict[int, PairedEmbeddings]:
 
     tensors = load((files("gapbook.data") / "glyphclip" / "epochs.safetensors").read_bytes())
     names = frame_pairs(load_glyphs().part("test")).names
-    return {e: PairedEmbeddings(tensors[f"x.{e}"], tensors[f"y.{e}"], captions=tuple(names)) for e in FRAMES}
+    return {
+        e: PairedEmbeddings.from_arrays(tensors[f"x.{e}"].numpy(), tensors[f"y.{e}"].numpy(), captions=tuple(names))
+        for e in FRAMES
+    }
 
 
 def read_history() -> pd.DataFrame:
@@ -101,6 +107,21 @@ def collect(parts: Path, bundle: Path) -> None:
     history.to_csv(bundle / "history.csv", index=False)
 
 
+def draw_cover(path: Path) -> None:
+    """Draw the figure of README and introduction: held-out pairs of seed 0 before and after training."""
+    names = {
+        "glyphclip-init": "before training",
+        "glyphclip": "after, temperature 1/100",
+        "glyphclip-t10": "after, 1/10",
+    }
+    views = {}
+    for name, words in names.items():
+        pairs = load_pairs(name)
+        views[f"{words}: gap {modality_gap(pairs.x, pairs.y):.2f}"] = project(pairs.x, pairs.y)
+    axes = ("along the gap vector", "first component of the rest")
+    clouds_grid(views, columns=3, axes=axes).savefig(path, dpi=110)
+
+
 def main(bundle: Path, parts: Path = Path("_build/glyphclip")) -> None:
     """Train what is not there yet, then write the bundle."""
     parts.mkdir(parents=True, exist_ok=True)
@@ -109,6 +130,7 @@ def main(bundle: Path, parts: Path = Path("_build/glyphclip")) -> None:
         for done in pool.map(run, *zip(*jobs, strict=True), [parts] * len(jobs)):
             print(f"finished {done.stem}", flush=True)
     collect(parts, bundle)
+    draw_cover(Path("book/_static/before_after.png"))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Encoders: networks that turn images and captions into embeddings. Only this module and `training` need transformers."""
+"""Encoders: networks that turn images and captions into embeddings, through transformers."""
 
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -59,9 +59,9 @@ def build_glyphclip(seed: int, width: int = 80) -> "CLIPModel":
 
 
 def load_glyphclip(name: str = "glyphclip") -> "CLIPModel":
-    """Load a bundled model of seed 0: "glyphclip" (tau 1/100), "glyphclip-t10" (1/10), "glyphclip-learnt", "glyphclip-init".
+    """Load a bundled model of seed 0: glyphclip (tau 1/100), glyphclip-t10 (1/10), glyphclip-learnt, glyphclip-init.
 
-    The untrained one is built from its seed; the others are read from float16 weights. Raises ValueError for another name.
+    The untrained one is built from its seed; the others are read from float16 weights. ValueError for another name.
     """
     from safetensors.torch import load
 

@@ -64,6 +64,7 @@ def characters() -> pd.DataFrame:
     return table
 
 
+@cache
 def _font(face: str, points: float):  # type: ignore[no-untyped-def]
     import matplotlib
     from PIL import ImageFont

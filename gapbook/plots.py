@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,7 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 FIRST, SECOND, LINE = "#0072B2", "#D55E00", "#999999"  # Okabe and Ito's blue, vermilion; a grey for pair lines
-STYLE = {
+STYLE: Any = {
     "figure.facecolor": "white",
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -35,9 +36,9 @@ def show(fig: Figure, alt: str) -> None:
 
 def clouds(ax: Axes, a: np.ndarray, b: np.ndarray, names: Sequence[str] = ("image", "text"), size: float = 9) -> None:
     """Draw two modalities as points ``(n, 2)``, with a line between the members of each pair."""
-    ax.add_collection(LineCollection(np.stack([a, b], axis=1), colors=LINE, linewidths=0.3, alpha=0.5, zorder=0))
-    ax.scatter(*a.T, s=size, c=FIRST, marker="o", linewidths=0, alpha=0.8, label=names[0])
-    ax.scatter(*b.T, s=0.7 * size, c=SECOND, marker="D", linewidths=0, alpha=0.8, label=names[1])
+    ax.add_collection(LineCollection(list(np.stack([a, b], axis=1)), colors=LINE, linewidths=0.3, alpha=0.5, zorder=0))
+    ax.scatter(a[:, 0], a[:, 1], s=size, c=FIRST, marker="o", linewidths=0, alpha=0.8, label=names[0])
+    ax.scatter(b[:, 0], b[:, 1], s=0.7 * size, c=SECOND, marker="D", linewidths=0, alpha=0.8, label=names[1])
     ax.autoscale_view()
 
 
@@ -50,7 +51,9 @@ def clouds_grid(
     """Draw one panel of `clouds` for each title; without ``axes`` the coordinates have no unit and are left out."""
     rows = -(-len(panels) // columns)
     with plt.rc_context(STYLE):
-        fig, grid = plt.subplots(rows, columns, figsize=(4 * columns, 3.1 * rows + 0.3), squeeze=False)
+        fig, grid = plt.subplots(
+            rows, columns, figsize=(4 * columns, 3.1 * rows + 0.3), squeeze=False, sharex=bool(axes), sharey=bool(axes)
+        )
         for ax, (title, (a, b)) in zip(grid.flat, panels.items(), strict=False):
             clouds(ax, a, b, (names or {}).get(title, ("image", "text")))
             ax.set_title(title)
@@ -67,7 +70,7 @@ def clouds_grid(
 
 
 def contrastive_batch(images: np.ndarray, captions: Sequence[str], similarity: np.ndarray) -> Figure:
-    """Draw a batch of pairs as the loss sees it: cosines of every image with every caption, partners on the diagonal."""
+    """Draw a batch as the loss sees it: cosines of every image with every caption, partners on the diagonal."""
     n = len(captions)
     with plt.rc_context(STYLE):
         fig, ax = plt.subplots(figsize=(7.2, 4.6))

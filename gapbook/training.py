@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn.functional import cross_entropy, normalize
@@ -112,12 +112,17 @@ class Run:
 
     def resume(self, path: Path) -> None:
         """Take up a run where its checkpoint left it; refuse the checkpoint of another recipe."""
-        with safe_open(path, "pt") as file:
-            notes = json.loads(file.metadata()["notes"])
-            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+        try:
+            with safe_open(path, "pt") as file:
+                notes = json.loads(file.metadata()["notes"])
+                tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+        except (SafetensorError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path} is no checkpoint, or damaged ({error}). Delete it or name another file."
+            ) from None
         if notes["recipe"] != self.recipe:
             raise ValueError(
-                f"Expected a checkpoint of {self.recipe}; {path} is of {notes['recipe']}. Delete it or name another file."
+                f"Expected a checkpoint of {self.recipe}; {path} is of {notes['recipe']}: delete it or name another"
             )
         self.model.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model.")})
         state = self.optimizer.state_dict()

@@ -1,0 +1,90 @@
+"""GlyphPairs: the same characters, captions and split on every machine."""
+
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gapbook import glyphs as g
+
+SAMPLES = Path(__file__).parent / "glyph_samples.npz"
+
+
+def test_names_are_those_of_unicode_and_unique() -> None:
+    table = g.characters()
+    assert table["codepoint"].is_monotonic_increasing and table["codepoint"].is_unique and table["name"].is_unique
+    assert all(unicodedata.name(chr(c)) == name for c, name in zip(table["codepoint"], table["name"], strict=True))
+    assert not any(unicodedata.category(chr(c))[0] in "ZCM" for c in table["codepoint"])
+
+
+def test_split_is_a_fixed_hash_of_about_70_10_20_percent() -> None:
+    table = g.characters()
+    assert [g.split(c) for c in table["codepoint"]] == table["split"].to_list()
+    shares = table["split"].value_counts(normalize=True)
+    for part, share in {"train": 0.7, "validation": 0.1, "test": 0.2}.items():
+        assert abs(shares[part] - share) < 3 * np.sqrt(share * (1 - share) / len(table)), part
+
+
+def test_no_glyph_is_empty_and_case_shows() -> None:
+    images = g.load_glyphs().images
+    assert (images.max(axis=(1, 2)) > 0).all()
+    heights = [np.ptp(g.render(c).any(axis=1).nonzero()[0]) for c in "Oo"]
+    assert heights[0] > 1.2 * heights[1]  # one scale for all: capitals stand a third higher
+
+
+@pytest.mark.parametrize(
+    "char", ["\N{PER TEN THOUSAND SIGN}", "\N{INTEGRAL}", "\N{FULL BLOCK}", "\N{BLACK RIGHTWARDS ARROW}"]
+)
+def test_a_glyph_that_overflows_is_shrunk_not_cut(char: str) -> None:
+    room = g._font("DejaVuSans", 48)  # at twice the size, cut ink would be missing from the share
+    left, top, right, bottom = room.getbbox(char, anchor="ls")
+    rows, columns = np.nonzero(g.render(char))
+    drawn = (np.ptp(columns) + 1) / (np.ptp(rows) + 1)
+    assert drawn == pytest.approx((right - left) / (bottom - top), rel=0.2)
+
+
+def test_images_equal_the_samples_up_to_one_gray_level() -> None:
+    with np.load(SAMPLES) as samples:
+        drawn = np.stack([g.render(chr(c)) for c in samples["codepoints"]])
+        difference = np.abs(drawn.astype(int) - samples["images"])
+    assert len(drawn) == 64 and difference.max() <= 1
+
+
+def test_faces_keep_the_order_and_fall_back_to_the_first() -> None:
+    few = g.load_glyphs().part("validation")
+    stack = g.all_faces(few)
+    assert stack.shape == (4, len(few), 32, 32)
+    lacking = [i for i, c in enumerate(few.codepoints) if c not in g._supported("DejaVuSans-Oblique")]
+    having = [i for i, c in enumerate(few.codepoints) if c in g._supported("DejaVuSans-Bold")]
+    assert lacking and (stack[2][lacking] == few.images[lacking]).all()
+    assert (stack[1][having[5]] == g.render(chr(few.codepoints[having[5]]), "DejaVuSans-Bold")).all()
+
+
+def test_tokens_spell_unknown_words_cut_long_captions_and_end_with_the_largest_number() -> None:
+    v = g.vocabulary()
+    tokens = g.caption_tokens(["SNOWMAN", "LATIN SMALL LETTER A", " ".join(["LATIN"] * 40)])
+    spelled = [v["<start>"], *(v[c] for c in "SNOWMAN"), v["<end>"]]
+    assert tokens[0, :9].tolist() == spelled and not tokens[0, 9:].any()
+    assert (tokens.max(axis=1) == v["<end>"]).all() and tokens[2, -1] == v["<end>"]
+    assert 500 <= len(v) <= 700 and sorted(v.values()) == list(range(len(v)))
+
+
+def test_vocabulary_holds_no_word_of_held_out_captions_alone() -> None:
+    table = g.characters()
+    train = {w for name in table["name"][table["split"] == "train"] for w in g._words(name)}
+    assert {w for w in g.vocabulary() if len(w) > 1 and w[0] != "<"} <= train
+
+
+def test_a_part_that_does_not_exist_and_a_face_that_is_not_there() -> None:
+    with pytest.raises(ValueError, match='"train", "validation", "test"; got \'tset\''):
+        g.load_glyphs().part("tset")
+    with pytest.raises(ValueError, match="ships with Matplotlib; got 'Comic'; there are DejaVuSans"):
+        g.render("A", "Comic")
+
+
+def test_baseline_gives_a_training_image_its_own_name() -> None:
+    train = g.load_glyphs().part("validation")
+    x, y = g.nearest_neighbor_pairs(train, train)
+    same = g.retrieval_ceiling(train.images)
+    assert (np.einsum("ij,ij->i", x, y) > 0.999).mean() == pytest.approx(same, abs=0.01)
