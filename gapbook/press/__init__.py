@@ -1,1 +1,19 @@
 """What turns the notebooks into the published book and keeps its numbers true."""
+
+from gapbook.press.paper import paper_curve, paper_fact, paper_value
+from gapbook.press.record import PressError, Record, read_records, record, record_table, recorded
+from gapbook.press.scoreboard import compare, reproduction_table
+
+__all__ = [
+    "PressError",
+    "Record",
+    "compare",
+    "paper_curve",
+    "paper_fact",
+    "paper_value",
+    "read_records",
+    "record",
+    "record_table",
+    "recorded",
+    "reproduction_table",
+]

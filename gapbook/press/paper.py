@@ -1,0 +1,118 @@
+"""What the authors reported: the facts and curves of ``data/paper.yml``, each with its provenance."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from gapbook.press.record import PressError
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One reported value, where it stands, and what settles whether we reproduce it.
+
+    ``tolerance`` is absolute and ``why`` says where it comes from; ``erratum`` proves the reported value wrong and
+    ``corrected`` replaces it; ``needs`` names data that does not come with the book; ``chapter`` treats the
+    fact; ``context`` says why it is not for us to reproduce.
+    """
+
+    id: str
+    figure: str
+    quantity: str
+    value: Any
+    unit: str
+    source: str
+    evidence: str
+    setting: str = ""
+    chapter: str = ""
+    tolerance: float | None = None
+    why: str = ""
+    erratum: str = ""
+    corrected: Any = None
+    needs: str = ""
+    context: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One reported curve: ``y`` over ``x``, read from a figure with the stated ``uncertainty``."""
+
+    id: str
+    figure: str
+    x_name: str
+    x: list[float]
+    y_name: str
+    y: list[float]
+    uncertainty: float | dict[str, float]
+    source: str
+    evidence: str
+    setting: str = ""
+    delta: list[float] | None = None
+
+
+def paper_value(key: str) -> Any:
+    """Value that the authors reported under ``key``; an unknown key is an error that suggests the nearest.
+
+    >>> paper_value("fig3.gap_default")
+    0.8221026
+    """
+    return paper_fact(key).value
+
+
+def paper_fact(key: str) -> Fact:
+    """Fact with its provenance, its unit and how it is judged.
+
+    >>> paper_fact("fig1.clip_random.i2t_r1").source
+    'Figure_1_Modality_Gap/repr_clip.ipynb cell 3 output'
+    """
+    return _lookup(paper_facts(), key, "fact")
+
+
+def paper_curve(key: str) -> Curve:
+    """Curve with its provenance.
+
+    >>> paper_curve("curve.fig2b.bias_c6.Sigmoid").y[:2]
+    [0.8515, 0.9897]
+    """
+    return _lookup(_read()[1], key, "curve")
+
+
+def paper_facts() -> dict[str, Fact]:
+    """All facts by id, in the order of the paper."""
+    return _read()[0]
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Half a sentence that suggests the known name nearest to ``name``, or lists those there are.
+
+    >>> nearest("seedz", ["seeds", "epochs"])
+    'did you mean seeds?'
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]}?" if close else f"there are {', '.join(names[:20]) or 'none'}"
+
+
+def _lookup(table: dict[str, Any], key: str, kind: str) -> Any:
+    if key not in table:
+        raise PressError(f"data/paper.yml has no {kind} {key!r}; {nearest(key, table)}")
+    return table[key]
+
+
+@cache
+def _read() -> tuple[dict[str, Fact], dict[str, Curve]]:
+    """Flatten the groups of the file: what a group states holds for its members, unless they say otherwise."""
+    groups = yaml.safe_load((files("gapbook.data") / "paper.yml").read_text(encoding="utf-8"))["groups"]
+    facts: dict[str, Fact] = {}
+    curves: dict[str, Curve] = {}
+    for group in groups:
+        shared = {name: item for name, item in group.items() if name not in ("facts", "curves")}
+        facts |= {key: Fact(id=key, **{**shared, **own}) for key, own in group.get("facts", {}).items()}
+        curves |= {key: Curve(id=key, **{**shared, **own}) for key, own in group.get("curves", {}).items()}
+    return facts, curves
