@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
-pytestmark = pytest.mark.book
 NO_ALT = re.compile(r"^\s*$|^(\.\./)*_images/|^(image|figure|plot|output|png|img)\W*\d*$", re.IGNORECASE)
 OVERFLOW = "document.scrollingElement.scrollWidth - innerWidth"
 
@@ -22,8 +21,8 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def base(site: Path) -> Iterator[str]:
-    handler = functools.partial(QuietHandler, directory=str(site))
+def base(built_site: Path) -> Iterator[str]:
+    handler = functools.partial(QuietHandler, directory=str(built_site))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -101,8 +100,8 @@ def read(page: Page) -> dict:  # type: ignore[type-arg]
     )
 
 
-def test_pages_are_complete(site: Path, base: str, page: Page) -> None:
-    for name in pages(site):
+def test_pages_are_complete(built_site: Path, base: str, page: Page) -> None:
+    for name in pages(built_site):
         page.goto(f"{base}/{name}")
         seen = read(page)
         assert not seen["broken"], f"{name}: images that do not load: {seen['broken']}"
@@ -127,24 +126,24 @@ def test_math_comes_from_the_site(base: str, page: Page) -> None:
     assert read(page)["math"] > 0
 
 
-def test_pages_mention_no_third_party_file(site: Path) -> None:
+def test_pages_mention_no_third_party_file(built_site: Path) -> None:
     outside = re.compile(
         r"""(?:<(?:script|img|iframe|source)[^>]*\ssrc|<link(?![^>]*rel="(?:canonical|license)")[^>]*\shref)
         =["']?(?:https?:)?//""",
         re.VERBOSE,
     )
-    for path in site.rglob("*.html"):
+    for path in built_site.rglob("*.html"):
         assert not outside.search(path.read_text("utf-8")), f"{path} loads a file from another site"
-    for path in site.rglob("*.css"):
+    for path in built_site.rglob("*.css"):
         text = path.read_text("utf-8")
         assert not re.search(r"""@import\s+(?:url\()?["']?(?:https?:)?//|url\(["']?(?:https?:)?//""", text), path
 
 
-def test_nothing_overflows(site: Path, browser: Browser, base: str) -> None:
+def test_nothing_overflows(built_site: Path, browser: Browser, base: str) -> None:
     for width, scheme in ((1280, "dark"), (360, "dark"), (360, "light")):
         context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
         page = context.new_page()
-        for name in pages(site):
+        for name in pages(built_site):
             page.goto(f"{base}/{name}")
             read(page)
             assert page.evaluate(OVERFLOW) <= 0, f"{name} is wider than {width} pixels"
@@ -264,25 +263,25 @@ def test_search_finds_a_word(base: str, page: Page) -> None:
     expect(page.locator("#search-results li a", has_text=re.compile("gap", re.IGNORECASE)).first).to_be_visible()
 
 
-def test_every_notebook_can_be_downloaded(site: Path, base: str, page: Page) -> None:
-    for source in sorted((site / "_sources").rglob("*.ipynb")):
-        name = source.relative_to(site / "_sources").with_suffix("").as_posix()
+def test_every_notebook_can_be_downloaded(built_site: Path, base: str, page: Page) -> None:
+    for source in sorted((built_site / "_sources").rglob("*.ipynb")):
+        name = source.relative_to(built_site / "_sources").with_suffix("").as_posix()
         page.goto(f"{base}/{name}.html")
         link = page.locator(f"a[href$='_sources/{name}.ipynb']").first
         assert page.request.get(link.evaluate("a => a.href")).ok, name
 
 
-def test_site_works_from_a_disk(site: Path, browser: Browser) -> None:
+def test_site_works_from_a_disk(built_site: Path, browser: Browser) -> None:
     context = browser.new_context()
-    trouble = watch(context, site.as_uri())
+    trouble = watch(context, built_site.as_uri())
     page = context.new_page()
-    for name in ["index.html", *pages(site)]:
-        page.goto((site / name).as_uri())
+    for name in ["index.html", *pages(built_site)]:
+        page.goto((built_site / name).as_uri())
         if name == "index.html":  # sends the reader on to the first page
             page.wait_for_url("**/intro.html")
         seen = read(page)
         assert not seen["broken"] and seen["typeset"] == seen["math"], f"{name}: {seen}"
-    page.goto((site / "01_modality_gap.html").as_uri())
+    page.goto((built_site / "01_modality_gap.html").as_uri())
     before = shown(page)
     page.locator(".gap-frames input").first.press("ArrowRight")
     assert shown(page) != before

@@ -1,0 +1,69 @@
+"""Each chapter as Colab runs it: PyTorch and a kernel at hand, an empty folder, and the stamped install cell."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+
+from gapbook.press.stamp import stamp
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+CHAPTERS = sorted(path.name for path in (ROOT / "book").glob("0*.ipynb"))
+
+
+def output(*command: str | Path) -> str:
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def colab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A machine like Colab's: the folder of a virtual environment, with a kernel that has a home of its own."""
+    machine = tmp_path_factory.mktemp("colab")
+    output(sys.executable, "-m", "venv", machine)
+    python = machine / "bin" / "python"
+    output(python, "-m", "pip", "install", "-q", "-c", "constraints.txt", "pip>=24.1", "torch", "ipykernel")
+    (machine / "home").mkdir()
+    spec = {
+        "argv": [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "Python 3",
+        "language": "python",
+        "env": {"HOME": str(machine / "home"), "XDG_CACHE_HOME": str(machine / "home" / "cache")},
+    }
+    (machine / "kernels" / "python3").mkdir(parents=True)
+    (machine / "kernels" / "python3" / "kernel.json").write_text(json.dumps(spec))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIP_CACHE_DIR", output(python, "-m", "pip", "cache", "dir"))  # packages need not come twice
+        for name in ("GAPBOOK_DATA", "PYTHONPATH", "IPYTHONDIR", "MPLBACKEND"):
+            patch.delenv(name, raising=False)
+        yield machine
+
+
+@pytest.mark.xdist_group("colab")  # beside the tests of the site
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_stamped_chapter_runs_on_a_machine_of_its_own(chapter: str, colab: Path, tmp_path: Path) -> None:
+    commit = output("git", "rev-parse", "HEAD")
+    source = nbformat.reads(output("git", "show", f"HEAD:book/{chapter}"), as_version=4)
+    stamped = stamp(source, ROOT.as_uri(), commit, (ROOT / "constraints.txt").read_text())
+    kernels = KernelSpecManager(kernel_dirs=[str(colab / "kernels")], ensure_native_kernel=False)
+    manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=kernels)
+    client = NotebookClient(stamped, km=manager, timeout=600, resources={"metadata": {"path": str(tmp_path)}})
+    try:
+        client.execute()
+    finally:  # pip's complaint, if it had one, is shown with the failure
+        print(stamped.cells[1].get("outputs"))
+
+    [package] = (colab / "lib").glob("python*/site-packages/gapbook-*.dist-info/direct_url.json")
+    origin = json.loads(package.read_text())
+    assert origin["vcs_info"]["commit_id"] == commit and not origin.get("dir_info")
+    outputs = [out for cell in stamped.cells if cell.cell_type == "code" for out in cell.outputs]
+    assert any("image/png" in out.get("data", {}) for out in outputs)
+    assert not any(str(ROOT) in json.dumps(out.get("data", {})) for out in outputs), "it used the checkout"
+    assert [path.name for path in tmp_path.iterdir()] == ["gapbook-constraints.txt"]
