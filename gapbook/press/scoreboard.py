@@ -54,16 +54,15 @@ def reproduction_table(records: Mapping[str, Any], keys: Iterable[str] | None = 
     ours, facts = _as_records(records), paper_facts()
     rows = []
     for key in keys if keys is not None else [key for key in ours if key in facts]:
-        entry = ours.get(key)
-        row = _judge(facts[key], entry, {facts[key].chapter}) if key in facts else {"quantity": key, "verdict": "not reported"}
-        paper = _short(facts[key].value) if key in facts else "not reported"
-        spread = _short(entry.spread) if entry and entry.spread is not None else ""
-        unit = facts[key].unit if key in facts else entry.unit if entry else ""
-        mine = _short(entry.value) if entry else ""
-        rows.append([row["quantity"], unit, paper, mine, spread, row["verdict"]])
-    return pd.DataFrame(rows, columns=["quantity", "unit", "paper", "ours", "seed spread", "verdict"]).set_index(
-        "quantity"
-    )
+        entry, fact = ours.get(key), facts.get(key)
+        numbers = [_short(entry.value) if entry else "", _short(entry.spread) if entry else ""]
+        if fact is None:
+            rows.append([key, entry.unit if entry else "", "not reported", *numbers, "not reported"])
+        else:
+            verdict = _judge(fact, entry, {fact.chapter})["verdict"]
+            rows.append([fact.quantity, fact.unit, _short(fact.value), *numbers, verdict])
+    columns = ["quantity", "unit", "paper", "ours", "seed spread", "verdict"]
+    return pd.DataFrame(rows, columns=columns).set_index("quantity")
 
 
 def scoreboard_html(table: pd.DataFrame) -> str:

@@ -23,14 +23,18 @@ _LIVE: set[subprocess.Popen[bytes]] = set()
 def work_in(folder: Path, env: dict[str, str]) -> dict[str, Any]:
     """Start a worker in ``folder``, wait for it, and return its error (empty if none), seconds and megabytes."""
     (folder / "result.json").unlink(missing_ok=True)
-    worker = subprocess.Popen([sys.executable, "-m", __name__, folder], env=env, start_new_session=True)
+    with (folder / "log").open("wb") as log:
+        command = [sys.executable, "-m", __name__, str(folder)]
+        worker = subprocess.Popen(command, env=env, stdout=log, stderr=log, start_new_session=True)
     _LIVE.add(worker)
     worker.wait()
     _LIVE.discard(worker)
     try:
         return dict(json.loads((folder / "result.json").read_text()))
     except FileNotFoundError:
-        return {"error": f"its process ended with code {worker.returncode} and no result", "timed_out": False}
+        last = (folder / "log").read_text(errors="replace").strip().splitlines()[-1:]
+        told = f"its process ended with code {worker.returncode} and no result: {' '.join(last)}"
+        return {"error": told, "timed_out": False}
 
 
 def stop_all() -> None:
