@@ -30,7 +30,7 @@ accept: .venv/installed  ## make the present numbers the baseline; commit data/e
 	$(PRESS) accept --profile $(PROFILE)
 
 glyphclip: .venv/installed  ## train the bundled models again (data/glyphclip)
-	$(BIN)/python -m gapbook.training
+	$(BIN)/python -m gapbook.bundle
 
 bench: .venv/installed
 	$(BIN)/pytest tests/benchmarks

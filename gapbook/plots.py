@@ -27,10 +27,12 @@ STYLE: Any = {
 def show(fig: Figure, alt: str) -> None:
     """Display a figure once, with an alternative text that states its finding for those who do not see it."""
     from IPython.display import display
+    from PIL import Image
 
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=130)
+    drawn, buffer = io.BytesIO(), io.BytesIO()
+    fig.savefig(drawn, format="png", dpi=130)
     plt.close(fig)
+    Image.open(drawn).convert("RGB").quantize(256).save(buffer, "png", optimize=True)  # a third of the size
     display({"image/png": buffer.getvalue()}, metadata={"image/png": {"alt": alt}}, raw=True)
 
 
@@ -62,8 +64,8 @@ def clouds_grid(
                 ax.set_xlabel(axes[0])
                 ax.set_ylabel(axes[1])
             else:
-                ax.set_xticks([])
-                ax.set_yticks([])
+                ax.set(xticks=[], yticks=[])
+                ax.spines[:].set_visible(False)
         for ax in grid.flat[len(panels) :]:
             ax.set_axis_off()
     return fig
@@ -80,7 +82,7 @@ def contrastive_batch(images: np.ndarray, captions: Sequence[str], similarity: n
             ax.text(j, i, f"{similarity[i, j]:.2f}", ha="center", va="center", fontsize=8, color="w" if dark else "k")
             if i == j:
                 ax.add_patch(plt.Rectangle((i - 0.48, i - 0.48), 0.96, 0.96, fill=False, ec=SECOND, lw=2.5))
-        ax.set_yticks(range(n), [c.capitalize() for c in captions], color=SECOND, fontsize=8)
+        ax.set_yticks(range(n), captions, color=SECOND, fontsize=8)
         ax.set_xticks([])
         ax.spines[:].set_visible(False)
         for j, image in enumerate(images):
@@ -115,13 +117,13 @@ def dots_with_intervals(table: pd.DataFrame, label: str, chance: float | None = 
     """Draw one value and its interval a row: columns ``source, value, low, high, group``; groups get a color each."""
     with plt.rc_context(STYLE):
         fig, ax = plt.subplots(figsize=(6.4, 0.36 * len(table) + 1))
-        for (group, rows), color in zip(table.groupby("group", sort=False), (FIRST, SECOND, "#009E73"), strict=False):
+        for (group, rows), color in zip(table.groupby("group", sort=False), ("#009E73", "#CC79A7", "#56B4E9"), strict=False):
             error = np.abs(rows[["low", "high"]].to_numpy().T - rows["value"].to_numpy())
             ax.errorbar(rows["value"], rows["source"], xerr=error, fmt="o", color=color, capsize=3, label=str(group))
         if chance is not None:
             ax.axvline(chance, color=LINE, ls=":")
         ax.invert_yaxis()
-        ax.set_xlabel(label)
+        ax.set(xlabel=label, xlim=(0, None))
         ax.grid(axis="x", color="#dddddd")
         ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
