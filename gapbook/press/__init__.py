@@ -1,7 +1,7 @@
 """What turns the notebooks into the published book and keeps its numbers true."""
 
 from gapbook.press.paper import paper_curve, paper_fact, paper_value
-from gapbook.press.record import PressError, Record, read_records, record, record_table, recorded
+from gapbook.press.record import PressError, Record, read_records, record, recorded
 from gapbook.press.scoreboard import compare, reproduction_table
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "paper_value",
     "read_records",
     "record",
-    "record_table",
     "recorded",
     "reproduction_table",
 ]

@@ -60,12 +60,7 @@ def record(
     plain = _plain(key, value)
     _SESSION[key] = entry = Record(plain, unit, "", _plain(key, spread), _plain(key, tolerance), why, needs)
     meta = {name: item for name, item in asdict(entry).items() if item not in (None, "")}
-    _emit(key, {"text/plain": repr(plain)}, {"gapbook": {"value": plain, "unit": unit, **meta}})
-
-
-def record_table(key: str, table: Any) -> None:
-    """Keep a DataFrame for other pages, which show it with the ``{glue}`` directive and its ``:doc:`` option."""
-    _emit(key, {"text/plain": repr(table), "text/html": table.to_html(border=0)}, {})
+    _emit(key, repr(plain), {"value": plain, "unit": unit, **meta})
 
 
 def recorded() -> dict[str, Record]:
@@ -100,14 +95,14 @@ def _entries(file: Path) -> list[tuple[str, dict[str, Any]]]:
     return [(meta["scrapbook"]["name"], meta["gapbook"]) for meta in metas if "scrapbook" in meta and "gapbook" in meta]
 
 
-def _emit(key: str, data: dict[str, str], metadata: dict[str, Any]) -> None:
+def _emit(key: str, text: str, facts: dict[str, Any]) -> None:
     """Send the bundle that myst-nb's ``glue`` sends, hidden behind a MIME type that no front end shows."""
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.display import display
 
     if InteractiveShell.initialized():
-        metadata = {"scrapbook": {"name": key, "mime_prefix": PREFIX}, **metadata}
-        display({PREFIX + mime: text for mime, text in data.items()}, raw=True, metadata=metadata)
+        metadata = {"scrapbook": {"name": key, "mime_prefix": PREFIX}, "gapbook": facts}
+        display({PREFIX + "text/plain": text}, raw=True, metadata=metadata)
 
 
 def _plain(key: str, value: Any) -> Any:
