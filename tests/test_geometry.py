@@ -129,7 +129,8 @@ def test_every_number_of_bins_covers_all_pairs(bins):
 def test_cosines_in_the_limits():
     collapsed = cosine_stats(np.tile(np.random.default_rng(0).normal(size=9), (700, 1)))
     assert values(collapsed) == pytest.approx([1, 0, 1, 1, 1, 1, 1], abs=3e-7)
-    assert max(values(collapsed)) <= 1
+    doubles = np.repeat(np.random.default_rng(0).normal(size=(400, 37)), 2, axis=0)
+    assert cosine_stats(doubles).max <= 1  # float32 products of equal rows exceed it
     antipodal = cosine_stats([[1, 2], [-1, -2]])
     assert values(antipodal) == pytest.approx([-1, 0, -1, -1, -1, -1, -1], abs=1e-6)
     isotropic = cosine_stats(np.random.default_rng(0).normal(size=(2000, 64)))
@@ -232,6 +233,13 @@ def test_separability_finds_a_small_shift_that_the_gap_hardly_shows():
     x[:, 5] += 2.5
     assert modality_gap(x, y) < 0.4
     assert 0.86 < linear_separability(x, y) < 0.92  # the best plane: Phi(2.5 / 2) = 0.894
+
+
+def test_separability_finds_a_difference_in_a_dimension_of_small_variance():
+    x, y = np.random.default_rng(0).normal(size=(2, 500, 20))
+    x[:, 3], y[:, 3] = 0.01 * x[:, 3] + 0.03, 0.01 * y[:, 3] - 0.03
+    assert modality_gap(x, y) < 0.1
+    assert linear_separability(x, y) > 0.95
 
 
 # --- report ------------------------------------------------------------------------------------------------------
