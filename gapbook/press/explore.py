@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gapbook.plots import FIRST, SECOND
 from gapbook.press.frames import Interactive, asset, data_uri
 
-COLORS = ("#D55E00", "#0072B2")  # Okabe and Ito's vermilion and blue; the markers differ in shape too
 WIDTH, HEIGHT, LEFT, BOTTOM, PAD = 640, 460, 80, 60, 12
 
 
@@ -21,7 +21,7 @@ def explore_pairs(
     images: np.ndarray | None = None,
     axes: tuple[str, str] = ("component 1", "component 2"),
     modalities: tuple[str, str] = ("image", "text"),
-    colors: tuple[str, str] = COLORS,
+    colors: tuple[str, str] = (FIRST, SECOND),
 ) -> Interactive:
     """Plot pairs in two dimensions; pointing at a point, or arrow keys, show its image, caption and partner.
 

@@ -9,6 +9,8 @@ from importlib.resources import files
 from itertools import product
 from typing import Any
 
+from gapbook.plots import palette_png
+
 
 @dataclass(frozen=True, repr=False)
 class Interactive:
@@ -33,11 +35,7 @@ def asset(name: str) -> str:
 
 def data_uri(image: Any, colors: int = 64) -> str:
     """Return a Pillow image as a PNG data URI with a palette of ``colors``, which suits plots and glyphs."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    image.convert("RGB").quantize(colors, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
-    return f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"
+    return f"data:image/png;base64,{b64encode(palette_png(image, colors)).decode()}"
 
 
 def frames(
