@@ -1,20 +1,20 @@
 """The one gate for input: checked, unit-length paired embeddings from arrays, files or named sources."""
 
 import contextlib
-import csv
+import io
 import json
 import os
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import safetensors.numpy
 
-from gapbook.published import FetchError, data_path, fetch, locate, registry, source
+from gapbook.glyphs import characters
+from gapbook.published import fetch, locate, registry, source
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BLOCK = 512  # rows that are checked at once, few enough for the processor's cache
 META = ("modalities", "captions", "source", "license")
 SUFFIXES = (".npz", ".npy", ".safetensors")
-PICKLED = "holds pickled objects, and unpickling can run any code: save plain numbers with np.save or np.savez"
+UNSAFE = "unpickling can run any code"
 
 
 class PairsError(ValueError):
@@ -170,15 +170,15 @@ class PairedEmbeddings:
         Raises ``PairsError`` for a file that is missing, damaged or of another kind.
         """
         path = Path(path)
-        if path.suffix not in SUFFIXES:
-            raise PairsError(f"Expected a file ending in {', '.join(SUFFIXES)}; got {path} ({_start(path)})")
         if not path.is_file():
             raise PairsError(f"Expected a file; {path} {'is a folder' if path.is_dir() else 'does not exist'}")
-        arrays, said = (_read_safetensors if path.suffix == ".safetensors" else _read_numpy)(path)
-        if not {"x", "y"} <= set(arrays):
+        arrays = read_arrays(path)
+        if not {"x", "y"} <= arrays.keys():
             raise PairsError(f"Expected the keys x and y in {path}; got {', '.join(sorted(arrays)) or 'none'}")
-        known = {key: value for key, value in said.items() if key in META}
-        return cls(arrays["x"], arrays["y"], **{"source": path.name, **known, **meta})
+        said: dict[str, Any] = {"source": path.name}
+        with contextlib.suppress(ValueError, TypeError):  # another program's file says nothing, or something else
+            said |= json.loads(str(arrays.get("meta")))
+        return cls(arrays["x"], arrays["y"], **{key: said[key] for key in META if key in said} | meta)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to ``.npz``, ``.safetensors`` or ``.npy`` (arrays only), whole or not at all.
@@ -186,30 +186,24 @@ class PairedEmbeddings:
         The file is written beside its place and then moved there, so that a full disk or an interruption leaves an
         earlier file as it was. Raises ``PairsError`` for another suffix, ``OSError`` where writing fails.
         """
-        path, x, y = Path(path), self.x, self.y
-        if path.suffix not in SUFFIXES:
-            raise PairsError(f"Expected a path ending in {', '.join(SUFFIXES)}; got {path}")
+        path, content = Path(path), io.BytesIO()
         meta = json.dumps({key: getattr(self, key) for key in META})
+        if path.suffix == ".npz":
+            np.savez(content, x=self.x, y=self.y, meta=np.array(meta))
+        elif path.suffix == ".npy":
+            np.save(content, np.stack([self.x, self.y]))
+        elif path.suffix == ".safetensors":
+            content.write(safetensors.numpy.save({"x": self.x, "y": self.y}, {"meta": meta}))
+        else:
+            raise PairsError(f"Expected a path ending in {', '.join(SUFFIXES)}; got {path}")
+        write_whole(path, content.getvalue())
 
-        def write(file: BinaryIO) -> None:
-            if path.suffix == ".npz":
-                np.savez(file, x=x, y=y, meta=np.array(meta))
-            elif path.suffix == ".npy":
-                np.save(file, np.stack([x, y]), allow_pickle=False)
-            else:
-                file.write(safetensors.numpy.save({"x": x, "y": y}, {"gapbook": meta}))
 
-        _write_whole(path, write)
-
-
-def _write_whole(path: Path, write: Callable[[BinaryIO], Any]) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Write a temporary file in the same folder and move it to ``path``; remove it if anything goes wrong."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("xb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
+        temporary.write_bytes(content)
         temporary.replace(path)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -219,79 +213,47 @@ def _write_whole(path: Path, write: Callable[[BinaryIO], Any]) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def _start(path: Path) -> str:
-    """Say what a file that is not what its suffix says begins with."""
-    start = b""
-    if path.is_file():
-        with path.open("rb") as file:
-            start = file.read(8)
-    pickled = start[:1] == b"\x80" or path.suffix in {".pkl", ".pickle", ".pt", ".pth"}
-    return f"it {PICKLED}" if pickled else f"it starts with {start!r}"
+def read_arrays(path: Path) -> dict[str, Any]:
+    """Return what a file holds, by key: ``.npz``, ``.safetensors`` (its meta data too), or x and y of an ``.npy``."""
+    from safetensors import safe_open
 
-
-def _read_numpy(path: Path) -> tuple[dict[str, Any], dict]:
-    """Return the arrays and the saved fields of a ``.npy`` or ``.npz`` file; every failure becomes one sentence."""
-    packed = path.suffix == ".npz"
-    arrays: Any  # a dictionary of arrays or, of an .npy file, one array
-    with path.open("rb") as file:
-        magic = b"PK" if packed else b"\x93NUMPY"
-        if file.read(len(magic)) != magic:
-            raise PairsError(f"{path} is not a {path.suffix} file: {_start(path)}")
-        file.seek(0)
-        try:
-            content = np.load(file, allow_pickle=False)
-            arrays = dict(content) if packed else content
-        except Exception as error:  # NumPy, zipfile and zlib each have their own for a damaged file
-            damage = f"is damaged or cut short ({type(error).__name__}: {error})"
-            raise PairsError(f"{path} {PICKLED if 'allow_pickle' in str(error) else damage}") from None
-    if packed:
-        return arrays, _fields(str(arrays.get("meta", "")))
-    if arrays.ndim != 3 or len(arrays) != 2:
-        raise PairsError(f"Expected one array of shape (2, n, d) in {path}; got {arrays.shape}")
-    return {"x": arrays[0], "y": arrays[1]}, {}
-
-
-def _read_safetensors(path: Path) -> tuple[dict[str, Any], dict]:
-    from safetensors import SafetensorError, safe_open
-
+    if path.suffix not in SUFFIXES:
+        known = ", ".join(SUFFIXES)
+        raise PairsError(f"Expected a file ending in {known}, since others may be pickled, and {UNSAFE}; got {path}")
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            return tensors, _fields((file.metadata() or {}).get("gapbook", ""))
-    except SafetensorError as error:
-        raise PairsError(f"{path} is damaged or not a .safetensors file: {_start(path)} ({error})") from None
-
-
-def _fields(said: str) -> dict:
-    """Return the fields that ``save`` wrote as JSON; none where another program made the file."""
-    try:
-        return dict(json.loads(said))
-    except (ValueError, TypeError):
-        return {}
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                return (file.metadata() or {}) | {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        content = np.load(path, allow_pickle=False)
+        if path.suffix == ".npz":
+            return dict(content)
+    except Exception as error:  # NumPy, zipfile, zlib and safetensors each have their own for a damaged file
+        start = path.read_bytes()[:8]
+        if start[:1] == b"\x80" or "Object arrays" in str(error):
+            raise PairsError(f"{path} holds pickled objects, and {UNSAFE}: save plain numbers with np.savez") from None
+        raise PairsError(f"{path} is damaged or not a {path.suffix} file: it starts with {start!r} ({error})") from None
+    if np.ndim(content) != 3 or len(content) != 2:
+        raise PairsError(f"Expected one array of shape (2, n, d) in {path}; got {np.shape(content)}")
+    return {"x": content[0], "y": content[1]}
 
 
 def load_pairs(name: str, seed: int = 0) -> PairedEmbeddings:
     """Load a source by name: bundled at once, published ones from ``GAPBOOK_DATA``, the cache or the internet.
 
     ``seed`` chooses the training run of a bundled source (0, 1, 2); published sources have one run, seed 0.
-    Raises ``PairsError`` for an unknown name (with the nearest) or seed, ``FetchError`` where the file cannot be had.
+    Raises ``FetchError`` for an unknown name (with the nearest) or a file that cannot be had, ``PairsError`` for an
+    unknown seed.
     """
-    try:
-        entry = source(name)
-    except FetchError as error:
-        raise PairsError(str(error)) from None
-    path, published = fetch(name), "url" in entry
-    tensors = {"x.0": None} if published else _read_safetensors(path)[0]
-    seeds = sorted(key.removeprefix("x.") for key in tensors if key.startswith("x."))
+    entry, arrays, captions = source(name), read_arrays(fetch(name)), None
+    if "url" in entry:
+        arrays = {"x.0": arrays["x"], "y.0": arrays["y"]}
+    else:
+        captions = characters().set_index("split").loc["test", "name"]
+    seeds = sorted(key.removeprefix("x.") for key in arrays if key.startswith("x."))
     if str(seed) not in seeds:
         raise PairsError(f"{name} has no seed {seed!r}; its seeds are {', '.join(seeds)}")
-    meta = {"modalities": tuple(entry["modalities"]), "source": name, "license": entry["license"]}
-    if published:
-        return PairedEmbeddings.load(path, **meta)
-    with data_path(entry["captions"]).open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        captions = [row["name"] for row in rows if row["split"] == "test"]
-    return PairedEmbeddings.from_arrays(tensors[f"x.{seed}"], tensors[f"y.{seed}"], captions=captions, **meta)
+    x, y = arrays[f"x.{seed}"], arrays[f"y.{seed}"]
+    return PairedEmbeddings(x, y, tuple(entry["modalities"]), captions, source=name, license=entry["license"])
 
 
 def available_pairs() -> pd.DataFrame:
@@ -306,12 +268,7 @@ def available_pairs() -> pd.DataFrame:
     for name, entry in registry().items():
         found = locate(name)
         command = f"python -c \"import gapbook; gapbook.load_pairs('{name}')\"" if "url" in entry else "make glyphclip"
-        row = {
-            "name": name,
-            "modalities": "/".join(entry["modalities"]),
-            "n": entry["shape"][1],
-            "d": entry["shape"][2],
-        }
-        place = found[0] if found else command
-        rows.append({**row, "available": found is not None, "where": place, "license": entry["license"]})
-    return pd.DataFrame(rows)
+        where = found[0] if found else command
+        row = [name, "/".join(entry["modalities"]), *entry["shape"][1:], found is not None, where, entry["license"]]
+        rows.append(row)
+    return pd.DataFrame(rows, columns=["name", "modalities", "n", "d", "available", "where", "license"])

@@ -2,11 +2,13 @@
 
 import difflib
 import os
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import pooch
 import yaml
 
 RETRIES = 2
@@ -37,21 +39,29 @@ def source(name: str) -> dict[str, Any]:
 
     >>> source("clip-coc")
     Traceback (most recent call last):
-    gapbook.published.FetchError: unknown source 'clip-coc', did you mean 'clip-coco'? Known: glyphclip, ...
+    gapbook.published.FetchError: unknown source 'clip-coc'; did you mean 'clip-coco'?
     """
-    sources = registry()
-    if name not in sources:
-        near = difflib.get_close_matches(str(name), sources, n=1)
-        hint = f", did you mean {near[0]!r}?" if near else "."
-        raise FetchError(f"unknown source {name!r}{hint} Known: {', '.join(sources)}")
-    return sources[name]
+    if name not in registry():
+        raise FetchError(f"unknown source {name!r}; {nearest(name, registry())}")
+    return registry()[name]
 
 
-def cache_folder() -> Path:
-    """Return the folder of downloads: ``GAPBOOK_CACHE``, or else the user's cache folder for gapbook."""
-    import pooch
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Half a sentence that suggests the known name nearest to ``name``, or lists those there are.
 
-    return Path(os.environ.get("GAPBOOK_CACHE") or pooch.os_cache("gapbook")).expanduser()
+    >>> nearest("seedz", ["seeds", "epochs"])
+    "did you mean 'seeds'?"
+    """
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names[:20]) or 'none'}"
+
+
+def _folders() -> dict[str, Path]:
+    """Return the folders where a published file may lie already, in the order of looking."""
+    cache = os.environ.get("GAPBOOK_CACHE") or pooch.os_cache("gapbook")
+    folders = {"GAPBOOK_DATA": os.environ.get("GAPBOOK_DATA"), "cached": cache}
+    return {place: Path(folder).expanduser() for place, folder in folders.items() if folder}
 
 
 def locate(name: str) -> tuple[str, Path] | None:
@@ -63,8 +73,9 @@ def locate(name: str) -> tuple[str, Path] | None:
     if "url" not in entry:
         path = data_path(entry["file"])
         return ("bundled", path) if path.is_file() else None
-    for place, path in _places(entry["file"]):
-        if path.is_file() and _sha256(path) == entry["sha256"]:
+    for place, folder in _folders().items():
+        path = folder / entry["file"]
+        if path.is_file() and pooch.file_hash(str(path)) == entry["sha256"]:
             return place, path
     return None
 
@@ -79,60 +90,32 @@ def fetch(name: str) -> Path:
     Raises ``FetchError``, one line each: unknown name, wrong sha256 (with file, expected and found), no network,
     cache that cannot be written.
     """
-    entry = source(name)
-    found = locate(name)
-    if found:
+    if found := locate(name):
         return found[1]
+    entry = source(name)
     if "url" not in entry:
         raise FetchError(f"{data_path(entry['file'])} is missing; install gapbook again, or run: make glyphclip")
-    for place, path in _places(entry["file"]):
-        if place == "GAPBOOK_DATA" and path.is_file():
-            raise FetchError(_wrong_hash(path, entry["sha256"], _sha256(path)) + "; replace or remove it")
-    return _download(entry["file"], entry["url"], entry["sha256"])
+    folders = _folders()
+    if "GAPBOOK_DATA" in folders and (given := folders["GAPBOOK_DATA"] / entry["file"]).is_file():
+        hashes = f"expected {entry['sha256']}, found {pooch.file_hash(str(given))}"
+        raise FetchError(f"{given} has the wrong sha256: {hashes}; replace or remove it")
+    return _download(entry["file"], entry["url"], entry["sha256"], folders["cached"])
 
 
-def _places(file: str) -> list[tuple[str, Path]]:
-    """Return where a published file may lie already, in the order of looking."""
-    at_hand = os.environ.get("GAPBOOK_DATA")
-    places = [("GAPBOOK_DATA", Path(at_hand).expanduser() / file)] if at_hand else []
-    return [*places, ("cached", cache_folder() / file)]
-
-
-def _sha256(path: Path) -> str:
-    import pooch
-
-    return pooch.file_hash(str(path))
-
-
-def _wrong_hash(what: object, expected: str, got: str) -> str:
-    return f"{what} has the wrong sha256: expected {expected}, found {got}"
-
-
-def _download(file: str, url: str, sha256: str) -> Path:
-    """Download into the cache by way of pooch, which checks a temporary file before it moves it in place."""
-    import pooch
+def _download(file: str, url: str, sha256: str, folder: Path) -> Path:
+    """Download by way of pooch, which checks a temporary file before it moves it in place."""
     from requests.exceptions import RequestException
 
-    found = []
-
-    def download(url: str, path: str, manager: pooch.Pooch) -> None:
-        pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT)(url, path, manager)
-        found.append(_sha256(Path(path)))
-
-    cache = pooch.create(cache_folder(), "", registry={file: sha256}, urls={file: url}, retry_if_failed=RETRIES)
+    cache = pooch.create(folder, "", registry={file: sha256}, urls={file: url}, retry_if_failed=RETRIES)
     try:
-        return Path(cache.fetch(file, downloader=download))
+        return Path(cache.fetch(file, downloader=pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT)))
     except RequestException as error:
-        answer = getattr(error.response, "status_code", None)
-        reason = f"the server answered {answer}" if answer else type(error).__name__
-        raise FetchError(
-            f"cannot download {file} from {url} ({reason}); connect to the internet and try again, "
-            "or put the file into a folder and name that folder in GAPBOOK_DATA"
-        ) from None
+        reason = getattr(error.response, "reason", type(error).__name__)
+        problem = f"cannot download {file} from {url} ({reason}); connect to the internet and try again, "
+        problem += "or put the file into a folder and name that folder in GAPBOOK_DATA"
     except OSError as error:
-        raise FetchError(
-            f"cannot write {file} into the cache {cache_folder()} ({error.strerror or error}); "
-            "name a folder that can be written in GAPBOOK_CACHE"
-        ) from None
-    except ValueError:
-        raise FetchError(_wrong_hash(f"{file} from {url}", sha256, found[-1]) + "; it was not kept") from None
+        problem = f"cannot write {file} into the cache {folder} ({error.strerror or error}); "
+        problem += "name a folder that can be written in GAPBOOK_CACHE"
+    except ValueError as error:  # the hash: pooch names file, expected and found
+        problem = f"{error} It came from {url}"
+    raise FetchError(problem)

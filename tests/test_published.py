@@ -116,8 +116,8 @@ def test_a_wrong_download_is_named_and_not_kept(server, tmp_path):
     with pytest.raises(FetchError) as error:
         fetch("here")
     found = hashlib.sha256(server.body).hexdigest()
-    assert f"has the wrong sha256: expected {right}, found {found}; it was not kept" in one_line(error)
-    assert f"features_here.npy from {server.folder}" in str(error.value)
+    for part in ("features_here.npy", f"expected {right} but got {found}", "Deleted download", server.folder):
+        assert part in one_line(error)
     assert cached(tmp_path) == []
 
 
@@ -175,7 +175,7 @@ def test_no_network_is_one_line_with_both_ways_out(server, tmp_path, monkeypatch
         "connect to the internet and try again, or put the file into a folder and name that folder in GAPBOOK_DATA"
     )
     monkeypatch.setitem(registry()["here"], "url", f"{server.folder}/moved.npy")
-    with pytest.raises(FetchError, match="the server answered 404"):
+    with pytest.raises(FetchError, match=r"cannot download .* \(Not Found\)"):
         fetch("here")
     assert cached(tmp_path) == []
 
@@ -209,7 +209,7 @@ def test_unknown_and_missing_sources(monkeypatch, tmp_path):
     with pytest.raises(FetchError, match=r"nowhere\.safetensors is missing"):
         load_pairs("glyphclip")
     monkeypatch.setenv("GAPBOOK_CACHE", "")
-    assert published.cache_folder() == pooch.os_cache("gapbook")
+    assert published._folders()["cached"] == pooch.os_cache("gapbook")
 
 
 def test_every_published_source_is_pinned():
