@@ -244,7 +244,8 @@ def load_pairs(name: str, seed: int = 0) -> PairedEmbeddings:
     Raises ``FetchError`` for an unknown name (with the nearest) or a file that cannot be had, ``PairsError`` for an
     unknown seed.
     """
-    entry, arrays, captions = source(name), read_arrays(fetch(name)), None
+    entry, arrays = source(name), read_arrays(fetch(name))
+    captions: Any = None
     if "url" in entry:
         arrays = {"x.0": arrays["x"], "y.0": arrays["y"]}
     else:

@@ -67,9 +67,9 @@ def test_a_kernel_that_dies_is_told(book):
 @pytest.mark.parametrize(
     ("profile", "text", "words"),
     [
-        ("full", "01_a: {n_seedz: 5}", r"01_a has no parameter 'n_seedz'; did you mean n_seeds\? It has n_seeds\."),
-        ("full", "01_b: {n_seeds: 5}", r"full.yml sets parameters of '01_b', not a chapter; did you mean 01_a\?"),
-        ("ful", "", r"there is no profile 'ful'; did you mean full\?"),
+        ("full", "01_a: {n_seedz: 5}", r"01_a has no parameter 'n_seedz'; did you mean 'n_seeds'\?"),
+        ("full", "01_b: {n_seeds: 5}", r"full.yml sets parameters of '01_b', not a chapter; did you mean '01_a'\?"),
+        ("ful", "", r"there is no profile 'ful'; did you mean 'full'\?"),
     ],
 )
 def test_a_typo_in_a_profile_suggests_the_nearest(book, profile, text, words):
@@ -82,8 +82,6 @@ def test_a_typo_in_a_profile_suggests_the_nearest(book, profile, text, words):
 
 def test_what_is_not_there_is_told(book):
     save(book / "01_a.ipynb")
-    with pytest.raises(PressError, match="book has no chapter '01_b'; did you mean 01_a"):
-        execute_book(only="01_b")
     with pytest.raises(PressError, match=r"there is no folder .*boook"):
         execute_book(source="boook")
     (book / "01_a.ipynb").write_text("{")
@@ -133,7 +131,7 @@ def test_only_what_changed_runs_again(book, counter):
     assert execute_book(force=True)["01_a"].startswith("executed in") and runs() == 3
 
 
-@pytest.mark.parametrize("what", ["_surroundings", "available_sources"])
+@pytest.mark.parametrize("what", ["surroundings", "available_sources"])
 def test_a_change_around_the_chapter_runs_it_again(book, counter, monkeypatch, what):
     code, runs = counter
     save(book / "01_a.ipynb", code)
@@ -144,10 +142,10 @@ def test_a_change_around_the_chapter_runs_it_again(book, counter, monkeypatch, w
 
 
 def test_the_surroundings_are_science_and_data_not_the_press(monkeypatch):
-    before = execute._surroundings.__wrapped__()
-    assert execute._surroundings.__wrapped__() == before
+    before = execute.surroundings()
+    assert execute.surroundings() == before
     monkeypatch.setattr(execute, "NOT_IN_KERNEL", execute.NOT_IN_KERNEL | {"pairs.py"})
-    assert execute._surroundings.__wrapped__() != before
+    assert execute.surroundings() != before
 
 
 def test_the_rest_of_the_book_is_mirrored(book):
@@ -214,8 +212,7 @@ def test_alt_text_comes_to_where_the_page_looks_for_it(book):
     execute_book()
     single, double = executed(book).cells[-2:]
     assert single.metadata["mystnb"] == {"image": {"alt": 'a "dot"'}} and list(single.outputs[0].data) == ["image/png"]
-    page = [out.data["text/html"] for out in double.outputs]
-    assert page == [f'<img alt="a &quot;dot&quot;" src="data:image/png;base64,{PIXEL}">'] * 2
+    assert double.metadata["mystnb"] == {"image": {"alt": 'a "dot" a "dot"'}}
 
 
 def test_an_interrupted_run_leaves_nothing(book):

@@ -67,9 +67,9 @@ def test_the_errata_are_proven():
 @pytest.mark.parametrize(
     ("look_up", "key", "words"),
     [
-        (paper_value, "fig3.gap_defualt", "did you mean fig3.gap_default"),
+        (paper_value, "fig3.gap_defualt", "did you mean 'fig3.gap_default'"),
         (paper_fact, "zzz", "no fact 'zzz'; there are"),
-        (paper_curve, "curve.fig2b.bias_c6.Sigmoi", "did you mean curve.fig2b.bias_c6.Sigmoid"),
+        (paper_curve, "curve.fig2b.bias_c6.Sigmoi", "did you mean 'curve.fig2b.bias_c6.Sigmoid'"),
     ],
 )
 def test_an_unknown_key_suggests_the_nearest(look_up, key, words):

@@ -1,15 +1,14 @@
 """Build the site from the executed chapters, with warnings as errors, only where something changed."""
 
-import hashlib
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import distributions
 from pathlib import Path
 
+from gapbook.press.execute import digest
 from gapbook.press.record import PressError
+from gapbook.press.sphinx_ext import repository
 
 
 def build_site(run: str | Path = "_build/executed", root: str | Path = ".", force: bool = False) -> str:
@@ -22,8 +21,8 @@ def build_site(run: str | Path = "_build/executed", root: str | Path = ".", forc
     """
     base, pages = Path(root).resolve(), Path(run).resolve()
     site, seal = base / "_build" / "html", base / "_build" / "html.digest"
-    digest = _digest(pages, base)
-    if site.is_dir() and not force and seal.exists() and seal.read_text() == digest:
+    current = _digest(pages, base)
+    if site.is_dir() and not force and seal.exists() and seal.read_text() == current:
         return "unchanged"
     site.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".site-", dir=site.parent) as scratch:
@@ -38,18 +37,12 @@ def build_site(run: str | Path = "_build/executed", root: str | Path = ".", forc
         if site.exists():
             site.rename(Path(scratch) / "old")
         shutil.move(Path(scratch) / "_build" / "html", site)
-    seal.write_text(digest)
+    seal.write_text(current)
     return f"built in {site.relative_to(base)}"
 
 
 def _digest(pages: Path, base: Path) -> str:
-    press = Path(__file__).parent
-    files = [*sorted(p for p in pages.rglob("*") if p.is_file()), base / "_config.yml"]
-    files += sorted(p for p in press.iterdir() if p.suffix in (".py", ".js", ".css"))
-    remote = subprocess.run(["git", "remote", "get-url", "origin"], cwd=base, capture_output=True, check=False).stdout
-    digest = hashlib.sha256(os.environ.get("GITHUB_REPOSITORY", "").encode() + remote)
-    digest.update(repr(sorted((d.name, d.version) for d in distributions())).encode())
-    for path in files:
-        digest.update(str(path.relative_to(pages) if path.is_relative_to(pages) else path.name).encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    """Digest of the pages, the settings, the package's Sphinx parts, all versions, and where the book lives."""
+    kept = {path.relative_to(pages).as_posix(): path for path in pages.rglob("*") if path.is_file()}
+    press = [path for path in Path(__file__).parent.iterdir() if path.is_file()]
+    return digest([*kept.values(), base / "_config.yml", *press], sorted(kept), repository(base))

@@ -5,19 +5,21 @@ the packages, or the optional sources at hand changed. After a change of prose i
 """
 
 import hashlib
-import html
 import json
 import os
 import platform
 import re
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
 import time
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor, wait
 from copy import deepcopy
-from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass
+from importlib.metadata import distributions, version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -26,23 +28,26 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
-from gapbook.press.paper import nearest
+from gapbook.pairs import available_pairs, write_whole
 from gapbook.press.record import PressError, read_records
-from gapbook.press.worker import kernel_environment, stop_all, work_in
+from gapbook.published import nearest
 
-PACKAGES = "numpy scipy pandas scikit-learn torch transformers umap-learn matplotlib seaborn pillow ipywidgets"
-NOT_IN_KERNEL = {"build.py", "execute.py", "worker.py", "sphinx_ext.py", "stamp.py", "__main__.py"}
-RUN_TAGS = {"parameters", "raises-exception", "skip-execution"}  # the others change how a cell looks, not what it does
+SHOWN = "gapbook numpy scipy pandas scikit-learn torch transformers umap-learn matplotlib seaborn pillow ipywidgets"
+NOT_IN_KERNEL = {"build.py", "execute.py", "sphinx_ext.py", "stamp.py", "__main__.py"}
+START_TIMEOUT = 120  # seconds until a kernel answers
+_WORKERS: set[subprocess.Popen[bytes]] = set()
 
 
 @dataclass
 class _Chapter:
-    """One notebook on its way: its source, its executed copy, what it runs with and a digest of all that."""
+    """One notebook on its way to its executed copy: what it runs with, and a digest of all that it depends on."""
 
     name: str
     notebook: NotebookNode
     target: Path
-    parameters: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, Any]
+    timeout: float
+    threads: int
     digest: str = ""
 
 
@@ -51,12 +56,10 @@ def execute_book(
     out: str | Path = "_build/executed",
     profile: str = "quick",
     jobs: int = 2,
-    only: str | None = None,
     force: bool = False,
     timeout: float = 0,
-    start_timeout: float = 120,
 ) -> dict[str, str]:
-    """Bring the executed copies of all notebooks (or of ``only`` one) up to date; return what happened to each.
+    """Bring the executed copies of all notebooks up to date; return what happened to each.
 
     ``profile`` is ``quick`` (the parameters as they stand in the notebooks) or the name of a file in
     ``source/profiles``. ``jobs`` chapters run side by side, each in a folder of its own, and share the cores. A cell
@@ -65,44 +68,55 @@ def execute_book(
 
     Raises :class:`PressError` that names every chapter, cell and error; what failed leaves no file behind.
     """
+    from papermill import inspect_notebook
+
     root, run = Path(source).resolve(), Path(out).resolve()
-    paths = {path.relative_to(root).with_suffix("").as_posix(): path for path in _notebooks(root)}
-    if only is not None and only not in paths:
-        raise PressError(f"{source} has no chapter {only!r}; {nearest(only, paths)}")
-    options = _profile(root, profile, paths)
-    chapters = [_Chapter(n, _read(path), run / f"{n}.ipynb", options.get(n, {})) for n, path in paths.items()]
-    last = [chapter for chapter in chapters if _has_parameter(chapter.notebook, "executed")]
-    first = [chapter for chapter in chapters if chapter not in last]
+    notebooks = _notebooks(root)
+    known = {name: list(inspect_notebook(root / f"{name}.ipynb")) for name in notebooks}
+    options = _profile(root, profile, known)
+    limits = (timeout or (600 if profile == "quick" else 86400), max(1, (os.cpu_count() or 1) // jobs))
     run.mkdir(parents=True, exist_ok=True)
-    _copy_pages(root, run, set(paths))
-    limits = {"execution_timeout": timeout or (600 if profile == "quick" else 86400), "start_timeout": start_timeout}
-    state: list[Any] = [profile, _surroundings(), sorted(available_sources())]
-    done: dict[str, str] = {}
-    for group in (first, last):
-        if group is last:
-            state += [_write_run(run, first), _records(first)]
-            for chapter in last:
-                chapter.parameters = {"executed": "executed", **chapter.parameters}
-        wanted = [chapter for chapter in group if only in (None, chapter.name)]
-        stale = _splice([_with_digest(chapter, state) for chapter in wanted], force, done)
-        if stale:
-            with tempfile.TemporaryDirectory(prefix=".run-", dir=run.parent) as scratch:
-                done |= _run_all(stale, Path(scratch), run, limits, min(jobs, len(stale)))
-    return done
+    _copy_pages(root, run)
+    chapters = [_Chapter(n, book, run / f"{n}.ipynb", options.get(n, {}), *limits) for n, book in notebooks.items()]
+    first = [chapter for chapter in chapters if "executed" not in known[chapter.name]]
+    last = [chapter for chapter in chapters if "executed" in known[chapter.name]]
+    state: list[Any] = [profile, surroundings(), sorted(available_sources())]
+    done = _update_all(first, state, jobs, force)
+    summary = _write_summary(run / "run.json", first)
+    for chapter in last:
+        chapter.parameters["executed"] = "executed"
+    state += [summary, *(repr(read_records(chapter.target)) for chapter in first)]
+    return done | _update_all(last, state, jobs, force)
 
 
 def available_sources() -> set[str]:
     """Names of the sources of embeddings that this machine can load without a download."""
-    from gapbook import available_pairs
-
     table = available_pairs()
     return set(table.loc[table["available"], "name"])
 
 
-def _notebooks(root: Path) -> list[Path]:
+def digest(paths: Iterable[Path], *facts: Any) -> str:
+    """Digest of the names and contents of files, of other facts, and of the versions of Python and all packages."""
+    packages = sorted((package.name, package.version) for package in distributions())
+    found = hashlib.sha256(json.dumps([platform.python_version(), packages, facts]).encode())
+    for path in sorted(paths):
+        found.update(path.name.encode() + path.read_bytes())
+    return found.hexdigest()
+
+
+def surroundings() -> str:
+    """Digest of what every kernel imports and reads: the package but for the press itself, the data, the versions."""
+    package, data = Path(__file__).parent.parent, Path(str(files("gapbook.data")))
+    code = [p for p in package.rglob("*.*") if p.suffix in (".py", ".js", ".css") and p.name not in NOT_IN_KERNEL]
+    kept = [p for p in data.rglob("*.*") if p.is_file() and p.suffix != ".pyc" and not p.name.startswith("expected")]
+    return digest(code + kept, os.cpu_count())
+
+
+def _notebooks(root: Path) -> dict[str, NotebookNode]:
     if not root.is_dir():
         raise PressError(f"there is no folder {root} with notebooks; run this in the root of the repository")
-    return sorted(path for path in root.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+    paths = sorted(path for path in root.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+    return {path.relative_to(root).with_suffix("").as_posix(): _read(path) for path in paths}
 
 
 def _read(path: Path) -> NotebookNode:
@@ -112,120 +126,133 @@ def _read(path: Path) -> NotebookNode:
         raise PressError(f"{path} cannot be read as a notebook: {str(error).splitlines()[0]}") from error
 
 
-def _profile(root: Path, profile: str, paths: dict[str, Path]) -> dict[str, dict[str, Any]]:
+def _profile(root: Path, profile: str, known: dict[str, list[str]]) -> dict[str, dict[str, Any]]:
     """Parameters by chapter, every name checked against the notebook that is to take it."""
     if profile == "quick":
         return {}
     path = root / "profiles" / f"{profile}.yml"
     if not path.exists():
-        known = ["quick", *(file.stem for file in path.parent.glob("*.yml"))]
-        raise PressError(f"there is no profile {profile!r}; {nearest(profile, known)}")
+        raise PressError(
+            f"there is no profile {profile!r}; {nearest(profile, [p.stem for p in path.parent.iterdir()])}"
+        )
     options: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     for name, parameters in options.items():
-        if name not in paths:
-            raise PressError(f"{path.name} sets parameters of {name!r}, not a chapter; {nearest(name, paths)}")
-        from papermill import inspect_notebook
-
-        known = list(inspect_notebook(paths[name]))
-        for wrong in parameters.keys() - set(known):
-            raise PressError(f"{name} has no parameter {wrong!r}; {nearest(wrong, known)} It has {', '.join(known)}.")
+        if name not in known:
+            raise PressError(f"{path.name} sets parameters of {name!r}, not a chapter; {nearest(name, known)}")
+        for wrong in parameters.keys() - set(known[name]):
+            raise PressError(f"{name} has no parameter {wrong!r}; {nearest(wrong, known[name])}")
     return options
 
 
-def _splice(chapters: list[_Chapter], force: bool, done: dict[str, str]) -> list[_Chapter]:
-    """Set the outputs of an earlier run of the same code into the text; return the chapters that have none."""
-    stale = []
-    for chapter in chapters:
-        old = _read(chapter.target) if chapter.target.exists() and not force else None
-        if old is None or old.metadata.get("gapbook", {}).get("digest") != chapter.digest:
-            stale.append(chapter)
-            continue
-        changed = _write(chapter.target, nbformat.writes(_page(chapter, old, old.metadata.gapbook)))
-        done[chapter.name] = "prose changed" if changed else "unchanged"
-        print(f"{chapter.name}: {done[chapter.name]}", flush=True)
-    return stale
+def _copy_pages(root: Path, run: Path) -> None:
+    """Mirror what is not a notebook into the run folder; remove what the book no longer has."""
+    shutil.copytree(root, run, ignore=shutil.ignore_patterns("*.ipynb", "profiles", ".*"), dirs_exist_ok=True)
+    for path in run.rglob("*"):
+        if path.is_file() and path.name != "run.json" and not (root / path.relative_to(run)).exists():
+            path.unlink()
 
 
-def _run_all(chapters: list[_Chapter], scratch: Path, run: Path, limits: dict[str, float], jobs: int) -> dict[str, str]:
-    """Execute side by side, with a sign of life every half minute; raise once, after all, for those that failed."""
-    env, start, done, failures = kernel_environment(scratch, jobs), time.monotonic(), {}, []
-    pool = ThreadPoolExecutor(jobs)
-    try:
-        running = {pool.submit(_run_one, chapter, scratch, run, limits, env): chapter.name for chapter in chapters}
-        while running:
-            ended, _ = wait(running, timeout=30, return_when=FIRST_COMPLETED)
-            for future in ended:
-                name, result = running.pop(future), future.result()
-                if result["error"]:
-                    failures.append(f"{name}, {result['error']}")
-                else:
-                    done[name] = f"executed in {result['seconds']:.0f} s, {result['memory_mb']} MB"
-                print(f"{name}: {done.get(name, 'failed')}", flush=True)
-            if not ended:
-                print(f"{time.monotonic() - start:.0f} s: {', '.join(running.values())} still to come", flush=True)
-    finally:  # after Ctrl-C, too, no kernel stays behind
-        pool.shutdown(wait=False, cancel_futures=True)
-        stop_all()
-        pool.shutdown(wait=True)
+def _update_all(chapters: list[_Chapter], state: list[Any], jobs: int, force: bool) -> dict[str, str]:
+    """Bring chapters up to date side by side; raise once, after all, for those that failed."""
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = {}
+        for chapter in chapters:
+            cells = [(cell.source, cell.metadata.get("tags", [])) for cell in _code(chapter.notebook)]
+            chapter.digest = digest([], cells, chapter.parameters, state)
+            futures[chapter.name] = pool.submit(_update, chapter, force)
+        try:
+            wait(futures.values())
+        except BaseException:  # Ctrl-C: no kernel stays behind
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in list(_WORKERS):
+                worker.send_signal(signal.SIGINT)
+            raise
+    failures = [str(future.exception()) for future in futures.values() if isinstance(future.exception(), PressError)]
     if failures:
-        raise PressError("\n".join(sorted(failures)))
+        raise PressError("\n".join(failures))
+    return {name: future.result() for name, future in futures.items()}
+
+
+def _update(chapter: _Chapter, force: bool) -> str:
+    """Execute one chapter, or set the outputs of an earlier run of the same code into its text."""
+    old = _read(chapter.target) if chapter.target.exists() and not force else nbformat.v4.new_notebook()
+    executed, facts, done = old, old.metadata.get("gapbook", {}), "unchanged"
+    if facts.get("digest") != chapter.digest:
+        executed, facts = _execute(chapter)
+        done = f"executed in {facts['seconds']:.0f} s, {facts['memory_mb']} MB"
+    page = nbformat.writes(_page(chapter.notebook, executed, facts))
+    if not chapter.target.exists() or chapter.target.read_text(encoding="utf-8") != page:
+        chapter.target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(chapter.target, page.encode())
+        done = done.replace("unchanged", "prose changed")
+    print(f"{chapter.name}: {done}", flush=True)
     return done
 
 
-def _run_one(
-    chapter: _Chapter, scratch: Path, run: Path, limits: dict[str, float], env: dict[str, str]
-) -> dict[str, Any]:
-    """Execute one chapter in a process of its own, which measures its memory; publish the result."""
-    job = scratch / chapter.name.replace("/", "-")
-    (job / "work").mkdir(parents=True)
-    if "executed" in chapter.parameters:
-        (job / "work" / "executed").symlink_to(run)
-    nbformat.write(chapter.notebook, job / "in.ipynb")
-    (job / "job.json").write_text(json.dumps({"parameters": chapter.parameters, **limits}))
-    print(f"{chapter.name}: started", flush=True)
-    result = work_in(job, env)
-    if result["timed_out"]:
-        print(f"{'!' * 20} {chapter.name} hangs, {result['error']} Trying once more.", flush=True)
-        result = work_in(job, env)
-    if not result["error"]:
-        facts = {"digest": chapter.digest, "seconds": result["seconds"], "memory_mb": result["memory_mb"]}
-        _write(chapter.target, nbformat.writes(_page(chapter, _read(job / "out.ipynb"), facts)))
-    return result
+def _execute(chapter: _Chapter) -> tuple[NotebookNode, dict[str, Any]]:
+    """Run a chapter in a new folder, once more if it hangs; return the notebook, its digest and its costs."""
+    run = chapter.target.parents[chapter.name.count("/")]
+    with tempfile.TemporaryDirectory(prefix=".run-", dir=run.parent) as scratch:
+        folder, start = Path(scratch), time.monotonic()
+        (folder / "work").mkdir()
+        if "executed" in chapter.parameters:
+            (folder / "work" / "executed").symlink_to(run)
+        nbformat.write(chapter.notebook, folder / "in.ipynb")
+        print(f"{chapter.name}: started", flush=True)
+        error, memory = _papermill(chapter, folder)
+        if re.search("A cell timed out|Kernel didn't respond", error):
+            print(f"{'!' * 20} {chapter.name} hangs, {error} Trying once more.", flush=True)
+            error, memory = _papermill(chapter, folder)
+        if error:
+            raise PressError(f"{chapter.name}, {error}")
+        seconds = round(time.monotonic() - start, 1)
+        return _read(folder / "out.ipynb"), {"digest": chapter.digest, "seconds": seconds, "memory_mb": memory}
 
 
-def _with_digest(chapter: _Chapter, state: list[Any]) -> _Chapter:
-    cells = [(c.source, sorted(RUN_TAGS & set(c.metadata.get("tags", ())))) for c in _code(chapter.notebook)]
-    chapter.digest = hashlib.sha256(json.dumps([cells, chapter.parameters, state]).encode()).hexdigest()
-    return chapter
+def _papermill(chapter: _Chapter, folder: Path) -> tuple[str, int]:
+    """Execute ``in.ipynb`` in a process of its own, which tells its memory; return the error, if any, and megabytes."""
+    command = [sys.executable, "-m", "papermill", str(folder / "in.ipynb"), str(folder / "out.ipynb")]
+    command += ["--kernel", "python3", "--cwd", str(folder / "work"), "--no-progress-bar"]
+    command += ["--start-timeout", str(START_TIMEOUT), "--execution-timeout", str(int(chapter.timeout))]
+    command += ["--parameters_yaml", json.dumps(chapter.parameters)]
+    with (folder / "log").open("wb") as log:
+        worker = subprocess.Popen(
+            command, env=_environment(folder, chapter.threads), stdout=log, stderr=log, start_new_session=True
+        )
+    _WORKERS.add(worker)
+    _, status, usage = os.wait4(worker.pid, 0)
+    worker.returncode = os.waitstatus_to_exitcode(status)
+    _WORKERS.discard(worker)
+    return _explain(folder) if status else "", usage.ru_maxrss // (2**20 if sys.platform == "darwin" else 2**10)
 
 
-@cache
-def _surroundings() -> str:
-    """Digest of what every kernel imports and reads: the package but for the press itself, the data, the versions."""
-    package, data = Path(__file__).parent.parent, Path(str(files("gapbook.data")))
-    code = [p for p in package.rglob("*.*") if p.suffix in (".py", ".js", ".css") and p.name not in NOT_IN_KERNEL]
-    kept = [p for p in data.rglob("*.*") if p.is_file() and p.suffix != ".pyc" and not p.name.startswith("expected")]
-    digest = hashlib.sha256(json.dumps(_machine()).encode())
-    for path in sorted(code) + sorted(kept):
-        digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()
+def _environment(folder: Path, threads: int) -> dict[str, str]:
+    """Environment in which the kernel is this interpreter on every machine, without the user's own settings."""
+    env = dict.fromkeys(["OMP_NUM_THREADS", "NUMBA_NUM_THREADS"], str(threads)) | {"PYTHONHASHSEED": "0"} | os.environ
+    env |= {"JUPYTER_PREFER_ENV_PATH": "1", "IPYTHONDIR": str(folder / "ipython")}
+    if "GAPBOOK_DATA" in env:  # relative to where the book is made, not to the folder of the kernel
+        env["GAPBOOK_DATA"] = str(Path(env["GAPBOOK_DATA"]).resolve())
+    env.pop("MPLBACKEND", None)
+    return env
 
 
-@cache
-def _machine() -> dict[str, str | int]:
-    facts: dict[str, str | int] = {"Python": platform.python_version(), "processors": os.cpu_count() or 1}
-    facts["system"] = f"{platform.system()} {platform.machine()}"
-    for package in ("gapbook", *PACKAGES.split()):
-        try:
-            facts[package] = version(package)
-        except PackageNotFoundError:
-            facts[package] = "not installed"
-    return facts
+def _explain(folder: Path) -> str:
+    """Cell and error of a failed run, from papermill's log and the notebook as far as papermill came with it."""
+    log = re.sub(r"\x1b\[[\d;]*m", "", (folder / "log").read_text(errors="replace")).strip().splitlines() or ["no word"]
+    own = [line.partition(": ")[2] for line in log if line.startswith("nbclient.exceptions.")]
+    error = own[0] if own else log[-1]
+    cells = _read(folder / "out.ipynb").cells if (folder / "out.ipynb").exists() else []
+    cells = [c for c in cells if not {"papermill-error-cell-tag", "injected-parameters"} & set(c.metadata.tags)]
+    begun = [n for n, c in enumerate(cells, 1) if c.metadata.papermill.get("start_time")]
+    if not begun:
+        return f"before its first cell: {error}"
+    first_line = cells[begun[-1] - 1].source.strip().partition("\n")[0]
+    return f"cell {begun[-1]} ({first_line[:60]}): {error}"
 
 
-def _page(chapter: _Chapter, executed: NotebookNode, facts: dict[str, Any]) -> NotebookNode:
+def _page(notebook: NotebookNode, executed: NotebookNode, facts: dict[str, Any]) -> NotebookNode:
     """Source with the outputs of an execution of the same code, and with no trace of the machine's folders."""
-    page, cells, ran = deepcopy(chapter.notebook), [], iter(_code(executed))
+    page, cells, ran = deepcopy(notebook), [], iter(_code(executed))
     injected = [cell for cell in executed.cells if "injected-parameters" in cell.metadata.get("tags", ())]
     for cell in injected:
         cell.metadata = {"tags": ["injected-parameters"]}
@@ -234,7 +261,11 @@ def _page(chapter: _Chapter, executed: NotebookNode, facts: dict[str, Any]) -> N
         if cell.cell_type == "code":
             done = next(ran)
             cell.outputs, cell.execution_count = done.outputs, done.execution_count
-            _set_alt(cell)
+            alts = [
+                shown["alt"] for out in cell.outputs for shown in out.get("metadata", {}).values() if "alt" in shown
+            ]
+            if alts:  # where myst-nb looks for it
+                cell.metadata["mystnb"] = {"image": {"alt": " ".join(alts)}}
             if "parameters" in cell.metadata.get("tags", ()):
                 cells += injected
     page.cells = cells
@@ -243,62 +274,18 @@ def _page(chapter: _Chapter, executed: NotebookNode, facts: dict[str, Any]) -> N
     return page
 
 
-def _set_alt(cell: NotebookNode) -> None:
-    """Move the alt text from the outputs to where myst-nb looks: the cell, or with several images their ``<img>``."""
-    found = [(out, mime) for out in cell.outputs for mime in out.get("data", {}) if mime.startswith("image/")]
-    for out, mime in found:
-        alt = out.metadata.get(mime, {}).get("alt")
-        if alt and len(found) == 1:
-            cell.metadata.setdefault("mystnb", {}).setdefault("image", {})["alt"] = alt
-        elif alt and mime == "image/png":
-            out.data["text/html"] = f'<img alt="{html.escape(alt)}" src="data:{mime};base64,{out.data[mime].strip()}">'
-
-
-def _copy_pages(root: Path, run: Path, names: set[str]) -> None:
-    """Mirror what is not a notebook into the run folder; remove what the book no longer has."""
-    pages = {p.relative_to(root) for p in root.rglob("*") if p.is_file() and p.suffix != ".ipynb"}
-    pages = {p for p in pages if p.parts[0] != "profiles" and not any(part.startswith(".") for part in p.parts)}
-    for page in pages:
-        if not (run / page).exists() or (run / page).read_bytes() != (root / page).read_bytes():
-            (run / page).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(root / page, run / page)
-    kept = pages | {Path(f"{name}.ipynb") for name in names} | {Path("run.json")}
-    for path in [p for p in run.rglob("*") if p.is_file() and p.relative_to(run) not in kept]:
-        path.unlink()
-
-
-def _write_run(run: Path, chapters: list[_Chapter]) -> dict[str, Any]:
-    """Keep what each chapter took, and on what, in ``run.json``."""
-    facts = {c.name: _read(c.target).metadata.gapbook for c in chapters if c.target.exists()}
-    costs = {name: {key: fact[key] for key in ("seconds", "memory_mb")} for name, fact in facts.items()}
-    summary = {"machine": _machine(), "chapters": costs}
-    _write(run / "run.json", json.dumps(summary, indent=1) + "\n")
-    return summary
-
-
-def _records(chapters: list[_Chapter]) -> list[str]:
-    """All that the scoreboard shows of the others, and the baseline that it falls back on."""
-    records = [read_records(chapter.target) for chapter in chapters if chapter.target.exists()]
-    return [repr(records), (files("gapbook.data") / "expected.yml").read_text()]
-
-
-def _write(path: Path, text: str) -> bool:
-    """Write all or nothing, and only what differs."""
-    if path.exists() and path.read_text(encoding="utf-8") == text:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-    return True
-
-
 def _code(notebook: NotebookNode) -> list[NotebookNode]:
     """Code cells of the book itself, without the one that papermill adds."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     return [cell for cell in cells if "injected-parameters" not in cell.metadata.get("tags", ())]
 
 
-def _has_parameter(notebook: NotebookNode, name: str) -> bool:
-    cells = [cell for cell in _code(notebook) if "parameters" in cell.metadata.get("tags", ())]
-    return any(re.search(rf"^{name}\b", cell.source, re.MULTILINE) for cell in cells)
+def _write_summary(path: Path, chapters: list[_Chapter]) -> dict[str, Any]:
+    """Keep what each chapter took, and on what."""
+    facts = {chapter.name: _read(chapter.target).metadata.gapbook for chapter in chapters}
+    costs = {name: {key: fact[key] for key in ("seconds", "memory_mb")} for name, fact in facts.items()}
+    machine = {"Python": platform.python_version(), "processors": os.cpu_count()}
+    machine["system"] = f"{platform.system()} {platform.machine()}"
+    summary = {"machine": machine | {package: version(package) for package in SHOWN.split()}, "chapters": costs}
+    write_whole(path, json.dumps(summary, indent=1).encode())
+    return summary

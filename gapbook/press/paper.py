@@ -1,7 +1,5 @@
 """What the authors reported: the facts and curves of ``data/paper.yml``, each with its provenance."""
 
-import difflib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -10,6 +8,7 @@ from typing import Any
 import yaml
 
 from gapbook.press.record import PressError
+from gapbook.published import nearest
 
 
 @dataclass(frozen=True)
@@ -86,17 +85,6 @@ def paper_curve(key: str) -> Curve:
 def paper_facts() -> dict[str, Fact]:
     """All facts by id, in the order of the paper."""
     return _read()[0]
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Half a sentence that suggests the known name nearest to ``name``, or lists those there are.
-
-    >>> nearest("seedz", ["seeds", "epochs"])
-    'did you mean seeds?'
-    """
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]}?" if close else f"there are {', '.join(names[:20]) or 'none'}"
 
 
 def _lookup(table: dict[str, Any], key: str, kind: str) -> Any:
