@@ -268,8 +268,12 @@ def available_pairs() -> pd.DataFrame:
     rows = []
     for name, entry in registry().items():
         found = locate(name)
-        command = f"python -c \"import gapbook; gapbook.load_pairs('{name}')\"" if "url" in entry else "make glyphclip"
-        where = found[0] if found else command
+        where = found[0] if found else load_command(name) if "url" in entry else "make glyphclip"
         row = [name, "/".join(entry["modalities"]), *entry["shape"][1:], found is not None, where, entry["license"]]
         rows.append(row)
     return pd.DataFrame(rows, columns=["name", "modalities", "n", "d", "available", "where", "license"])
+
+
+def load_command(name: str) -> str:
+    """Return the command that gets a published source."""
+    return f"python -c \"import gapbook; gapbook.load_pairs('{name}')\""

@@ -5,10 +5,10 @@ from collections import Counter
 import pytest
 
 from gapbook.press import PressError, paper_curve, paper_fact, paper_value
-from gapbook.press.paper import _read, paper_facts
+from gapbook.press.paper import paper_curves, paper_facts
 from gapbook.published import registry
 
-CURVES = _read()[1]
+CURVES = paper_curves()
 EVIDENCE = {"notebook_output", "figure_text", "paper_text", "paper_table", "code", "code_literal", "code_comment"}
 EVIDENCE |= {"digitized_from_png", "read_from_figure"}
 
@@ -37,7 +37,7 @@ def test_named_sources_are_in_the_registry():
 
 def test_curves_have_as_many_x_as_y():
     for curve in CURVES.values():
-        assert len(curve.x) == len(curve.y) == len(curve.delta or curve.x), curve.id
+        assert len(curve.x) == len(curve.y) == len(getattr(curve, "delta", curve.x)), curve.id
 
 
 def test_costs_and_settings_are_context():

@@ -62,6 +62,7 @@ def test_reproduction_table_sets_paper_and_ours_side_by_side():
         "ours.gap": Record(0.85, "distance"),
     }
     table = reproduction_table(records, ["fig1.clip_random.i2t_r1", "ours.gap", "fig1.clasp.feature_shape"])
+    assert table.index.tolist()[:2] == ["image->text top-1 retrieval accuracy", "ours.gap"] and table.index.name is None
     assert table.columns.tolist() == ["unit", "paper", "ours", "seed spread", "verdict"]
     assert table.iloc[0].tolist() == ["fraction", "0.002", "0.002", "0.0005", "reproduced"]
     assert table.iloc[1].tolist() == ["distance", "not reported", "0.85", "", "not reported"]
@@ -80,8 +81,11 @@ def test_html_has_every_fact_and_scrolls():
     ("got", "words"),
     [
         ({}, "a.gap has a baseline, but 01_a did not record it"),
-        ({"a.gap": Record(0.61, "distance", "01_a")}, r"a.gap = 0.61 \(01_a\); expected 0.5 within 0.1"),
-        ({"a.gap": Record(0.5, "cosine", "01_a")}, "a.gap has the unit 'cosine'.*expected 'distance'"),
+        (
+            {"a.gap": Record(0.61, "distance", "01_a")},
+            r"a.gap = 0.61 distance \(01_a\); expected 0.5 distance within 0.1",
+        ),
+        ({"a.gap": Record(0.5, "cosine", "01_a")}, r"a.gap = 0.5 cosine \(01_a\); expected 0.5 distance"),
         ({"a.gap": BASE, "a.new": Record(1, "", "01_a")}, r"a.new = 1 \(01_a\) has no baseline"),
         ({"a.gap": Record("0.5", "distance", "01_a")}, "a.gap = '0.5'"),
         ({"a.gap": Record([0.5, 0.5], "distance", "01_a")}, "a.gap = "),
@@ -118,7 +122,7 @@ def test_accept_takes_tolerances_from_the_notebook(tmp_path):
         "run.seconds": Record(3.0, "s", "01_a"),
     }
     changes = accept(records, path)
-    assert len(changes) == 4 and "spread: 'new' -> 0.5 distance" in changes
+    assert len(changes) == 4 and "spread: none -> 0.5 distance" in changes
     stored = load_expected(path)
     assert stored["spread"].tolerance == 0.037 and "3 standard deviations" in stored["spread"].why
     stated = stored["stated"]
@@ -135,7 +139,7 @@ def test_accept_keeps_what_holds_and_prints_old_and_new(tmp_path):
     stored = load_expected(path)
     assert stored["a"].value == 0.5 and stored["a"].tolerance == 0.3 and "c" in stored
     changes = accept({"a": Record(9.0)}, path, {"clip-coco"})
-    assert changes == ["a: 0.5 -> 9.0", "b: 2 -> removed", "c: 1 -> removed"]
+    assert changes == ["a: 0.5 -> 9.0", "b: 2 -> none", "c: 1 -> none"]
     assert load_expected(path)["a"].tolerance == 0.3
 
 
@@ -143,7 +147,7 @@ def test_accept_on_a_full_disk_keeps_the_old_baseline(tmp_path, monkeypatch):
     path = tmp_path / "expected.yml"
     accept({"a": Record(1)}, path)
     before = path.read_text()
-    monkeypatch.setattr(type(path), "write_text", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left")))
+    monkeypatch.setattr(type(path), "write_bytes", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left")))
     with pytest.raises(OSError, match="No space left"):
         accept({"a": Record(2)}, path)
     assert path.read_text() == before

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from types import SimpleNamespace
 from typing import Any
 
 import yaml
@@ -38,23 +39,6 @@ class Fact:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class Curve:
-    """One reported curve: ``y`` over ``x``, read from a figure with the stated ``uncertainty``."""
-
-    id: str
-    figure: str
-    x_name: str
-    x: list[float]
-    y_name: str
-    y: list[float]
-    uncertainty: float | dict[str, float]
-    source: str
-    evidence: str
-    setting: str = ""
-    delta: list[float] | None = None
-
-
 def paper_value(key: str) -> Any:
     """Value that the authors reported under ``key``; an unknown key is an error that suggests the nearest.
 
@@ -73,18 +57,25 @@ def paper_fact(key: str) -> Fact:
     return _lookup(paper_facts(), key, "fact")
 
 
-def paper_curve(key: str) -> Curve:
-    """Curve with its provenance.
+def paper_curve(key: str) -> SimpleNamespace:
+    """Curve with its provenance: lists ``x`` and ``y``, read from a figure with the stated ``uncertainty``.
 
     >>> paper_curve("curve.fig2b.bias_c6.Sigmoid").y[:2]
     [0.8515, 0.9897]
     """
-    return _lookup(_read()[1], key, "curve")
+    return _lookup(paper_curves(), key, "curve")
 
 
+@cache
 def paper_facts() -> dict[str, Fact]:
     """All facts by id, in the order of the paper."""
-    return _read()[0]
+    return {key: Fact(id=key, **said) for key, said in _members("facts")}
+
+
+@cache
+def paper_curves() -> dict[str, SimpleNamespace]:
+    """All curves by id, in the order of the paper."""
+    return {key: SimpleNamespace(id=key, **said) for key, said in _members("curves")}
 
 
 def _lookup(table: dict[str, Any], key: str, kind: str) -> Any:
@@ -93,14 +84,10 @@ def _lookup(table: dict[str, Any], key: str, kind: str) -> Any:
     return table[key]
 
 
-@cache
-def _read() -> tuple[dict[str, Fact], dict[str, Curve]]:
+def _members(kind: str) -> list[tuple[str, dict[str, Any]]]:
     """Flatten the groups of the file: what a group states holds for its members, unless they say otherwise."""
     groups = yaml.safe_load((files("gapbook.data") / "paper.yml").read_text(encoding="utf-8"))["groups"]
-    facts: dict[str, Fact] = {}
-    curves: dict[str, Curve] = {}
-    for group in groups:
-        shared = {name: item for name, item in group.items() if name not in ("facts", "curves")}
-        facts |= {key: Fact(id=key, **{**shared, **own}) for key, own in group.get("facts", {}).items()}
-        curves |= {key: Curve(id=key, **{**shared, **own}) for key, own in group.get("curves", {}).items()}
-    return facts, curves
+    shared = [
+        ({name: said for name, said in group.items() if name not in ("facts", "curves")}, group) for group in groups
+    ]
+    return [(key, {**said, **own}) for said, group in shared for key, own in group.get(kind, {}).items()]

@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import display
+
 PREFIX = "application/papermill.record/"
 _SESSION: dict[str, "Record"] = {}
 
@@ -26,6 +29,10 @@ class Record:
     tolerance: float | None = None
     why: str = ""
     needs: str = ""
+
+    def stated(self) -> dict[str, Any]:
+        """What is known of it, by name."""
+        return {name: item for name, item in asdict(self).items() if item not in (None, "")}
 
 
 def record(
@@ -57,10 +64,12 @@ def record(
         raise PressError(f"a key is made of letters, digits and . _ + -, such as fig1.clip.gap; got {key!r}")
     if tolerance is not None and not why:
         raise PressError(f"{key}: say why the tolerance is {tolerance}: record(..., tolerance=..., why='...')")
-    plain = _plain(key, value)
-    _SESSION[key] = entry = Record(plain, unit, "", _plain(key, spread), _plain(key, tolerance), why, needs)
-    meta = {name: item for name, item in asdict(entry).items() if item not in (None, "")}
-    _emit(key, repr(plain), {"value": plain, "unit": unit, **meta})
+    _SESSION[key] = entry = Record(
+        _plain(key, value), unit, "", _plain(key, spread), _plain(key, tolerance), why, needs
+    )
+    if InteractiveShell.initialized():  # the bundle of myst-nb's glue, of a MIME type that no front end shows
+        metadata = {"scrapbook": {"name": key, "mime_prefix": PREFIX}, "gapbook": entry.stated()}
+        display({PREFIX + "text/plain": repr(entry.value)}, raw=True, metadata=metadata)
 
 
 def recorded() -> dict[str, Record]:
@@ -73,36 +82,21 @@ def read_records(path: str | Path) -> dict[str, Record]:
 
     Raises :class:`PressError` where a key is recorded twice in one notebook, or with two values in the book.
     """
-    root = Path(path)
-    files = sorted(root.rglob("*.ipynb")) if root.is_dir() else [root]
-    found: dict[str, Record] = {}
-    for file in files:
+    root, found = Path(path), dict[str, Record]()
+    for file in sorted(root.rglob("*.ipynb")) if root.is_dir() else [root]:
         name = file.relative_to(root).with_suffix("").as_posix() if root.is_dir() else file.stem
-        for key, entry in _entries(file):
-            new = Record(notebook=name, **entry)
+        try:
+            cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
+        except (ValueError, KeyError) as error:
+            raise PressError(f"{file} is not a notebook: {error}") from error
+        for meta in [output.get("metadata", {}) for cell in cells for output in cell.get("outputs", [])]:
+            if "gapbook" not in meta:
+                continue
+            key, new = meta["scrapbook"]["name"], Record(**meta["gapbook"], notebook=name)
             old = found.setdefault(key, new)
             if old is not new and (old.notebook == name or old.value != new.value):
                 raise PressError(f"{key} is {old.value!r} in {old.notebook} and {new.value!r} in {name}: rename one")
     return found
-
-
-def _entries(file: Path) -> list[tuple[str, dict[str, Any]]]:
-    try:
-        cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
-    except (ValueError, KeyError) as error:
-        raise PressError(f"{file} is not a notebook: {error}") from error
-    metas = [output.get("metadata", {}) for cell in cells for output in cell.get("outputs", [])]
-    return [(meta["scrapbook"]["name"], meta["gapbook"]) for meta in metas if "scrapbook" in meta and "gapbook" in meta]
-
-
-def _emit(key: str, text: str, facts: dict[str, Any]) -> None:
-    """Send the bundle that myst-nb's ``glue`` sends, hidden behind a MIME type that no front end shows."""
-    from IPython.core.interactiveshell import InteractiveShell
-    from IPython.display import display
-
-    if InteractiveShell.initialized():
-        metadata = {"scrapbook": {"name": key, "mime_prefix": PREFIX}, "gapbook": facts}
-        display({PREFIX + "text/plain": text}, raw=True, metadata=metadata)
 
 
 def _plain(key: str, value: Any) -> Any:
@@ -111,13 +105,9 @@ def _plain(key: str, value: Any) -> Any:
         value = value.item()
     if isinstance(value, list | tuple):
         return [_plain(key, item) for item in value]
-    if not (value is None or isinstance(value, bool | int | float | str)):
-        raise PressError(f"{key}: a number, bool, string or list of numbers can be recorded; got {_describe(value)}")
     if isinstance(value, float) and not math.isfinite(value):
         raise PressError(f"{key}: a recorded number is finite; got {value}")
+    if not (value is None or isinstance(value, bool | int | float | str)):
+        got = f"{type(value).__name__} {getattr(value, 'shape', '')}".strip()
+        raise PressError(f"{key}: one number, bool or string or .tolist() can be recorded; got {got}")
     return value
-
-
-def _describe(value: Any) -> str:
-    shape = getattr(value, "shape", None)
-    return type(value).__name__ + (f" of shape {tuple(shape)}: record one number, or .tolist()" if shape else "")
