@@ -82,10 +82,11 @@ def test_a_typo_in_a_profile_suggests_the_nearest(book, profile, text, words):
 
 def test_what_is_not_there_is_told(book):
     save(book / "01_a.ipynb")
-    with pytest.raises(PressError, match=r"there is no folder .*boook"):
-        execute_book(source="boook")
     (book / "01_a.ipynb").write_text("{")
     with pytest.raises(PressError, match=r"01_a.ipynb cannot be read as a notebook"):
+        execute_book()
+    book.rename("boook")
+    with pytest.raises(PressError, match=r"there is no folder .*book with notebooks"):
         execute_book()
 
 
@@ -141,11 +142,25 @@ def test_a_change_around_the_chapter_runs_it_again(book, counter, monkeypatch, w
     assert runs() == 2
 
 
-def test_the_surroundings_are_science_and_data_not_the_press(monkeypatch):
-    before = execute.surroundings()
-    assert execute.surroundings() == before
-    monkeypatch.setattr(execute, "NOT_IN_KERNEL", execute.NOT_IN_KERNEL | {"pairs.py"})
-    assert execute.surroundings() != before
+def test_the_digest_depends_on_files_versions_and_facts(tmp_path, monkeypatch):
+    (tmp_path / "a.py").write_text("1")
+    before = execute.digest([tmp_path / "a.py"], "fact")
+    assert execute.digest([tmp_path / "a.py"], "fact") == before != execute.digest([tmp_path / "a.py"], "other")
+    monkeypatch.setattr(execute, "distributions", lambda: [])
+    without = execute.digest([tmp_path / "a.py"], "fact")
+    (tmp_path / "a.py").write_text("2")
+    assert len({before, without, execute.digest([tmp_path / "a.py"], "fact")}) == 3
+
+
+def test_a_tag_that_changes_what_a_cell_does_runs_it_again(book):
+    save(book / "01_a.ipynb", "1 / 0")
+    notebook = nbformat.read(book / "01_a.ipynb", as_version=4)
+    notebook.cells[-1].metadata["tags"] = ["skip-execution"]
+    nbformat.write(notebook, book / "01_a.ipynb")
+    assert execute_book()["01_a"].startswith("executed in")
+    save(book / "01_a.ipynb", "1 / 0")
+    with pytest.raises(PressError, match="ZeroDivisionError"):
+        execute_book()
 
 
 def test_the_rest_of_the_book_is_mirrored(book):

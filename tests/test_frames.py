@@ -61,10 +61,10 @@ def test_frames_are_small_and_figures_closed() -> None:
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"values": []}, ValueError, "not empty"),
+        ({"values": []}, ValueError, "Expected a list of values"),
         ({"values": [[1], [2], [3]], "label": ("a", "b")}, ValueError, "Expected a list of values"),
-        ({"start": 3}, ValueError, "position in lists of \\[3\\]"),
-        ({"start": (0, 0)}, ValueError, "start \\(0, 0\\)"),
+        ({"start": 3}, ValueError, "a start in it for each of .*; got \\[0, 1, 2\\], 3"),
+        ({"start": (0, 0)}, ValueError, "got .*, \\(0, 0\\)"),
         ({"draw": lambda lift: draw(lift).axes}, TypeError, "Expected draw to return a Matplotlib Figure; got list"),
         ({"draw": lambda lift: Figure((lift + 1, 1))}, ValueError, "figures of one size"),
     ],

@@ -33,8 +33,6 @@ from gapbook.press.record import PressError, read_records
 from gapbook.published import nearest
 
 SHOWN = "gapbook numpy scipy pandas scikit-learn torch transformers umap-learn matplotlib seaborn pillow ipywidgets"
-NOT_IN_KERNEL = {"build.py", "execute.py", "sphinx_ext.py", "stamp.py", "__main__.py"}
-START_TIMEOUT = 120  # seconds until a kernel answers
 _WORKERS: set[subprocess.Popen[bytes]] = set()
 
 
@@ -46,23 +44,18 @@ class _Chapter:
     notebook: NotebookNode
     target: Path
     parameters: dict[str, Any]
-    timeout: float
+    timeout: int
     threads: int
     digest: str = ""
 
 
 def execute_book(
-    source: str | Path = "book",
-    out: str | Path = "_build/executed",
-    profile: str = "quick",
-    jobs: int = 2,
-    force: bool = False,
-    timeout: float = 0,
+    out: str | Path = "_build/executed", profile: str = "quick", jobs: int = 2, force: bool = False, timeout: int = 0
 ) -> dict[str, str]:
-    """Bring the executed copies of all notebooks up to date; return what happened to each.
+    """Bring the executed copies of all notebooks below ``book`` up to date; return what happened to each.
 
     ``profile`` is ``quick`` (the parameters as they stand in the notebooks) or the name of a file in
-    ``source/profiles``. ``jobs`` chapters run side by side, each in a folder of its own, and share the cores. A cell
+    ``book/profiles``. ``jobs`` chapters run side by side, each in a folder of its own, and share the cores. A cell
     may take ``timeout`` seconds (10 minutes by default, a day in other profiles); a chapter that hangs runs once more.
     Notebooks with a parameter ``executed`` run last; it names the folder with the executed others.
 
@@ -70,13 +63,12 @@ def execute_book(
     """
     from papermill import inspect_notebook
 
-    root, run = Path(source).resolve(), Path(out).resolve()
+    root, run = Path("book").resolve(), Path(out).resolve()
     notebooks = _notebooks(root)
     known = {name: list(inspect_notebook(root / f"{name}.ipynb")) for name in notebooks}
     options = _profile(root, profile, known)
-    limits = (timeout or (600 if profile == "quick" else 86400), max(1, (os.cpu_count() or 1) // jobs))
-    run.mkdir(parents=True, exist_ok=True)
     _copy_pages(root, run)
+    limits = (timeout or (600 if profile == "quick" else 86400), max(1, (os.cpu_count() or 1) // jobs))
     chapters = [_Chapter(n, book, run / f"{n}.ipynb", options.get(n, {}), *limits) for n, book in notebooks.items()]
     first = [chapter for chapter in chapters if "executed" not in known[chapter.name]]
     last = [chapter for chapter in chapters if "executed" in known[chapter.name]]
@@ -105,11 +97,10 @@ def digest(paths: Iterable[Path], *facts: Any) -> str:
 
 
 def surroundings() -> str:
-    """Digest of what every kernel imports and reads: the package but for the press itself, the data, the versions."""
-    package, data = Path(__file__).parent.parent, Path(str(files("gapbook.data")))
-    code = [p for p in package.rglob("*.*") if p.suffix in (".py", ".js", ".css") and p.name not in NOT_IN_KERNEL]
-    kept = [p for p in data.rglob("*.*") if p.is_file() and p.suffix != ".pyc" and not p.name.startswith("expected")]
-    return digest(code + kept, os.cpu_count())
+    """Digest of what every kernel imports and reads: the package, the data but for the baselines, the versions."""
+    folders = Path(__file__).parent.parent, Path(str(files("gapbook.data")))
+    paths = [path for folder in folders for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    return digest([path for path in paths if not path.name.startswith("expected")], os.cpu_count())
 
 
 def _notebooks(root: Path) -> dict[str, NotebookNode]:
@@ -132,9 +123,8 @@ def _profile(root: Path, profile: str, known: dict[str, list[str]]) -> dict[str,
         return {}
     path = root / "profiles" / f"{profile}.yml"
     if not path.exists():
-        raise PressError(
-            f"there is no profile {profile!r}; {nearest(profile, [p.stem for p in path.parent.iterdir()])}"
-        )
+        profiles = [file.stem for file in path.parent.glob("*.yml")]
+        raise PressError(f"there is no profile {profile!r}; {nearest(profile, profiles)}")
     options: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     for name, parameters in options.items():
         if name not in known:
@@ -213,7 +203,7 @@ def _papermill(chapter: _Chapter, folder: Path) -> tuple[str, int]:
     """Execute ``in.ipynb`` in a process of its own, which tells its memory; return the error, if any, and megabytes."""
     command = [sys.executable, "-m", "papermill", str(folder / "in.ipynb"), str(folder / "out.ipynb")]
     command += ["--kernel", "python3", "--cwd", str(folder / "work"), "--no-progress-bar"]
-    command += ["--start-timeout", str(START_TIMEOUT), "--execution-timeout", str(int(chapter.timeout))]
+    command += ["--start-timeout", "120", "--execution-timeout", str(chapter.timeout)]
     command += ["--parameters_yaml", json.dumps(chapter.parameters)]
     with (folder / "log").open("wb") as log:
         worker = subprocess.Popen(

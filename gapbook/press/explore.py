@@ -4,11 +4,18 @@ import html
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
 from gapbook.plots import FIRST, SECOND
 from gapbook.press.frames import Interactive, asset, data_uri
 
-WIDTH, HEIGHT, LEFT, BOTTOM, PAD = 640, 460, 80, 60, 12
+WIDTH, HEIGHT = 640, 460
+LEFT, RIGHT, FLOOR, TOP = 80, WIDTH - 12, HEIGHT - 60, 12
+TICKS = (
+    f'<path class="gap-grid" d="M{{0}} {TOP}V{FLOOR}"/><text class="gap-x" x="{{0}}" y="{FLOOR + 22}">{{1}}</text>',
+    f'<path class="gap-grid" d="M{LEFT} {{0}}H{RIGHT}"/><text class="gap-y" x="74" y="{{0}}" dy="6">{{1}}</text>',
+)
 
 
 def explore_pairs(
@@ -21,7 +28,6 @@ def explore_pairs(
     images: np.ndarray | None = None,
     axes: tuple[str, str] = ("component 1", "component 2"),
     modalities: tuple[str, str] = ("image", "text"),
-    colors: tuple[str, str] = (FIRST, SECOND),
 ) -> Interactive:
     """Plot pairs in two dimensions; pointing at a point, or arrow keys, show its image, caption and partner.
 
@@ -41,8 +47,8 @@ def explore_pairs(
         raise ValueError(f"Expected a caption (and an image (h, w)) for each of {n} pairs; got {got}")
     points, frame = _place(np.stack([x2, y2]), axes)
     lines = "".join(f"M{a} {b}L{c} {d}" for (a, b), (c, d) in zip(*points, strict=True))
-    marks = "".join(_path(m, points[m], colors[m]) for m in (0, 1))
-    single = [_path(m, np.zeros((1, 2), int), colors[m]) for m in (0, 1)]
+    marks = "".join(map(_path, (0, 1), points))
+    single = [_path(modality, np.zeros((1, 2), int)) for modality in (0, 1)]
     legend = "".join(
         f'<span><svg viewBox="-8 -8 16 16" aria-hidden="true">{mark}</svg>{html.escape(name)}</span>'
         for mark, name in zip(single, modalities, strict=True)
@@ -67,58 +73,43 @@ def _joined(texts: Sequence[str]) -> str:
     return html.escape("|".join(text.replace("|", "/") for text in texts))
 
 
-def _path(modality: int, points: np.ndarray, color: str) -> str:
+def _path(modality: int, points: np.ndarray) -> str:
     """Return one SVG path with all marks of a modality: circles for the first, diamonds for the second."""
-    mark = "M{} {}h0" if modality == 0 else "M{} {}m-5 0l5-5 5 5-5 5z"
+    mark, color = (("M{} {}h0", FIRST), ("M{} {}m-5 0l5-5 5 5-5 5z", SECOND))[modality]
     drawn = "".join(mark.format(x, y) for x, y in points)
     return f'<path class="gap-m{modality}" style="--c:{color}" d="{drawn}"/>'
 
 
 def _place(points: np.ndarray, axes: tuple[str, str]) -> tuple[np.ndarray, str]:
     """Map (2, n, 2) coordinates to pixels of the drawing; return them with the SVG of ticks and axis labels."""
-    from matplotlib.ticker import MaxNLocator
-
-    low, high = points.min(axis=(0, 1)), points.max(axis=(0, 1))
-    margin = 0.04 * (high - low) + 1e-9
-    low, high = low - margin, high + margin
-    span = np.array([WIDTH - LEFT - PAD, HEIGHT - BOTTOM - PAD])
-
-    def pixel(value: np.ndarray, axis: int) -> np.ndarray:
-        share = (value - low[axis]) / (high[axis] - low[axis]) * span[axis]
-        return np.rint(LEFT + share if axis == 0 else HEIGHT - BOTTOM - share).astype(int)
-
-    right, floor = WIDTH - PAD, HEIGHT - BOTTOM
-    parts = []
-    for axis in (0, 1):
-        ticks = MaxNLocator(5).tick_values(low[axis], high[axis])
-        for tick in ticks[(ticks >= low[axis]) & (ticks <= high[axis])]:
-            at, text = pixel(tick, axis), f"{tick:.4g}".replace("-", "\N{MINUS SIGN}")
-            line = f"M{at} {PAD}V{floor}" if axis == 0 else f"M{LEFT} {at}H{right}"
-            place = (
-                f'class="gap-x" x="{at}" y="{floor + 22}"'
-                if axis == 0
-                else f'class="gap-y" x="{LEFT - 6}" y="{at + 6}"'
-            )
-            parts.append(f'<path class="gap-grid" d="{line}"/><text {place}>{text}</text>')
-    parts.append(f'<text class="gap-x" x="{(LEFT + right) // 2}" y="{HEIGHT - 8}">{html.escape(axes[0])}</text>')
-    turned = f'transform="translate(20 {(PAD + floor) // 2}) rotate(-90)"'
-    parts.append(f'<text class="gap-x" {turned}>{html.escape(axes[1])}</text>')
-    return np.stack([pixel(points[..., axis], axis) for axis in (0, 1)], axis=-1), "".join(parts)
+    pixels, drawn = [], ""
+    middle = (
+        f'x="{(LEFT + RIGHT) // 2}" y="{HEIGHT - 8}"',
+        f'transform="translate(20 {(TOP + FLOOR) // 2}) rotate(-90)"',
+    )
+    for values, ends, tick_mark, place, label in zip(
+        points.T, ((LEFT, RIGHT), (FLOOR, TOP)), TICKS, middle, axes, strict=True
+    ):
+        margin = 0.04 * np.ptp(values) + 1e-9
+        span = values.min() - margin, values.max() + margin
+        pixels.append(np.rint(np.interp(values.T, span, ends)).astype(int))
+        for tick in MaxNLocator(5).tick_values(*span):
+            if span[0] <= tick <= span[1]:
+                text = f"{tick:.4g}".replace("-", "\N{MINUS SIGN}")
+                drawn += tick_mark.format(round(np.interp(tick, span, ends)), text)
+        drawn += f'<text class="gap-x" {place}>{html.escape(label)}</text>'
+    return np.stack(pixels, axis=-1), drawn
 
 
 def _sprite(images: np.ndarray | None) -> str:
     """Return the element that shows one image at a time, cut from one sheet of all of them."""
     if images is None:
         return ""
-    from PIL import Image
-
     n, h, w = images.shape
     columns = int(np.ceil(np.sqrt(n)))
     rows = -(-n // columns)
     sheet = np.zeros((rows * columns, h, w), np.uint8)
     sheet[:n] = images
     sheet = sheet.reshape(rows, columns, h, w).swapaxes(1, 2).reshape(rows * h, columns * w)
-    uri = data_uri(Image.fromarray(sheet), 16)
-    return (
-        f'<div class="gap-image" data-columns="{columns}" data-rows="{rows}" style="background-image:url({uri})"></div>'
-    )
+    style = f"background-image:url({data_uri(Image.fromarray(sheet), 16)})"
+    return f'<div class="gap-image" data-columns="{columns}" data-rows="{rows}" style="{style}"></div>'

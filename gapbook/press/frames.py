@@ -9,7 +9,13 @@ from importlib.resources import files
 from itertools import product
 from typing import Any
 
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from PIL import Image
+
 from gapbook.plots import palette_png
+
+DPI, COLORS = 120, 48
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,7 +39,7 @@ def asset(name: str) -> str:
     return f"<{tag}>{(files('gapbook.press') / name).read_text(encoding='utf-8')}</{tag}>"
 
 
-def data_uri(image: Any, colors: int = 64) -> str:
+def data_uri(image: Any, colors: int) -> str:
     """Return a Pillow image as a PNG data URI with a palette of ``colors``, which suits plots and glyphs."""
     return f"data:image/png;base64,{b64encode(palette_png(image, colors)).decode()}"
 
@@ -45,8 +51,6 @@ def frames(
     *,
     alt: Callable[..., str],
     start: int | tuple[int, int] = 0,
-    dpi: int = 120,
-    colors: int = 48,
 ) -> Interactive:
     """Draw a figure for each value, once, and show it under a slider that works with no kernel.
 
@@ -59,22 +63,20 @@ def frames(
     >>> frames(lambda n: Figure((2, 1)), [1, 2, 4], "copies", alt=lambda n: f"{n} empty figures")
     <slider over 3 frames>
     """
-    labels = [label] if isinstance(label, str) else list(label)
-    axes = [list(values)] if isinstance(label, str) else [list(axis) for axis in values]
-    first = [start] * len(labels) if isinstance(start, int) else list(start)
-    if not len(labels) == len(axes) == len(first) <= 2 or not all(axes):
-        raise ValueError(f"Expected a list of values, not empty, for each of {labels}; got {values!r}, start {start!r}")
-    if not all(0 <= i < len(axis) for i, axis in zip(first, axes, strict=True)):
-        raise ValueError(f"Expected start to be a position in lists of {[*map(len, axes)]} values; got {start!r}")
-    shown = list(product(*(range(len(axis)) for axis in axes))).index(tuple(first))
+    labels: Any = label if isinstance(label, tuple) else (label,)
+    axes: Any = values if isinstance(label, tuple) else (values,)
+    first = start if isinstance(start, tuple) else (start,) * len(labels)
+    positions = list(product(*(range(len(axis)) for axis in axes)))
+    if not len(labels) == len(axes) == len(first) <= 2 or first not in positions:
+        raise ValueError(f"Expected a list of values and a start in it for each of {labels}; got {values!r}, {start!r}")
     points = list(product(*axes))
-    pictures = [_render(draw, point, dpi) for point in points]
+    pictures = [_render(draw, point) for point in points]
     if len(sizes := {picture.size for picture in pictures}) > 1:
         raise ValueError(f"Expected draw to return figures of one size; got {sorted(sizes)} pixels")
     images = "".join(
-        f'<img src="{data_uri(picture, colors)}" alt="{html.escape(alt(*point))}" width="{picture.width * 96 // dpi}" '
-        f'height="{picture.height * 96 // dpi}"{"" if number == shown else " hidden"}>'
-        for number, (picture, point) in enumerate(zip(pictures, points, strict=True))
+        f'<img src="{data_uri(picture, COLORS)}" alt="{html.escape(alt(*point))}" width="{picture.width * 96 // DPI}" '
+        f'height="{picture.height * 96 // DPI}"{"" if position == first else " hidden"}>'
+        for position, picture, point in zip(positions, pictures, points, strict=True)
     )
     controls = "".join(map(_slider, labels, axes, first))
     if len(axes) == 1:
@@ -86,7 +88,7 @@ def frames(
     return Interactive(markup, f"slider over {len(points)} frames")
 
 
-def _slider(label: str, axis: list[Any], position: int) -> str:
+def _slider(label: str, axis: Sequence[Any], position: int) -> str:
     """Return one labelled range input with its read-out; the script reads its values from ``data-values``."""
     texts = [html.escape(str(value).replace("|", "/")) for value in axis]
     return (
@@ -96,16 +98,12 @@ def _slider(label: str, axis: list[Any], position: int) -> str:
     )
 
 
-def _render(draw: Callable[..., Any], point: tuple[Any, ...], dpi: int) -> Any:
+def _render(draw: Callable[..., Any], point: tuple[Any, ...]) -> Any:
     """Draw one frame and return it as a Pillow image; the figure is closed, so that no cell shows it again."""
-    import matplotlib.pyplot as plt
-    from matplotlib.figure import Figure
-    from PIL import Image
-
     figure = draw(*point)
     if not isinstance(figure, Figure):
         raise TypeError(f"Expected draw to return a Matplotlib Figure; got {type(figure).__name__} at {point}")
     buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=dpi, facecolor="white", format="png")
+    figure.savefig(buffer, dpi=DPI, facecolor="white", format="png")
     plt.close(figure)
     return Image.open(buffer)
