@@ -5,7 +5,7 @@ import io
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -159,8 +159,8 @@ class PairedEmbeddings:
             chosen = np.arange(len(self))[indices].reshape(-1)
         except IndexError as error:
             raise PairsError(f"Expected indices of {len(self)} pairs; {error}") from None
-        captions = None if self.captions is None else tuple(self.captions[i] for i in chosen)
-        return type(self)(self.x[chosen], self.y[chosen], self.modalities, captions, self.source, self.license)
+        captions = self.captions and tuple(self.captions[i] for i in chosen)
+        return replace(self, x=self.x[chosen], y=self.y[chosen], captions=captions)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], **meta: Any) -> "PairedEmbeddings":

@@ -33,8 +33,7 @@ if importlib.util.find_spec("gapbook") is None:
 
 def install_cell(notebook: NotebookNode) -> NotebookNode | None:
     """Return the code cell tagged ``install``, or None."""
-    cells = (c for c in notebook.cells if "install" in c.metadata.get("tags", ()))
-    return next(cells, None)
+    return next((cell for cell in notebook.cells if "install" in cell.metadata.get("tags", ())), None)
 
 
 def pins(constraints: str) -> list[str]:
@@ -43,11 +42,10 @@ def pins(constraints: str) -> list[str]:
     >>> pins("# CI\\nnumpy==2.4.6  # ABI\\ntorch==2.13.0\\n\\npyyaml == 6.0.3\\n")
     ['numpy==2.4.6', 'pyyaml==6.0.3']
     """
-    lines = (re.sub(r"#.*|\s", "", line) for line in constraints.splitlines())
-    kept = [line for line in lines if line and re.split(r"[^\w.-]", line)[0].lower().replace("_", "-") not in RUNTIME]
-    if odd := [line for line in kept if not re.fullmatch(r"[\w.-]+==[\w.!+-]+", line)]:
+    lines = [line for line in (re.sub(r"#.*|\s", "", line) for line in constraints.splitlines()) if line]
+    if odd := [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.!+-]+", line)]:
         raise ValueError(f"Expected constraints of the form name==version; got {odd[0]!r}")
-    return kept
+    return [line for line in lines if line.split("==")[0].lower().replace("_", "-") not in RUNTIME]
 
 
 def stamp(notebook: NotebookNode, url: str, commit: str, constraints: str) -> NotebookNode:
