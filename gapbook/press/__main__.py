@@ -17,7 +17,7 @@ from pathlib import Path
 from gapbook.press.build import build_site
 from gapbook.press.execute import available_sources, execute_book
 from gapbook.press.record import PressError, read_records
-from gapbook.press.scoreboard import accept, check, compare, expected_path, load_expected
+from gapbook.press.scoreboard import accept, check, compare, load_expected
 
 
 def main() -> int:
@@ -48,7 +48,7 @@ def main() -> int:
 
 def _run(command: str, profile: str, jobs: int) -> None:
     run = Path("_build") / ("executed" if profile == "quick" else f"executed-{profile}")
-    baseline = expected_path(profile)
+    baseline = Path("data") / ("expected.yml" if profile == "quick" else f"expected-{profile}.yml")
     if command != "build":
         execute_book(out=run, profile=profile, jobs=jobs, force=command == "regress")
     if command == "accept":

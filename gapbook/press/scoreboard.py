@@ -119,11 +119,6 @@ def accept(records: Mapping[str, Record], path: Path, available: Collection[str]
     return [line for key, line in lines.items() if _told(old.get(key)) != _told(new.get(key))]
 
 
-def expected_path(profile: str = "quick") -> Path:
-    """File with the baseline of a profile, from the root of the repository: ``data/expected.yml`` for the quick run."""
-    return Path("data") / ("expected.yml" if profile == "quick" else f"expected-{profile}.yml")
-
-
 def load_expected(path: Path | None = None) -> dict[str, Record]:
     """Read a baseline by key, the one in the package by default; a file that does not exist yet is an empty one.
 
