@@ -182,24 +182,31 @@ def retrieval(x: Any, y: Any, ks: Sequence[int] = (1, 5, 10)) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["direction", "k", "recall"])
 
 
-def linear_separability(x: Any, y: Any, seed: int = 0) -> float:
+def linear_separability(x: Any, y: Any, seed: int = 0, groups: Any = None) -> float:
     """Return the held-out accuracy of a linear probe that tells rows of x from rows of y: a fraction.
 
     Logistic regression on standardized features, five folds (fewer for n < 5) of pairs: both members of a pair are on
-    the same side of a split. Exactly 0.5 for identical modalities, about 0.5 for two samples of one distribution (and
-    for collapsed equal ones), 1 where a plane parts them. ``seed`` shuffles the folds. Raises ``PairsError``.
+    the same side of a split. ``seed`` shuffles the folds. Near-duplicates in different folds flatter the probe: with
+    ``groups`` (n,), pairs of one group stay together. Exactly 0.5 for identical modalities, about 0.5 for two samples
+    of one distribution (and for collapsed equal ones), 1 where a plane parts them. Raises ``PairsError``.
 
     >>> linear_separability([[1, 0], [1, 0.1], [1, -0.1]], [[-1, 0], [-1, 0.1], [-1, -0.1]])
     1.0
     """
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import KFold
+    from sklearn.model_selection import GroupKFold, KFold
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     a, b = (side.cpu().numpy() for side in unit_pair(x, y))
+    if groups is not None and np.shape(groups) != (len(a),):
+        raise PairsError(f"Expected groups of shape ({len(a)},), one for each pair; got {np.shape(groups)}")
+    folds = min(5, len(a) if groups is None else len(np.unique(groups)))
+    if folds < 2:
+        raise PairsError("at least 2 groups are needed; got 1")
+    split = KFold(folds, shuffle=True, random_state=seed) if groups is None else GroupKFold(folds)
     hits = 0
-    for train, test in KFold(min(5, len(a)), shuffle=True, random_state=seed).split(a):
+    for train, test in split.split(a, groups=groups):
         probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
         probe.fit(np.concatenate([a[train], b[train]]), np.repeat([0, 1], len(train)))
         hits += int((probe.predict(a[test]) == 0).sum() + (probe.predict(b[test]) == 1).sum())
@@ -212,8 +219,9 @@ def gap_report(pairs: PairedEmbeddings, seed: int = 0, replicates: int = 1000) -
     ``cosine_within_*`` are means over different rows of one side, ``cosine_paired`` the mean of x_i . y_i and
     ``cosine_across`` of all x_i . y_j, i = j included. low and high are a 95 % interval for a redraw of the pairs: for
     gap and cosines the percentiles of a bootstrap (``replicates``, ``seed``) in which a pair drawn twice is never
-    compared with its copy; for recalls and separability Wilson's binomial interval with n trials. n_pairs and
-    dimension have none: NaN. Raises ``PairsError``.
+    compared with its copy; for recalls (candidates held fixed) and separability Wilson's binomial interval with n trials.
+    The gap's interval is that of the gap of *this many* pairs, whose square noise lifts by the sum of variances over n:
+    near zero it lies too high. n_pairs and dimension have none: NaN. Raises ``PairsError``.
 
     >>> report = gap_report(PairedEmbeddings([[4, 3], [4, -3], [5, 0]], [[-4, 3], [-4, -3], [-5, 0]]))
     >>> report.set_index("metric").loc["cosine_across", ["value", "low", "high"]].astype(float).round(2).tolist()

@@ -178,18 +178,22 @@ def retrieval_ceiling(images: np.ndarray) -> float:
     return len(np.unique(images.reshape(len(images), -1), axis=0)) / len(images)
 
 
-def nearest_neighbor_pairs(train: Glyphs, test: Glyphs) -> tuple[np.ndarray, np.ndarray]:
+def nearest_neighbor_pairs(
+    train: Glyphs, test: Glyphs, k: int = 1, sharpness: float = 30.0
+) -> tuple[np.ndarray, np.ndarray]:
     """Embed test images and captions with no learning: a baseline for retrieval. Returns two arrays (n_test, n_words).
 
-    A caption becomes its tf-idf vector, an image that of the name of the training image nearest to it in pixels. The
-    last dimension is 1 for a caption of unseen words alone, which is thereby equally far from every image.
+    A caption becomes its tf-idf vector, an image the average of those of the names of the k training images nearest to
+    it in the cosine of their pixels, weighted by exp(sharpness * cosine). k = 20 and 30 are the best of a small grid on
+    the validation part. The last dimension is 1 for a caption of unseen words alone: equally far from every image.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.metrics import pairwise_distances
+    from sklearn.metrics.pairwise import cosine_similarity
 
     tfidf = TfidfVectorizer(token_pattern=r"[^ -]+", lowercase=False).fit(train.names)
-    test_pixels, train_pixels = (g.images.reshape(len(g), -1).astype(np.float32) for g in (test, train))
-    nearest = pairwise_distances(test_pixels, train_pixels).argmin(axis=1)
-    x, y = (tfidf.transform(names).toarray() for names in ([train.names[i] for i in nearest], test.names))
+    similar = cosine_similarity(*(g.images.reshape(len(g), -1).astype(np.float32) for g in (test, train)))
+    far = similar < np.partition(similar, -k, axis=1)[:, [-k]]
+    weights = np.where(far, 0, np.exp(sharpness * similar))
+    x, y = weights @ tfidf.transform(train.names), tfidf.transform(test.names).toarray()
     unseen = ~y.any(axis=1, keepdims=True)
     return np.hstack([x, np.zeros_like(unseen)]), np.hstack([y, unseen])

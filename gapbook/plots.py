@@ -46,8 +46,9 @@ def show(fig: Figure, alt: str) -> None:
 
 
 def clouds(ax: Axes, a: np.ndarray, b: np.ndarray, names: Sequence[str] = ("image", "text"), size: float = 9) -> None:
-    """Draw two modalities as points ``(n, 2)``, with a line between the members of each pair."""
-    ax.add_collection(LineCollection(list(np.stack([a, b], axis=1)), colors=LINE, linewidths=0.3, alpha=0.5, zorder=0))
+    """Draw two modalities as points ``(n, 2)``, with lines between partners, of 150 pairs or so."""
+    lines = np.stack([a, b], axis=1)[:: max(1, len(a) // 150)]  # more would hide the points
+    ax.add_collection(LineCollection(list(lines), colors=LINE, linewidths=0.4, alpha=0.6, zorder=0))
     ax.scatter(a[:, 0], a[:, 1], s=size, c=FIRST, marker="o", linewidths=0, alpha=0.8, label=names[0])
     ax.scatter(b[:, 0], b[:, 1], s=0.7 * size, c=SECOND, marker="D", linewidths=0, alpha=0.8, label=names[1])
     ax.autoscale_view()
@@ -103,35 +104,49 @@ def contrastive_batch(images: np.ndarray, captions: Sequence[str], similarity: n
     return fig
 
 
-def similarity_blocks(x: np.ndarray, y: np.ndarray, names: Sequence[str] = ("images", "texts")) -> Figure:
-    """Draw all cosines of n pairs as one 2n x 2n picture, pairs ordered by average-linkage clustering."""
+def similarity_blocks(panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """Draw all cosines of n pairs as one 2n x 2n picture a panel, pairs ordered by average-linkage clustering."""
     from scipy.cluster.hierarchy import leaves_list, linkage
 
-    order = leaves_list(linkage(np.hstack([x, y]), "average"))
-    z = np.concatenate([x[order], y[order]])
-    n = len(x)
     with plt.rc_context(STYLE):
-        fig, ax = plt.subplots(figsize=(5.6, 4.6))
-        shown = ax.imshow(z @ z.T, cmap="cividis", interpolation="antialiased")
-        ax.axhline(n - 0.5, color="w", lw=1.5)
-        ax.axvline(n - 0.5, color="w", lw=1.5)
-        ax.set_xticks([n / 2, 3 * n / 2], names)
-        ax.set_yticks([n / 2, 3 * n / 2], names, rotation=90, va="center")
-        ax.tick_params(length=0)
-        fig.colorbar(shown, ax=ax, label="cosine")
+        fig, row = plt.subplots(1, len(panels), figsize=(4.2 * len(panels) + 0.6, 4.2), squeeze=False)
+        for ax, (title, (x, y)) in zip(row[0], panels.items(), strict=True):
+            order, n = leaves_list(linkage(np.hstack([x, y]), "average")), len(x)
+            z = np.concatenate([x[order], y[order]])
+            shown = ax.imshow(z @ z.T, cmap="cividis", interpolation="antialiased", vmin=-0.4, vmax=1)
+            ax.axhline(n - 0.5, color="w", lw=1.5)
+            ax.axvline(n - 0.5, color="w", lw=1.5)
+            ax.set_xticks([n / 2, 3 * n / 2], ["images", "texts"])
+            ax.set_yticks([n / 2, 3 * n / 2], ["images", "texts"], rotation=90, va="center")
+            ax.tick_params(length=0)
+            ax.set_title(title)
+        fig.colorbar(shown, ax=row[0], label="cosine", shrink=0.8)
     return fig
 
 
 def dots_with_intervals(table: pd.DataFrame, label: str) -> Figure:
-    """Draw a value and its interval a row: columns ``source, value, low, high, group``, a color for each group."""
+    """Draw a value and its interval a row of ``source, value, low, high, group``; rows of one source share a line."""
     with plt.rc_context(STYLE):
-        fig, ax = plt.subplots(figsize=(6.4, 0.36 * len(table) + 1))
+        fig, ax = plt.subplots(figsize=(6.4, 0.36 * table["source"].nunique() + 1))
         for (group, rows), color in zip(table.groupby("group", sort=False), GROUPS, strict=False):
             error = np.abs(rows[["low", "high"]].to_numpy().T - rows["value"].to_numpy())
-            ax.errorbar(rows["value"], rows["source"], xerr=error, fmt="o", color=color, capsize=3, label=str(group))
+            style: Any = {"fmt": ".", "markersize": 5, "elinewidth": 1, "capsize": 4, "alpha": 0.8}
+            ax.errorbar(rows["value"], rows["source"], xerr=error, color=color, label=str(group), **style)
         ax.invert_yaxis()
         ax.set(xlabel=label, xlim=(0, None))
         ax.grid(axis="x", color="#dddddd")
+        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig
+
+
+def gap_by_epoch(history: pd.DataFrame) -> Figure:
+    """Draw the gap after each epoch, one line a run; columns ``model, seed, epoch, gap``, a color for each model."""
+    with plt.rc_context(STYLE):
+        fig, ax = plt.subplots(figsize=(6.4, 3))
+        for (model, runs), color in zip(history.groupby("model", sort=False), GROUPS, strict=False):
+            for seed, run in runs.groupby("seed"):
+                ax.plot(run["epoch"], run["gap"], color=color, lw=1.2, label=model if seed == 0 else None)
+        ax.set(xlabel="epoch", ylabel="modality gap", ylim=(0, None))
         ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
 

@@ -379,3 +379,16 @@ def test_report_of_the_authors_embeddings(name):
     assert report.iloc[2:7].tolist() == pytest.approx(PUBLISHED[name][:5], abs=5.1e-5)
     assert report[["r1_image_to_text", "r1_text_to_image"]].tolist() == list(PUBLISHED[name][5:])
     assert report["linear_separability"] > 0.99
+
+
+def test_groups_keep_near_duplicates_on_one_side_of_a_split() -> None:
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(40), 5)
+    noise = 0.01 * rng.normal(size=(2, 200, 60))
+    x, y = rng.normal(size=(2, 40, 60))[:, groups] + noise  # nothing tells x from y but the five copies of each row
+    assert linear_separability(x, y) > 0.75
+    assert abs(linear_separability(x, y, groups=groups) - 0.5) < 0.2
+    with pytest.raises(PairsError, match=r"Expected groups of shape \(200,\), one for each pair; got \(40,\)"):
+        linear_separability(x, y, groups=range(40))
+    with pytest.raises(PairsError, match="at least 2 groups are needed; got 1"):
+        linear_separability(x, y, groups=np.zeros(200))
