@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
@@ -62,9 +63,26 @@ def drop_unused_mathjax(app: Sphinx, exception: Exception | None) -> None:
             script.unlink()
 
 
+def link_back(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Add to each entry of the bibliography links to the places that cite it; bibtex itself does so within a page."""
+    cite: Any = app.env.get_domain("cite")
+    keys = {citation.citation_id: citation.key for citation in cite.citations}
+    for entry in doctree.findall(nodes.citation):
+        wanted = {keys.get(name) for name in entry["ids"]}
+        back = nodes.paragraph(classes=["cited-in"])
+        places = (r for r in cite.citation_refs if wanted & {target.key for target in r.targets})
+        for number, place in enumerate(sorted(places, key=lambda r: (r.docname, r.line))):
+            title = app.env.titles[place.docname].astext()
+            uri = f"{app.builder.get_relative_uri(docname, place.docname)}#{place.citation_ref_id}"
+            back += [nodes.Text(", " if number else "Cited in "), nodes.reference("", title, refuri=uri, internal=True)]
+        if len(back):
+            entry += back
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the functions above; Sphinx calls this."""
     app.connect("config-inited", link_repository)
     app.connect("html-page-context", keep_runnable, priority=600)
+    app.connect("doctree-resolved", link_back)
     app.connect("build-finished", drop_unused_mathjax, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

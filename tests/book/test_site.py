@@ -287,3 +287,12 @@ def test_site_works_from_a_disk(built_site: Path, browser: Browser) -> None:
     assert shown(page) != before
     context.close()
     assert not trouble
+
+
+def test_each_work_of_the_bibliography_links_back_to_where_it_is_cited(built_site: Path) -> None:
+    page = (built_site / "appendix" / "bibliography.html").read_text()
+    links = re.findall(r'class="cited-in">(.*?)</p>', page)
+    assert len(links) == page.count('role="doc-biblioentry"') > 20
+    for target in re.findall(r'href="([^"]+)"', " ".join(links)):
+        path, _, anchor = target.partition("#")
+        assert f'id="{anchor}"' in (built_site / "appendix" / path).read_text(), target
