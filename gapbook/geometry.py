@@ -219,7 +219,7 @@ def gap_report(pairs: PairedEmbeddings, seed: int = 0, replicates: int = 1000) -
     ``cosine_within_*`` are means over different rows of one side, ``cosine_paired`` the mean of x_i . y_i and
     ``cosine_across`` of all x_i . y_j, i = j included. low and high are a 95 % interval for a redraw of the pairs: for
     gap and cosines the percentiles of a bootstrap (``replicates``, ``seed``) in which a pair drawn twice is never
-    compared with its copy; for recalls (candidates held fixed) and separability Wilson's binomial interval with n trials.
+    compared with its copy; for recalls (candidates held fixed) and separability Wilson's binomial interval, n trials.
     The gap's interval is that of the gap of *this many* pairs, whose square noise lifts by the sum of variances over n:
     near zero it lies too high. n_pairs and dimension have none: NaN. Raises ``PairsError``.
 

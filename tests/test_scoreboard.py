@@ -1,7 +1,7 @@
 import pytest
 
 from gapbook.press import PressError, Record, compare, reproduction_table
-from gapbook.press.paper import paper_facts
+from gapbook.press.paper import paper_curve, reported
 from gapbook.press.scoreboard import accept, check, load_expected, run_machine, run_summary, scoreboard_html
 
 BASE = Record(0.5, "distance", "01_a", tolerance=0.1, why="seeds")
@@ -13,7 +13,7 @@ def judged(key, value, **other):
 
 def test_every_fact_stands_there_once():
     table = compare({})
-    assert table.id.tolist() == list(paper_facts())
+    assert table.id.tolist() == list(reported())
     assert set(table.verdict) == {"erratum", "planned", "context"}
     assert not table[table.verdict.isin(["planned", "context", "erratum"]) & (table.explanation == "")].id.tolist()
 
@@ -72,8 +72,8 @@ def test_reproduction_table_sets_paper_and_ours_side_by_side():
 
 def test_html_has_every_fact_and_scrolls():
     page = scoreboard_html(compare({}))
-    assert all(f"<td>{key}</td>" in page for key in paper_facts())
-    figures = {fact.figure for fact in paper_facts().values()}
+    assert all(f"<td>{key}</td>" in page for key in reported())
+    figures = {fact.figure for fact in reported().values()}
     assert page.count("<details>") == page.count("overflow:auto") == len(figures)
 
 
@@ -165,3 +165,16 @@ def test_the_run_is_summarized(tmp_path):
     (tmp_path / "run.json").write_text(run)
     assert run_summary(tmp_path).loc["01_a"].tolist() == [2.5, 300]
     assert run_machine(tmp_path)["Python"] == "3.11.7"
+
+
+def test_a_curve_is_judged_point_by_point_with_a_tolerance_for_each() -> None:
+    key, y = "curve.fig2b.bias_c6.Sigmoid", paper_curve("curve.fig2b.bias_c6.Sigmoid").y
+    off = [y[0] + 0.04, *y[1:]]
+
+    def verdict(value: list[float], tolerance: list[float]) -> str:
+        record = Record(value, notebook="03_initialization", tolerance=tolerance, why="seeds")
+        return compare({key: record}).set_index("id").verdict[key]
+
+    assert verdict(off, [0.05] + [0.001] * 9) == "reproduced"
+    assert verdict(off, [0.03] + [0.05] * 9) == "differs"
+    assert verdict(y[:-1], [0.05] * 9) == "differs"

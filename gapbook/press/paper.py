@@ -78,6 +78,19 @@ def paper_curves() -> dict[str, SimpleNamespace]:
     return {key: SimpleNamespace(id=key, **said) for key, said in _members("curves")}
 
 
+def reported() -> dict[str, Fact]:
+    """All that the scoreboard judges: the facts, and each curve as a fact whose value is the list of its heights."""
+    return paper_facts() | {key: _as_fact(curve) for key, curve in paper_curves().items()}
+
+
+def _as_fact(curve: SimpleNamespace) -> Fact:
+    names = ("figure", "source", "evidence", "setting", "chapter", "needs")
+    said: dict[str, Any] = {name: getattr(curve, name, "") for name in names}
+    label = curve.id.rpartition(".")[2]
+    quantity = f"{curve.y_name.partition(' (')[0]} by {curve.x_name}: {label}"
+    return Fact(id=curve.id, quantity=quantity, value=curve.y, unit=getattr(curve, "unit", ""), **said)
+
+
 def _lookup(table: dict[str, Any], key: str, kind: str) -> Any:
     if key not in table:
         raise PressError(f"data/paper.yml has no {kind} {key!r}; {nearest(key, table)}")

@@ -26,7 +26,7 @@ class Record:
     unit: str = ""
     notebook: str = ""
     spread: float | None = None
-    tolerance: float | None = None
+    tolerance: float | list[float] | None = None
     why: str = ""
     needs: str = ""
 
@@ -41,7 +41,7 @@ def record(
     unit: str = "",
     *,
     spread: float | None = None,
-    tolerance: float | None = None,
+    tolerance: float | list[float] | None = None,
     why: str = "",
     needs: str = "",
 ) -> None:
@@ -49,10 +49,10 @@ def record(
 
     ``value`` is a number, a bool, a string or a (nested) list of numbers; NumPy and torch scalars are unwrapped.
     How far the value may move is stated with it: ``spread`` is its standard deviation over seeds (the tolerance
-    is then three times that), or ``tolerance`` is absolute and ``why`` says where it comes from. With neither, the
-    computation is deterministic: floats may differ by rounding, everything else must be equal. ``needs`` names the
-    optional source of embeddings without which the value is absent. Keys that begin with ``run.`` describe
-    the run (seconds, versions), not a result: they can be shown, and are not under regression.
+    is then three times that), or ``tolerance`` is absolute (a list for a list) and ``why`` says where it comes from.
+    With neither, the computation is deterministic: floats may differ by rounding, everything else must be equal.
+    ``needs`` names the optional source of embeddings without which the value is absent. Keys that begin with ``run.``
+    describe the run (seconds, versions), not a result: they can be shown, and are not under regression.
 
     Raises :class:`PressError` for an empty or malformed key and for NaN, infinity, arrays and other objects.
 

@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 
 from gapbook.pairs import load_command, write_whole
-from gapbook.press.paper import Fact, paper_facts
+from gapbook.press.paper import Fact, reported
 from gapbook.press.record import PressError, Record
 from gapbook.published import registry
 
@@ -31,7 +31,7 @@ HEADER = """\
 
 
 def compare(records: Mapping[str, Record]) -> pd.DataFrame:
-    """Every fact of ``data/paper.yml`` once, beside our value, with the verdict and its explanation.
+    """Every fact and curve of ``data/paper.yml`` once, beside our value, with the verdict and its explanation.
 
     A record is compared with the fact of the same key; lists elementwise, ``difference`` is then the largest. A fact
     is *reproduced* within its tolerance, else it *differs*; *erratum*: the reported value is wrong; *needs
@@ -44,7 +44,7 @@ def compare(records: Mapping[str, Record]) -> pd.DataFrame:
     'reproduced'
     """
     chapters = {Path(entry.notebook).name[:2] for entry in records.values()}
-    rows = [_judge(fact, records.get(key), chapters) for key, fact in paper_facts().items()]
+    rows = [_judge(fact, records.get(key), chapters) for key, fact in reported().items()]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -56,7 +56,7 @@ def reproduction_table(records: Mapping[str, Record], keys: Iterable[str] | None
     >>> reproduction_table({"ours.gap": Record(0.85)}, ["ours.gap"]).verdict.item()
     'not reported'
     """
-    facts, rows = paper_facts(), []
+    facts, rows = reported(), []
     for key in keys if keys is not None else [key for key in records if key in facts]:
         fact, ours = facts.get(key), records.get(key, Record(None))
         label, unit, paper, verdict = key, ours.unit, "not reported", "not reported"
@@ -170,7 +170,7 @@ def _judge(fact: Fact, ours: Record | None, chapters: set[str]) -> list[Any]:
     return [*head, difference, tolerance, reason, verdict, explanation]
 
 
-def _stated(key: str, entry: Record) -> tuple[float, str]:
+def _stated(key: str, entry: Record) -> tuple[Any, str]:
     """Tolerance of a value and its reason, from what its notebook says about it."""
     if entry.tolerance is not None:
         return entry.tolerance, entry.why
@@ -206,18 +206,24 @@ def _holds(got: Record, want: Record) -> bool:
     return got.unit == want.unit and _within(got.value, want.value, want.tolerance)
 
 
-def _within(ours: Any, theirs: Any, tolerance: float | None) -> bool:
-    return abs(_difference(ours, theirs)) <= (tolerance or 0) * (1 + 1e-9)
+def _within(ours: Any, theirs: Any, tolerance: Any) -> bool:
+    return bool(np.all(np.abs(_differences(ours, theirs)) <= np.asarray(tolerance or 0) * (1 + 1e-9)))
 
 
 def _difference(ours: Any, theirs: Any) -> float:
-    """Ours minus theirs, the largest in absolute value for lists; infinite where they are of different kinds."""
+    """Ours minus theirs, the largest in absolute value for lists."""
+    each = _differences(ours, theirs)
+    return float(each.flat[np.abs(each).argmax()])
+
+
+def _differences(ours: Any, theirs: Any) -> np.ndarray:
+    """Ours minus theirs, elementwise for lists; infinite where they are of different kinds or shapes."""
     if not any(isinstance(value, bool | str) for value in (ours, theirs)):
-        with contextlib.suppress(ValueError):  # lists of different shape, or ragged ones
+        with contextlib.suppress(ValueError):  # ragged lists
             a, b = np.asarray(ours, dtype=float), np.asarray(theirs, dtype=float)
             if a.shape == b.shape:
-                return float((a - b).flat[np.abs(a - b).argmax()])
-    return 0.0 if ours == theirs else math.inf
+                return a - b
+    return np.asarray(0.0 if ours == theirs else math.inf)
 
 
 def _two_digits(value: float) -> float:
