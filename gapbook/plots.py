@@ -195,7 +195,7 @@ NETWORKS: Any = {  # color and line of each random network, in every figure over
     "leaky_relu": ("#E69F00", "--"),
     "relu": (GROUPS[0], "-"),
     "tanh": (GROUPS[1], "-"),
-    "linear": (GROUPS[2], "-"),
+    "linear": (GROUPS[2], "--"),
     "linear, no bias": ("#777777", "--"),
     "maxout": ("#000000", ":"),
     "relu+linear": (GROUPS[1], "-."),
@@ -218,10 +218,14 @@ def depth_panels(table: pd.DataFrame, shared: bool = True) -> Figure:
                 color, dash = NETWORKS[name]
                 ax.fill_between(line["depth"], line["low"], line["high"], color=color, alpha=0.25, lw=0)
                 ax.plot(line["depth"], line["mean"], dash, color=color, lw=1.5, label=name)
-                for column, style in (("paper", "o"), ("theory", "k--")):
-                    if column in line and line[column].notna().any():
-                        shown = {"markersize": 3.5, "mfc": "w", "mew": 1, "color": color} if column == "paper" else {}
-                        ax.plot(line["depth"], line[column], style, **({"lw": 1, "zorder": 3} | shown))
+                if "paper" in line:
+                    ax.plot(line["depth"], line["paper"], "o", markersize=3.5, mfc="w", color=color)
+                if "theory" in line:
+                    ax.plot(line["depth"], line["theory"], "k--", lw=1)
+            for column, style in (("paper", "o"), ("theory", "--")):
+                if column in table and table.loc[table["panel"] == panel, column].notna().any():
+                    label = "the authors" if column == "paper" else "infinite width"
+                    ax.plot([], [], "k" + style, markersize=3.5, mfc="w", lw=1, label=label)
             ax.set(title=panel, xlabel="layers", xlim=(0, table["depth"].max() + 0.5))
             ax.legend(fontsize=8, handlelength=2.2)
         row[0, 0].set_ylabel("mean cosine")
@@ -232,13 +236,13 @@ def narrowing(table: pd.DataFrame, laws: Mapping[str, tuple[np.ndarray, np.ndarr
     """Draw how far the cosine is from 1, over depth and over its logarithm; columns ``network, seed, depth, apart``."""
     with plt.rc_context(STYLE):
         fig, row = plt.subplots(1, 2, figsize=(8.6, 3.6), sharey=True)
-        titles = ("With biases: straight against depth", "Without: straight against log depth")
+        titles = ("With biases: straight over depth", "Without: straight over its logarithm")
         for ax, title in zip(row, titles, strict=True):
             for (network, lines), color in zip(table.groupby("network", sort=False), GROUPS, strict=False):
                 for i, (_, line) in enumerate(lines.groupby("seed")):
                     label = None if i else network
                     ax.plot(line["depth"], line["apart"], color=color, lw=0.8, alpha=0.8, label=label)
-            for (law, (depth, apart)), dash in zip(laws.items(), ("--", ":"), strict=False):
+            for (law, (depth, apart)), dash in zip(laws.items(), ("--", ":", "-"), strict=False):
                 ax.plot(depth, apart, "k" + dash, lw=1.2, label=law)
             ax.set(yscale="log", xlabel="layers", title=title, ylim=(1e-12, 2))
         row[0].set_ylabel("1 − mean cosine")
@@ -259,7 +263,7 @@ def cosine_frame(histogram: Any, mean: float, title: str) -> Figure:
 
 
 def theorem1(table: pd.DataFrame) -> Figure:
-    """Draw columns ``setting, cosine, probability, low, high, slack, gain`` of Theorem 1."""
+    """Draw ``setting, cosine, probability, low, high, slack, gain`` of Theorem 1, its condition dotted at 0.6."""
     with plt.rc_context(STYLE):
         fig, (left, right) = plt.subplots(1, 2, figsize=(8.8, 3.5))
         for (setting, rows), color in zip(table.groupby("setting", sort=False), GROUPS, strict=False):
@@ -268,10 +272,9 @@ def theorem1(table: pd.DataFrame) -> Figure:
             right.plot(rows["cosine"], rows["gain"].where(rows["gain"] > 0), "-", color=color, label=f"gain, {setting}")
             right.plot(rows["cosine"], rows["slack"].where(rows["slack"] > 0), "--", color=color)
         right.plot([], [], "k--", label="slack (bias alone)")
-        left.set(xlabel="cosine of u and v", ylabel="P(cosine grows)", title="How often the cosine grows")
-        right.set(
-            xlabel="cosine of u and v", ylabel="growth", yscale="log", title="What the bias adds, and all that adds"
-        )
+        left.set(xlabel="cosine of u and v", ylabel="P(cosine grows)", title="Large norms: no longer certain")
+        left.axvline(0.6, color=GROUPS[2], lw=1, ls=":", zorder=0)
+        right.set(xlabel="cosine of u and v", ylabel="growth", yscale="log", title="Large norms: hardly by the bias")
         left.legend(fontsize=8, loc="lower left")
         right.legend(fontsize=8, loc="lower left")
     return fig
@@ -299,11 +302,11 @@ def gap_at_start(cosines: np.ndarray, gaps: np.ndarray, curve: tuple[np.ndarray,
         left.plot(*curve, "k--", lw=1.2, label="predicted from the mean cones")
         left.plot(cosines, gaps, "o", color=GROUPS[0], markersize=4.5, label="measured, one network each")
         left.axvline(0, color="#bbbbbb", lw=0.8, zorder=0)
-        left.set(xlabel="cosine of the two centers", ylabel="modality gap", title="The angle makes the scatter")
+        left.set(xlabel="cosine of the two centers", ylabel="modality gap", title="The angle makes most of the scatter")
         left.legend(fontsize=8, loc="upper right")
         at = np.linspace(-4, 4, 200) / d**0.5
-        right.hist(cosines, bins=8, density=True, color=GROUPS[0], alpha=0.6)
+        right.hist(cosines, bins=6, density=True, color=GROUPS[0], alpha=0.6)
         right.plot(at, (d / 2 / np.pi) ** 0.5 * np.exp(-d * at**2 / 2), "k--", lw=1.2, label=f"N(0, 1/{d})")
-        right.set(xlabel="cosine of the two centers", ylabel="density", title="The angle is that of random directions")
+        right.set(xlabel="cosine of the two centers", ylabel="density", title="The angle is one of random directions")
         right.legend(fontsize=8)
     return fig
