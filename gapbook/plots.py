@@ -212,7 +212,7 @@ def depth_panels(table: pd.DataFrame, shared: bool = True) -> Figure:
     """
     panels = table["panel"].unique()
     with plt.rc_context(STYLE):
-        fig, row = plt.subplots(1, len(panels), figsize=(1.4 + 3.6 * len(panels), 3.5), squeeze=False, sharey=shared)
+        fig, row = plt.subplots(1, len(panels), figsize=(1.4 + 3.6 * len(panels), 4.2), squeeze=False, sharey=shared)
         for ax, panel in zip(row[0], panels, strict=True):
             for name, line in table[table["panel"] == panel].groupby("network", sort=False):
                 color, dash = NETWORKS[name]
@@ -227,7 +227,7 @@ def depth_panels(table: pd.DataFrame, shared: bool = True) -> Figure:
                     label = "the authors" if column == "paper" else "infinite width"
                     ax.plot([], [], "k" + style, markersize=3.5, mfc="w", lw=1, label=label)
             ax.set(title=panel, xlabel="layers", xlim=(0, table["depth"].max() + 0.5))
-            ax.legend(fontsize=8, handlelength=2.2)
+            ax.legend(fontsize=8, handlelength=2.2, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.17))
         row[0, 0].set_ylabel("mean cosine")
     return fig
 
