@@ -190,7 +190,7 @@ def _execute(chapter: _Chapter) -> tuple[NotebookNode, dict[str, Any]]:
         nbformat.write(chapter.notebook, folder / "in.ipynb")
         print(f"{chapter.name}: started", flush=True)
         error, memory = _papermill(chapter, folder)
-        if re.search("A cell timed out|Kernel didn't respond", error):
+        if re.search("A cell timed out|Kernel didn't respond|Kernel died before replying", error):
             print(f"{'!' * 20} {chapter.name} hangs, {error} Trying once more.", flush=True)
             error, memory = _papermill(chapter, folder)
         if error:
