@@ -1,6 +1,41 @@
-"""Settings of all tests: hypothesis sets no deadline, since a first call may import a library."""
+"""Settings of all tests, and the book, executed and built once for those that look at it."""
 
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
-settings.register_profile("book", deadline=None)
+ROOT = Path(__file__).parents[1]
+settings.register_profile("book", deadline=None)  # a first call may import a library
 settings.load_profile("book")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if ROOT / "tests" / "book" in item.path.parents:
+            item.add_marker(pytest.mark.book)
+            if not item.get_closest_marker("xdist_group"):
+                item.add_marker(pytest.mark.xdist_group("book"))
+
+
+def press(*command):
+    done = subprocess.run([sys.executable, "-m", "gapbook.press", *command], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        pytest.fail(f"gapbook.press {' '.join(command)}: {done.stderr or done.stdout}", pytrace=False)
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def executed_book():
+    """Folder with the executed chapters, brought up to date; the runner's lock makes other test processes wait."""
+    press("execute")
+    return ROOT / "_build" / "executed"
+
+
+@pytest.fixture(scope="session")
+def built_site(executed_book):
+    """Folder with the site, built from the executed chapters with warnings as errors."""
+    press("build")
+    return ROOT / "_build" / "html"

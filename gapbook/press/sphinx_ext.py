@@ -65,6 +65,8 @@ def drop_unused_mathjax(app: Sphinx, exception: Exception | None) -> None:
 
 def link_back(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Add to each entry of the bibliography links to the places that cite it; bibtex itself does so within a page."""
+    if "sphinxcontrib.bibtex" not in app.extensions:
+        return
     cite: Any = app.env.get_domain("cite")
     keys = {citation.citation_id: citation.key for citation in cite.citations}
     for entry in doctree.findall(nodes.citation):

@@ -1,6 +1,11 @@
-"""Each chapter as Colab runs it: PyTorch and a kernel at hand, an empty folder, and the stamped install cell."""
+"""Each chapter as Colab runs it: PyTorch and a kernel at hand, an empty folder, and the stamped install cell.
+
+A chapter runs up to its first figure, which needs the installed package, its data and its libraries; the executed book
+runs the rest. With COLAB=whole, as every week, chapters run to their ends here too.
+"""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -52,6 +57,9 @@ def test_stamped_chapter_runs_on_a_machine_of_its_own(chapter: str, colab: Path,
     commit = output("git", "rev-parse", "HEAD")
     source = nbformat.reads(output("git", "show", f"HEAD:book/{chapter}"), as_version=4)
     stamped = stamp(source, ROOT.as_uri(), commit, (ROOT / "constraints.txt").read_text())
+    if os.environ.get("COLAB") != "whole":
+        first = next(i for i, cell in enumerate(stamped.cells) if "plots.show(" in cell.source)
+        del stamped.cells[first + 1 :]
     kernels = KernelSpecManager(kernel_dirs=[str(colab / "kernels")], ensure_native_kernel=False)
     manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=kernels)
     client = NotebookClient(stamped, km=manager, timeout=600, resources={"metadata": {"path": str(tmp_path)}})
@@ -66,4 +74,5 @@ def test_stamped_chapter_runs_on_a_machine_of_its_own(chapter: str, colab: Path,
     outputs = [out for cell in stamped.cells if cell.cell_type == "code" for out in cell.outputs]
     assert any("image/png" in out.get("data", {}) for out in outputs)
     assert not any(str(ROOT) in json.dumps(out.get("data", {})) for out in outputs), "it used the checkout"
-    assert [path.name for path in tmp_path.iterdir()] == ["gapbook-constraints.txt"]
+    # only the first chapter on a machine installs the package, so only its folder holds the pins
+    assert {path.name for path in tmp_path.iterdir()} <= {"gapbook-constraints.txt"}
