@@ -1,7 +1,7 @@
 """GlyphCLIP, the small CLIP of characters and their names: its network and the bundled models."""
 
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -31,10 +31,12 @@ class Stem(nn.Sequential):
         return weight
 
 
-def build_glyphclip(seed: int, width: int = 80) -> "CLIPModel":
+def build_glyphclip(seed: int, width: int = 80, shared: bool = False) -> "CLIPModel":
     """Build an untrained GlyphCLIP: a CLIP of 3 image layers and 1 text layer, 4 heads, embeddings of 64 dimensions.
 
-    Weights follow transformers' initialization and depend on ``seed`` alone; the caller's random state is untouched.
+    With ``shared`` texts go through the image tower's layers, last normalization and projection; only the embeddings
+    of pixels and of words are separate. Weights follow transformers' initialization and depend on ``seed`` alone; the
+    caller's random state is untouched.
     """
     from transformers import CLIPConfig, CLIPModel
 
@@ -53,7 +55,38 @@ def build_glyphclip(seed: int, width: int = 80) -> "CLIPModel":
         torch.manual_seed(seed)
         model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=64))
         model.vision_model.embeddings.patch_embedding = Stem(width)
+    if shared:
+        model.text_model.encoder = model.vision_model.encoder
+        model.text_model.final_layer_norm = model.vision_model.post_layernorm
+        model.text_projection = model.visual_projection
     return model.eval()
+
+
+class GlyphTwins(nn.Module):
+    """Two image encoders of different weights in the shape of a CLIP: what it calls text is another view of an image.
+
+    >>> twins = GlyphTwins(seed=0)
+    >>> twins.get_text_features(torch.zeros(2, 1, 32, 32)).pooler_output.shape
+    torch.Size([2, 64])
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.first, self.second = build_glyphclip(seed), build_glyphclip(seed + 1_000_000)
+        for unused in (self.first, self.second):
+            del unused.text_model, unused.text_projection
+        self.logit_scale = self.first.logit_scale
+        del self.first.logit_scale, self.second.logit_scale
+        self.device = torch.device("cpu")
+
+    def get_image_features(self, pixel_values: torch.Tensor) -> Any:
+        """Embed images ``(n, 1, 32, 32)`` by the first encoder."""
+        return self.first.get_image_features(pixel_values=pixel_values)
+
+    def get_text_features(self, input_ids: torch.Tensor) -> Any:
+        """Embed images, ``(n, 1, 32, 32)`` or ``(n, 32, 32)`` uint8, by the second encoder."""
+        images = input_ids if input_ids.ndim == 4 else input_ids.unsqueeze(1).float() / 255
+        return self.second.get_image_features(pixel_values=images)
 
 
 def load_glyphclip(name: str = "glyphclip") -> "CLIPModel":

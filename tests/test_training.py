@@ -93,7 +93,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(few: Glyphs, tmp_path, monkey
     from gapbook.training import Run
 
     with pytest.raises(OSError, match="No space left"):
-        Run(build_glyphclip(0), 0.05, 1, 1, {}).save(path)
+        Run(build_glyphclip(0), {"temperature": 0.05, "rate": 1e-3, "epochs": 1}, steps=1).save(path)
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == [path.name]
 
 

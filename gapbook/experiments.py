@@ -1,0 +1,168 @@
+"""The training runs behind chapter 4, and their stored curves: ``python -m gapbook.experiments [pattern]``.
+
+Each experiment is a recipe by some seeds. A call runs what is not there yet, two runs at a time on one thread each; an
+interrupted call goes on where it stopped. The curves of all runs come together in ``data/training_curves.csv``.
+"""
+
+import os
+import re
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from gapbook.bundle import SEEDS, read_history
+from gapbook.encoders import build_glyphclip, load_glyphclip
+from gapbook.geometry import gap_vector
+from gapbook.glyphclip import TEMPERATURES, GlyphTwins
+from gapbook.glyphs import load_glyphs
+from gapbook.pairs import write_whole
+from gapbook.training import EPOCHS, RATE, embed_pairs, procrustes, train
+
+LABELS = {"1": 1.0, "1/10": 0.1, "1/20": 0.05, "1/30": 1 / 30, "1/50": 0.02, "1/100": 0.01, "learned": None}
+STARTS = {
+    "ordinary": "two encoders as they come",
+    "amended": "texts turned onto their images before training",
+    "turned back": "the same, then turned in one plane so that the ordinary gap is there again",
+    "one modality": "two image encoders, two views of each character",
+    "shared": "one tower for both, behind separate embeddings of pixels and of words",
+    "trained": "the bundled model of temperature 1/100, trained on at a tenth of the rate",
+}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A recipe: what the run starts from, its temperature by label, how long it trains, and its seeds."""
+
+    start: str
+    tau: str
+    epochs: int = EPOCHS
+    seeds: tuple[int, ...] = SEEDS
+
+    def name(self, seed: int) -> str:
+        """File name of one run, such as amended-learned-30-0."""
+        return f"{self.start.replace(' ', '_')}-{self.tau.replace('/', '_')}-{self.epochs}-{seed}"
+
+
+BUNDLED = {label: name for name, tau in TEMPERATURES.items() for label, value in LABELS.items() if value == tau}
+EXPERIMENTS = [
+    *(Experiment("amended", tau) for tau in ("1/100", "learned")),
+    Experiment("turned back", "1/100"),
+    *(Experiment("ordinary", tau) for tau in LABELS if tau not in BUNDLED),
+    *(Experiment("trained", tau, 10) for tau in LABELS if tau != "learned"),
+    *(Experiment(start, tau) for start in ("one modality", "shared") for tau in ("1/100", "learned")),
+    *(Experiment("ordinary", tau, epochs, (0,)) for epochs in (100, 300) for tau in ("1/100", "1/30", "learned")),
+]
+
+
+def read_curves() -> pd.DataFrame:
+    """Read the stored curves, the bundled models' among them.
+
+    Columns start, tau (a label), epochs, seed, epoch, loss, temperature, gap and recalls in both directions, all of
+    held-out pairs but for the loss.
+    """
+    with (files("gapbook.data") / "training_curves.csv").open(encoding="utf-8") as file:
+        own = pd.read_csv(file, dtype={"tau": str})
+    bundled = read_history().rename(columns={"tau": "temperature"})
+    labels = {name: label for label, name in BUNDLED.items()}
+    bundled.insert(0, "tau", bundled.pop("model").map(labels))
+    return pd.concat([bundled.assign(start="ordinary", epochs=EPOCHS), own], ignore_index=True)[list(own)]
+
+
+def start_of(experiment: Experiment, seed: int) -> tuple[Any, np.ndarray | None]:
+    """Build what an experiment trains: the model of a seed, and the rotation of its second side or None."""
+    if experiment.start == "trained":
+        return load_glyphclip("glyphclip"), None
+    if experiment.start == "one modality":
+        return GlyphTwins(seed), None
+    model = build_glyphclip(seed, shared=experiment.start == "shared")
+    if experiment.start not in ("amended", "turned back"):
+        return model, None
+    x, y = embed_pairs(model, load_glyphs().part("train"))
+    rotation = procrustes(x, y)
+    if experiment.start == "turned back":
+        rotation = rotation @ turn_to_gap(x, y @ rotation, float(np.linalg.norm(gap_vector(x, y))))
+    return model, rotation
+
+
+def turn_to_gap(x: np.ndarray, y: np.ndarray, gap: float) -> np.ndarray:
+    """Return a rotation R ``(d, d)`` in the plane of both means after which y R lies ``gap`` from x.
+
+    With lengths a and b of the means, gap^2 = a^2 + b^2 - 2 a b cos(angle) fixes the angle; what is at right angles to
+    the plane stays where it is. Raises ValueError where no angle gives that gap.
+
+    >>> x, y = np.array([[1.0, 0.0, 0.0]]), np.array([[0.6, 0.8, 0.0]])
+    >>> float((y @ turn_to_gap(x, y, 2**0.5))[0, 1].round(6))
+    1.0
+    """
+    p, q = x.mean(axis=0, dtype=np.float64), y.mean(axis=0, dtype=np.float64)
+    a, b = np.linalg.norm(p), np.linalg.norm(q)
+    cosine = (a**2 + b**2 - gap**2) / (2 * a * b)
+    if not -1 <= cosine <= 1:
+        raise ValueError(f"Expected a gap between {abs(a - b):.3f} and {a + b:.3f}; got {gap:.3f}")
+    u = p / a
+    v = q - (q @ u) * u
+    v /= np.linalg.norm(v)
+    angle = np.arccos(cosine) - np.arctan2(q @ v, q @ u)
+    c, s = np.cos(angle), np.sin(angle)
+    plane = np.stack([u, v])
+    return np.eye(len(p)) + plane.T @ (np.array([[c, s], [-s, c]]) - np.eye(2)) @ plane
+
+
+def run(experiment: Experiment, seed: int, folder: Path | None = None, progress: bool = False) -> pd.DataFrame:
+    """Train one run of an experiment and return its curve, one row an epoch, as `read_curves` has it.
+
+    With ``folder`` the curve is kept there, and a run that was interrupted goes on from its last epoch.
+    """
+    done = folder / f"{experiment.name(seed)}.csv" if folder else None
+    if done and done.exists():
+        return pd.read_csv(done, dtype={"tau": str})
+    glyphs = load_glyphs()
+    model, rotation = start_of(experiment, seed)
+    history = train(
+        model,
+        glyphs.part("train"),
+        LABELS[experiment.tau],
+        epochs=experiment.epochs,
+        seed=seed,
+        rate=RATE / 10 if experiment.start == "trained" else RATE,
+        rotation=rotation,
+        held_out=glyphs.part("test"),
+        checkpoint=done.with_suffix(".checkpoint") if done else None,
+        progress=progress,
+    ).rename(columns={"tau": "temperature"})
+    labels = {"start": experiment.start, "tau": experiment.tau, "epochs": experiment.epochs, "seed": seed}
+    curve = pd.concat([pd.DataFrame(labels, index=history.index), history], axis=1)
+    if done:
+        write_whole(done, curve.to_csv(index=False, float_format="%.5g").encode())
+    return curve
+
+
+def _run_alone(experiment: Experiment, seed: int, folder: Path) -> str:
+    torch.set_num_threads(1)
+    run(experiment, seed, folder)
+    return experiment.name(seed)
+
+
+def main(pattern: str = "", folder: Path = Path("_build/experiments")) -> None:
+    """Run what is missing among the experiments that match, then write all curves there are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = [(e, seed, folder) for e in EXPERIMENTS for seed in e.seeds if re.search(pattern, e.name(seed))]
+    with ProcessPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
+        for name in pool.map(_run_alone, *zip(*jobs, strict=True)):
+            print(f"finished {name}", flush=True)
+    names = [e.name(seed) for e in EXPERIMENTS for seed in e.seeds]
+    parts = [pd.read_csv(p, dtype={"tau": str}) for n in names if (p := folder / f"{n}.csv").exists()]
+    target = Path("data/training_curves.csv")
+    write_whole(target, pd.concat(parts).to_csv(index=False, float_format="%.5g").encode())
+    print(f"{len(parts)} of {len(names)} runs in {target}")
+
+
+if __name__ == "__main__":
+    main("".join(sys.argv[1:2]))
