@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from gapbook.plots import FIRST, SECOND
+from gapbook.plots.style import FIRST, SECOND
 from gapbook.press.frames import Interactive, asset, data_uri
 
 WIDTH, HEIGHT = 640, 460

@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gapbook.plots import palette_png
+from gapbook.plots.style import palette_png
 
 DPI, COLORS = 120, 48
 
