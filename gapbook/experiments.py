@@ -55,9 +55,10 @@ EXPERIMENTS = [
     *(Experiment("amended", tau) for tau in ("1/100", "learned")),
     Experiment("turned back", "1/100"),
     *(Experiment("ordinary", tau) for tau in LABELS if tau not in BUNDLED),
+    *(Experiment("ordinary", tau, 300, (0,)) for tau in ("1/100", "learned", "1/30")),
     *(Experiment("trained", tau, 10) for tau in LABELS if tau != "learned"),
-    *(Experiment(start, tau) for start in ("one modality", "shared") for tau in ("1/100", "learned")),
-    *(Experiment("ordinary", tau, epochs, (0,)) for epochs in (100, 300) for tau in ("1/100", "1/30", "learned")),
+    *(Experiment(start, "1/100") for start in ("one modality", "shared")),
+    *(Experiment(start, "1/100", 100, (0,)) for start in ("ordinary", "amended")),
 ]
 
 

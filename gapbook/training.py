@@ -92,7 +92,7 @@ class Run:
 
     def __init__(self, model: "CLIPModel", recipe: dict, steps: int, rotation: np.ndarray | None = None) -> None:
         self.model, self.recipe, self.history = model, recipe, []  # type: ignore[var-annotated]
-        self.rotation = None if rotation is None else torch.as_tensor(rotation, dtype=torch.float32)
+        self.rotation = None if rotation is None else torch.from_numpy(np.array(rotation, np.float32))
         scale, temperature, rate = model.logit_scale, recipe["temperature"], recipe["rate"]
         scale.data.fill_(math.log(FIRST_SCALE if temperature is None else 1 / temperature))
         scale.requires_grad_(temperature is None)
