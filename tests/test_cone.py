@@ -27,7 +27,7 @@ from gapbook.geometry import cosine_stats, gap_vector, modality_gap
 from gapbook.glyphs import caption_tokens, load_glyphs
 from gapbook.mlp import BIASES, STEPS, features_by_depth
 from gapbook.pairs import PairsError
-from gapbook.press.paper import paper_curve, paper_value
+from gapbook.press.paper import paper_curves, paper_value
 
 # ---- caps
 
@@ -130,23 +130,13 @@ def test_linear_networks_follow_their_closed_form(bias: str) -> None:
 
 # ---- the authors' figure
 
-CURVES = {
-    "bias_c6.Sigmoid": ("sigmoid", "normal"), "bias_c6.LeakyReLU": ("leaky_relu", "normal"),
-    "bias_c6.ReLU": ("relu", "normal"), "bias_c6.Tanh": ("tanh", "normal"), "bias_c6.Linear": ("linear", "normal"),
-    "nobias_c6.Sigmoid": ("sigmoid", "uniform"), "nobias_c6.LeakyReLU": ("leaky_relu", "uniform"),
-    "nobias_c6.Maxout": ("maxout", "uniform"), "nobias_c6.Tanh": ("tanh", "uniform"),
-    "nobias_c6.Linear": ("linear", "none"), "nobias_c9.linear": ("linear", "none"),
-    "nobias_c9.relu+linear": ("relu+linear", "uniform"), "nobias_c9.linear+relu": ("relu", "uniform"),
-    "nobias_c9.linear+relu+linear": ("linear+relu+linear", "uniform"),
-    "nobias_c9.linear+leaky_relu": ("leaky_relu", "uniform"), "nobias_c12.linear": ("linear", "none"),
-    "nobias_c12.linear+bias": ("linear", "uniform"),
-}  # fmt: skip
+CURVES = {key: curve for key, curve in paper_curves().items() if key.startswith("curve.fig2b.")}
 
 
 @pytest.fixture(scope="module")
 def bands() -> pd.DataFrame:
     """Mean and standard deviation over 8 seeds, by activation, bias and depth."""
-    names = {bias: sorted({name for name, b in CURVES.values() if b == bias}) for bias in BIASES}
+    names = {bias: sorted({curve.network for curve in CURVES.values() if curve.bias == bias}) for bias in BIASES}
     table = pd.concat([cosine_by_depth(names[bias], bias=bias) for bias in BIASES])
     return table.groupby(["activation", "bias", "depth"])["cosine"].agg(["mean", "std"])
 
@@ -154,8 +144,8 @@ def bands() -> pd.DataFrame:
 @pytest.mark.parametrize("key", CURVES)
 def test_the_authors_curves_lie_in_the_band_of_seeds(bands: pd.DataFrame, key: str) -> None:
     """One run lies within 4 sd of the mean of 8: their sd is itself uncertain by a quarter, and layers go together."""
-    curve, (name, bias) = paper_curve(f"curve.fig2b.{key}"), CURVES[key]
-    band = bands.loc[(name, bias)].loc[curve.x]
+    curve = CURVES[key]
+    band = bands.loc[(curve.network, curve.bias)].loc[curve.x]
     room = 4 * band["std"] + curve.uncertainty
     off = (band["mean"] - curve.y).abs() - room
     assert off.max() <= 0, (

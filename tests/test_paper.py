@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from gapbook.mlp import BIASES, STEPS
 from gapbook.press import PressError, paper_curve, paper_fact, paper_value
 from gapbook.press.paper import paper_curves, paper_facts
 from gapbook.published import registry
@@ -38,6 +39,13 @@ def test_named_sources_are_in_the_registry():
 def test_curves_have_as_many_x_as_y():
     for curve in CURVES.values():
         assert len(curve.x) == len(curve.y) == len(getattr(curve, "delta", curve.x)), curve.id
+
+
+def test_curves_of_figure_2b_belong_to_networks_of_ours():
+    curves = {key: curve for key, curve in CURVES.items() if key.startswith("curve.fig2b.")}
+    assert Counter(curve.bias for curve in curves.values()) == {"normal": 5, "uniform": 9, "none": 3}
+    assert all(curve.network in STEPS and curve.bias in BIASES for curve in curves.values())
+    assert {curve.network for curve in curves.values() if curve.bias == "none"} == {"linear"}  # the erratum of no_bias
 
 
 def test_costs_and_settings_are_context():

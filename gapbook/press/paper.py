@@ -60,8 +60,11 @@ def paper_fact(key: str) -> Fact:
 def paper_curve(key: str) -> SimpleNamespace:
     """Curve with its provenance: lists ``x`` and ``y``, read from a figure with the stated ``uncertainty``.
 
-    >>> paper_curve("curve.fig2b.bias_c6.Sigmoid").y[:2]
-    [0.8515, 0.9897]
+    Those of Figure 2b state the ``network`` and the ``bias`` that made them, by their names in :mod:`gapbook.mlp`.
+
+    >>> curve = paper_curve("curve.fig2b.nobias_c6.Tanh")
+    >>> curve.network, curve.bias, curve.y[:2]
+    ('tanh', 'uniform', [0.0406, 0.0515])
     """
     return _lookup(paper_curves(), key, "curve")
 

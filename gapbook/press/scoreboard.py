@@ -51,13 +51,17 @@ def compare(records: Mapping[str, Record]) -> pd.DataFrame:
 def reproduction_table(records: Mapping[str, Record], keys: Iterable[str] | None = None) -> pd.DataFrame:
     """Table that ends a reproduction: paper, ours, seed spread, verdict; ``keys`` default to the paper's.
 
-    A key that the paper does not report stays in the table and says so.
+    A key that the paper does not report stays in the table and says so. Rows are called by their quantities, or, where
+    two of these are alike, by their keys.
 
     >>> reproduction_table({"ours.gap": Record(0.85)}, ["ours.gap"]).verdict.item()
     'not reported'
+    >>> reproduction_table({}, ["fig2b.bias.relu.L01", "fig2b.bias.relu.L02"]).index.tolist()
+    ['fig2b.bias.relu.L01', 'fig2b.bias.relu.L02']
     """
     facts, rows = reported(), []
-    for key in keys if keys is not None else [key for key in records if key in facts]:
+    keys = [key for key in records if key in facts] if keys is None else list(keys)
+    for key in keys:
         fact, ours = facts.get(key), records.get(key, Record(None))
         label, unit, paper, verdict = key, ours.unit, "not reported", "not reported"
         if fact:
@@ -65,7 +69,8 @@ def reproduction_table(records: Mapping[str, Record], keys: Iterable[str] | None
             verdict = _judge(fact, records.get(key), {fact.chapter})[COLUMNS.index("verdict")]
         rows.append([label, unit, paper, _short(ours.value), _short(ours.spread), verdict])
     columns = ["quantity", "unit", "paper", "ours", "seed spread", "verdict"]
-    return pd.DataFrame(rows, columns=columns).set_index("quantity").rename_axis(None)
+    table = pd.DataFrame(rows, columns=columns).set_index("quantity").rename_axis(None)
+    return table if table.index.is_unique else table.set_axis(keys)
 
 
 def scoreboard_html(table: pd.DataFrame) -> str:
