@@ -10,17 +10,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from gapbook import geometry
 from gapbook.geometry import (
+    alignment,
+    cka,
     cosine_stats,
     gap_report,
+    gap_share_by_dimension,
     gap_vector,
+    hubness,
+    k_occurrence,
     linear_separability,
+    mmd,
     modality_gap,
+    neighbor_agreement,
+    neighbor_overlap,
+    relative_modality_gap,
     retrieval,
     retrieval_ranks,
 )
-from gapbook.pairs import PairedEmbeddings, PairsError, load_pairs
+from gapbook.pairs import PairsError, load_pairs, unit_rows
 from gapbook.published import source
 
 DATA = os.environ.get("GAPBOOK_DATA", "")
@@ -164,7 +172,7 @@ def test_ranks_agree_with_counting(n, d, copies, seed):
     y[rng.integers(n, size=copies)] = y[0]  # candidates that tie
     x[rng.integers(n, size=copies)] = x[-1]
     ranks = retrieval_ranks(x, y)
-    exact_x, exact_y = (geometry.unit_rows(side).double().numpy() for side in (x, y))
+    exact_x, exact_y = (unit_rows(side).double().numpy() for side in (x, y))
     np.testing.assert_array_equal(ranks["image_to_text"], plain_ranks(exact_x, exact_y))
     np.testing.assert_array_equal(ranks["text_to_image"], plain_ranks(exact_y, exact_x))
     table = retrieval(x, y, ks=(1, 3))
@@ -187,7 +195,7 @@ def test_equal_rows_tie_wherever_they_stand():
     y[[3, 700, 1099]] = y[3]
     x[[5, 600, 1098]] = x[5]
     ranks = retrieval_ranks(x, y)
-    exact_x, exact_y = (geometry.unit_rows(side).double().numpy() for side in (x, y))
+    exact_x, exact_y = (unit_rows(side).double().numpy() for side in (x, y))
     np.testing.assert_array_equal(ranks["image_to_text"], plain_ranks(exact_x, exact_y))
     np.testing.assert_array_equal(ranks["text_to_image"], plain_ranks(exact_y, exact_x))
     assert (ranks["image_to_text"] % 1 == 0).all()  # two others tie: one whole rank
@@ -242,85 +250,17 @@ def test_separability_finds_a_difference_in_a_dimension_of_small_variance():
     assert linear_separability(x, y) > 0.95
 
 
-# --- report ------------------------------------------------------------------------------------------------------
-
-
-def report_of(x, y, **options):
-    return gap_report(PairedEmbeddings(x, y), **options).set_index("metric")
-
-
-def test_report_agrees_with_each_measure():
-    x, y = sample(250, 16)
-    table = gap_report(PairedEmbeddings(x, y))
-    assert list(table.columns) == ["metric", "value", "low", "high", "unit"]
-    report = table.set_index("metric")
-    cross = unit(x) @ unit(y).T
-    recalls = retrieval(x, y).set_index(["direction", "k"])["recall"]
-    expected = {
-        "n_pairs": 250,
-        "dimension": 16,
-        "modality_gap": modality_gap(x, y),
-        "cosine_within_x": cosine_stats(x).mean,
-        "cosine_within_y": cosine_stats(y).mean,
-        "cosine_paired": np.diag(cross).mean(),
-        "cosine_across": cross.mean(),
-        **{f"r{k}_{way}": recalls[way, k] for way in ("image_to_text", "text_to_image") for k in (1, 5, 10)},
-        "linear_separability": linear_separability(x, y),
-    }
-    assert report["value"].to_dict() == pytest.approx(expected, abs=1e-7)
-    measured = report.drop(index=["n_pairs", "dimension"])
-    assert (measured["low"] < measured["value"]).all() and (measured["value"] < measured["high"]).all()
-    assert report.loc[["n_pairs", "dimension"], ["low", "high"]].isna().all(axis=None)
-    assert set(report["unit"]) == {"pairs", "dimensions", "distance", "cosine", "fraction"}
-
-
-def test_report_refuses_arrays_and_does_not_touch_the_global_seed():
-    with pytest.raises(PairsError, match=r"got ndarray: use PairedEmbeddings.from_arrays"):
-        gap_report(np.eye(3))
-    x, y = sample(40, 6)
-    np.random.seed(3)  # noqa: NPY002
-    expected = np.random.RandomState(3).rand()
-    first = report_of(x, y)
-    assert np.random.rand() == expected  # noqa: NPY002
-    assert first.equals(report_of(x, y)) and not first.equals(report_of(x, y, seed=1))
-
-
-def test_intervals_cover_the_truth_as_often_as_they_say():
-    """Draw many samples of one population: its gap and cosines must lie in about 95 % of the intervals."""
-    names = ["modality_gap", "cosine_within_x", "cosine_within_y", "cosine_paired", "cosine_across"]
-    population = [geometry.unit_rows(side) for side in sample(100_000, 6, shift=0.4, seed=5)]
-    truth = geometry._moments(*population, torch.ones(1, 100_000, dtype=torch.float64))
-    inside, bias = np.zeros(len(names)), np.zeros(len(names))
-    for trial in range(200):
-        rows = slice(200 * trial, 200 * (trial + 1))
-        x, y = population[0][rows], population[1][rows]
-        value = geometry._moments(x, y, torch.ones(1, 200, dtype=torch.float64))
-        redrawn = geometry._bootstrap(x, y, trial, 200)
-        for k, name in enumerate(names):
-            low, high = np.percentile(redrawn[name], [2.5, 97.5])
-            inside[k] += low <= truth[name][0] <= high
-            bias[k] += (np.median(redrawn[name]) - value[name][0]) / (high - low) / 200
-    assert ((inside > 176) & (inside < 198)).all(), dict(zip(names, inside, strict=True))  # 190 +- 4 standard errors
-    assert (np.abs(bias) < 0.05).all(), dict(zip(names, bias, strict=True))
-
-
-def test_wilson_agrees_with_scipy():
-    from scipy.stats import binomtest
-
-    for hits, n in ((0, 40), (13, 40), (40, 40), (1, 2)):
-        expected = binomtest(hits, n).proportion_ci(method="wilson")
-        assert geometry._wilson(hits / n, n) == pytest.approx((expected.low, expected.high), abs=1e-6)
-
-
 # --- every measure -----------------------------------------------------------------------------------------------
 
-MEASURES = [gap_vector, modality_gap, retrieval, retrieval_ranks, linear_separability]
+MEASURES = [gap_vector, modality_gap, relative_modality_gap, gap_share_by_dimension, linear_separability]
+MEASURES += [retrieval, retrieval_ranks, hubness, k_occurrence, neighbor_agreement, neighbor_overlap]
+MEASURES += [alignment, mmd, cka]
 
 
 def flat(result):
     if isinstance(result, dict):
         return np.concatenate(list(result.values()))
-    return np.ravel(result["recall"] if hasattr(result, "columns") else result)
+    return np.ravel(result.iloc[:, -1] if hasattr(result, "columns") else result)
 
 
 @pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.__name__)
