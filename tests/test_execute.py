@@ -213,7 +213,9 @@ def test_the_scoreboard_runs_last_and_reads_the_others(book):
 
 def test_costs_are_kept_and_folders_are_not(book):
     save(book / "01_a.ipynb", "x = bytearray(300_000_000)\nx[::4096] = b'1' * len(x[::4096])")
-    alone = "from gapbook.press.execute import execute_book as run; run()"  # Linux counts a parent's memory as a child's
+    alone = (
+        "from gapbook.press.execute import execute_book as run; run()"  # Linux counts a parent's memory as a child's
+    )
     subprocess.run([sys.executable, "-c", alone], check=True)
     run = json.loads((book.parent / "_build" / "executed" / "run.json").read_text())
     assert 300 < run["chapters"]["01_a"]["memory_mb"] < 600
