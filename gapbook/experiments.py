@@ -55,10 +55,9 @@ EXPERIMENTS = [
     *(Experiment("amended", tau) for tau in ("1/100", "learned")),
     Experiment("turned back", "1/100"),
     *(Experiment("ordinary", tau) for tau in LABELS if tau not in BUNDLED),
-    *(Experiment("ordinary", tau, 300, (0,)) for tau in ("1/100", "learned", "1/30")),
     *(Experiment("trained", tau, 10) for tau in LABELS if tau != "learned"),
     *(Experiment(start, "1/100") for start in ("one modality", "shared")),
-    *(Experiment(start, "1/100", 100, (0,)) for start in ("ordinary", "amended")),
+    *(Experiment("ordinary", tau, 300, (0,)) for tau in ("1/100", "learned", "1/30")),
 ]
 
 
