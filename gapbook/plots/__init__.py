@@ -10,6 +10,8 @@ from gapbook.plots.cones import (
     seed_clouds,
     theorem1,
 )
+from gapbook.plots.landscapes import loss_curves, losses_by_way, shift_frame
+from gapbook.plots.mitigations import tradeoff_panels
 from gapbook.plots.pairs import (
     clouds,
     clouds_grid,
@@ -19,4 +21,14 @@ from gapbook.plots.pairs import (
     similarity_blocks,
     training_frame,
 )
+from gapbook.plots.rates import group_rates, paired_by_changes
+from gapbook.plots.runs import fading, final_by_scale, over_epochs
+from gapbook.plots.simulations import free_runs, one_curve, slow_closing, sphere_frame, toy_losses
 from gapbook.plots.style import FIRST, SECOND, palette_png, show
+from gapbook.plots.tasks import (
+    accuracy_by_shift,
+    confusion_frame,
+    exact_curves,
+    gain_by_imbalance,
+    gains_with_intervals,
+)
