@@ -276,4 +276,4 @@ def available_pairs() -> pd.DataFrame:
 
 def load_command(name: str) -> str:
     """Return the command that gets a published source."""
-    return f"python -c \"import gapbook; gapbook.load_pairs('{name}')\""
+    return f"gapbook fetch {name}"

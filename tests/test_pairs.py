@@ -351,7 +351,7 @@ def test_available_pairs_lists_every_source_with_the_way_to_it(tmp_path, monkeyp
     rows = table.set_index("name")
     assert (rows.loc[BUNDLED, "where"] == "bundled").all() and rows.loc[BUNDLED, "available"].all()
     assert not rows.loc["clip-coco", "available"]
-    assert rows.loc["clip-coco", "where"] == "python -c \"import gapbook; gapbook.load_pairs('clip-coco')\""
+    assert rows.loc["clip-coco", "where"] == "gapbook fetch clip-coco"
     (tmp_path / "features_clip.npy").write_bytes(b"not the file")
     assert not available_pairs().set_index("name").loc["clip-coco", "available"]
 

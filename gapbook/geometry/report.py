@@ -1,5 +1,9 @@
 """One table of all measures of a set of pairs, with intervals."""
 
+import os
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import torch
@@ -31,8 +35,18 @@ UNITS = {  # of what is not a fraction
 }
 
 
-def gap_report(pairs: PairedEmbeddings, seed: int = 0, replicates: int = 1000, sample: int = SAMPLE) -> pd.DataFrame:
+def gap_report(
+    pairs: PairedEmbeddings | str | os.PathLike[str],
+    seed: int = 0,
+    replicates: int = 1000,
+    sample: int = SAMPLE,
+    client: Any = None,
+    **shards: Any,
+) -> pd.DataFrame:
     """Return every measure of this module: a tidy DataFrame with columns metric, value, low, high, unit.
+
+    ``pairs`` may be a file that ``PairedEmbeddings.load`` reads, or a folder of them: then ``client``, a Dask client,
+    or a cluster on this machine measures the shards, with the ``shards`` options of ``gapbook.shards.shard_report``.
 
     ``cosine_within_*`` are means over different rows of one side, ``cosine_paired`` the mean of x_i . y_i and
     ``cosine_across`` of all x_i . y_j, i = j included; ``gap_share_top2`` is the share of the squared gap in its two
@@ -52,6 +66,12 @@ def gap_report(pairs: PairedEmbeddings, seed: int = 0, replicates: int = 1000, s
     >>> report.set_index("metric").loc["cosine_across", ["value", "low", "high"]].astype(float).round(2).tolist()
     [-0.75, -0.79, -0.71]
     """
+    if isinstance(pairs, str | os.PathLike):
+        if Path(pairs).is_dir():
+            from gapbook.shards import shard_report
+
+            return shard_report(pairs, client, seed=seed, replicates=replicates, sample=sample, **shards)
+        pairs = PairedEmbeddings.load(pairs)
     if not isinstance(pairs, PairedEmbeddings):
         raise PairsError(
             f"Expected PairedEmbeddings; got {type(pairs).__name__}: use PairedEmbeddings.from_arrays(x, y)"

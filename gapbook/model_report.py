@@ -1,0 +1,123 @@
+"""Everything that a report on one model says, before it is written as a page, as data or as text."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gapbook import __version__
+from gapbook.explain import explain
+from gapbook.geometry import gap_report, modality_gap
+from gapbook.landscape import loss_landscape
+from gapbook.pairs import PairedEmbeddings, PairsError
+from gapbook.payoff import payoff
+from gapbook.references import references
+from gapbook.shards import BINS
+
+DRAWN = 5000  # pairs in figures and in the landscape
+STEPS = 41  # shifts in the landscape
+REACH = 1.5  # gaps that it reaches to either side
+
+
+@dataclass(frozen=True, eq=False)
+class ModelReport:
+    """A report: name, table (``gap_report``), landscape at one temperature, what mitigations pay, pairs, and notes.
+
+    ``paired`` counts the cosines of partners, of all pairs, in equal bins over [-1, 1].
+    """
+
+    name: str
+    table: pd.DataFrame
+    landscape: pd.DataFrame | None
+    temperature: float
+    payoff: pd.DataFrame | None
+    pairs: PairedEmbeddings
+    paired: np.ndarray
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def explained(self) -> pd.DataFrame:
+        """Label, meaning and advice of each measure."""
+        return explain(self.table, self.pairs.modalities)
+
+    def value(self, metric: str) -> float:
+        """Return one value of the table."""
+        return float(self.table.set_index("metric")["value"][metric])
+
+    def beside(self) -> pd.DataFrame:
+        """Return this model and the book's reference models: a row a measure, a column a source."""
+        table = references().pivot_table(index="metric", columns="source", values="value", sort=False)
+        own = self.table.set_index("metric")["value"].rename(self.name)
+        return pd.concat([own, table.reindex(own.index)], axis=1)
+
+    def to_json(self) -> str:
+        """Return the report as JSON; what is not a number is null."""
+        rows = self.table.merge(self.explained, on="metric", how="left")
+        beside = self.beside().drop(columns=self.name)
+        content: dict[str, Any] = {
+            "name": self.name,
+            "gapbook": __version__,
+            "modalities": list(self.pairs.modalities),
+            "notes": self.notes,
+            "metrics": _records(rows),
+            "references": {str(source): _plain(beside[source].to_dict()) for source in beside},
+            "temperature": self.temperature,
+            "payoff": [] if self.payoff is None else _records(self.payoff),
+            "landscape": [] if self.landscape is None else _records(self.landscape),
+        }
+        return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def report_on(
+    pairs: PairedEmbeddings,
+    name: str,
+    temperature: float = 0.01,
+    seed: int = 0,
+    table: pd.DataFrame | None = None,
+    paired: np.ndarray | None = None,
+    notes: Sequence[str] = (),
+    tell: Callable[[str], object] = str,
+) -> ModelReport:
+    """Measure pairs and return the report; ``table``, ``paired`` and ``notes`` are given for a sample of more pairs.
+
+    The landscape is the symmetric loss in batches of 50 pairs, from 1.5 gaps wider to 1.5 gaps narrower; without a gap
+    there is none, and a note says so. Figures and landscape rest on 5,000 pairs, drawn by ``seed``, where there are
+    more. ``tell`` hears of each stage of the work. Raises ``PairsError``.
+    """
+    tell("measures")
+    said, n = list(notes), len(pairs)
+    if table is None:
+        table = gap_report(pairs, seed)
+        said.append(f"{n:,} pairs.")
+    if paired is None:
+        paired, _ = np.histogram((pairs.x * pairs.y).sum(1).clip(-1, 1), BINS, (-1, 1))
+    tell("mitigations and landscape")
+    if n > DRAWN:
+        pairs = pairs.subset(np.sort(np.random.default_rng(seed).choice(n, DRAWN, replace=False)))
+        said.append(f"Figures and landscape, recalls and all that compares pairs with pairs: {DRAWN:,} pairs of these.")
+    landscape, gap = None, modality_gap(pairs.x, pairs.y)
+    try:
+        deltas = np.linspace(-REACH * gap, REACH * gap, STEPS).tolist()
+        landscape = loss_landscape(pairs.x, pairs.y, deltas, [temperature])
+    except PairsError as error:
+        said.append(f"No loss landscape: {error}.")
+    paying = None
+    try:
+        paying = payoff(pairs, seed=seed)
+    except PairsError as error:
+        said.append(f"No comparison of mitigations: {error}.")
+    return ModelReport(name, table, landscape, temperature, paying, pairs, paired, said)
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [_plain(row) for row in table.to_dict("records")]
+
+
+def _plain(row: dict[Any, Any]) -> dict[str, Any]:
+    """Return a row whose numbers JSON knows: NaN becomes None."""
+    return {
+        str(key): None if isinstance(value, float) and not np.isfinite(value) else value for key, value in row.items()
+    }
