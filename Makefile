@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := .venv/bin
 PRESS := $(BIN)/python -m gapbook.press
 
-.PHONY: book test serve lint clean regress accept glyphclip bench
+.PHONY: book test serve lint clean regress accept glyphclip experiments bench
 
 book: .venv/installed  ## execute the chapters, check their numbers, build _build/html
 	$(PRESS) book
@@ -31,6 +31,9 @@ accept: .venv/installed  ## make the present numbers the baseline; commit data/e
 
 glyphclip: .venv/installed  ## train the bundled models again (data/glyphclip)
 	$(BIN)/python -m gapbook.bundle
+
+experiments: .venv/installed  ## run the trainings behind chapter 4 that are not stored in _build/experiments
+	$(BIN)/python -m gapbook.experiments
 
 bench: .venv/installed
 	$(BIN)/pytest tests/benchmarks

@@ -61,14 +61,15 @@ EXPERIMENTS = [
 ]
 
 
-def read_curves() -> pd.DataFrame:
-    """Read the stored curves, the bundled models' among them.
+def read_curves(own: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Read the stored curves, or take those of ``run_all``, and add the bundled models'.
 
     Columns start, tau (a label), epochs, seed, epoch, loss, temperature, gap and recalls in both directions, all of
     held-out pairs but for the loss.
     """
-    with (files("gapbook.data") / "training_curves.csv").open(encoding="utf-8") as file:
-        own = pd.read_csv(file, dtype={"tau": str})
+    if own is None:
+        with (files("gapbook.data") / "training_curves.csv").open(encoding="utf-8") as file:
+            own = pd.read_csv(file, dtype={"tau": str})
     bundled = read_history().rename(columns={"tau": "temperature"})
     labels = {name: label for label, name in BUNDLED.items()}
     bundled.insert(0, "tau", bundled.pop("model").map(labels))
@@ -150,18 +151,21 @@ def _run_alone(experiment: Experiment, seed: int, folder: Path) -> str:
     return experiment.name(seed)
 
 
-def main(pattern: str = "", folder: Path = Path("_build/experiments")) -> None:
-    """Run what is missing among the experiments that match, then write all curves there are."""
+def run_all(folder: Path, pattern: str = "") -> pd.DataFrame:
+    """Run what is missing in ``folder`` among the experiments that match, and return all curves that there are."""
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [(e, seed, folder) for e in EXPERIMENTS for seed in e.seeds if re.search(pattern, e.name(seed))]
     with ProcessPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
         for name in pool.map(_run_alone, *zip(*jobs, strict=True)):
             print(f"finished {name}", flush=True)
-    names = [e.name(seed) for e in EXPERIMENTS for seed in e.seeds]
-    parts = [pd.read_csv(p, dtype={"tau": str}) for n in names if (p := folder / f"{n}.csv").exists()]
-    target = Path("data/training_curves.csv")
-    write_whole(target, pd.concat(parts).to_csv(index=False, float_format="%.5g").encode())
-    print(f"{len(parts)} of {len(names)} runs in {target}")
+    paths = [folder / f"{e.name(seed)}.csv" for e in EXPERIMENTS for seed in e.seeds]
+    return pd.concat([pd.read_csv(path, dtype={"tau": str}) for path in paths if path.exists()])
+
+
+def main(pattern: str = "") -> None:
+    """Bring ``data/training_curves.csv`` up to date."""
+    curves = run_all(Path("_build/experiments"), pattern)
+    write_whole(Path("data/training_curves.csv"), curves.to_csv(index=False, float_format="%.5g").encode())
 
 
 if __name__ == "__main__":

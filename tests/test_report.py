@@ -1,6 +1,7 @@
 """The report and its intervals against each measure, and against redraws of a known population."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -238,3 +239,16 @@ def test_wilson_agrees_with_scipy():
     for hits, n in ((0, 40), (13, 40), (40, 40), (1, 2)):
         expected = binomtest(hits, n).proportion_ci(method="wilson")
         assert intervals.wilson(hits / n, n) == pytest.approx((expected.low, expected.high), abs=1e-6)
+
+
+def test_a_misspelled_option_is_not_swallowed():
+    pairs = PairedEmbeddings.from_arrays(np.eye(4), np.eye(4))
+    with pytest.raises(PairsError, match="Expected replicate with a folder of shards only"):
+        gap_report(pairs, replicate=10)
+
+
+def test_a_file_is_read_and_measured(tmp_path):
+    x, y = np.random.default_rng(0).normal(size=(2, 30, 4))
+    pairs = PairedEmbeddings.from_arrays(x, y)
+    pairs.save(tmp_path / "pairs.npz")
+    pd.testing.assert_frame_equal(gap_report(str(tmp_path / "pairs.npz")), gap_report(pairs))

@@ -72,6 +72,9 @@ def gap_report(
 
             return shard_report(pairs, client, seed=seed, replicates=replicates, sample=sample, **shards)
         pairs = PairedEmbeddings.load(pairs)
+    if client is not None or shards:
+        given = ", ".join(["client"] * (client is not None) + sorted(shards))
+        raise PairsError(f"Expected {given} with a folder of shards only; got other pairs: leave it out")
     if not isinstance(pairs, PairedEmbeddings):
         raise PairsError(
             f"Expected PairedEmbeddings; got {type(pairs).__name__}: use PairedEmbeddings.from_arrays(x, y)"

@@ -21,33 +21,32 @@ STARTS = {  # color and line of each way to start, in every figure
 
 
 def line_styles(names: Sequence[str]) -> dict[str, tuple[Any, Any]]:
-    """Choose color and dash for each line: those of `STARTS`, or steps from dark to light for an ordered scale."""
+    """Choose color and dash for each line: those of `STARTS`, or for temperatures darker shades the lower they are."""
     if set(names) <= set(STARTS):
         return {name: STARTS[name] for name in names}
-    shades = plt.get_cmap("viridis")(np.linspace(0, 0.85, len(names)))
-    return {name: (shade, "-") for name, shade in zip(names, shades, strict=True)}
+    fixed = [name for name in names if name != "learned"]
+    shades = plt.get_cmap("viridis")(np.linspace(0.85, 0, len(fixed)))
+    styles: dict[str, tuple[Any, Any]] = {name: (shade, "-") for name, shade in zip(fixed, shades, strict=True)}
+    return styles | {"learned": (GROUPS[1], "--")} if "learned" in names else styles
 
 
-def over_epochs(table: pd.DataFrame, value: str = "gap", label: str = "modality gap", log: bool = False) -> Figure:
+def over_epochs(table: pd.DataFrame, value: str = "gap", label: str = "modality gap", shared: bool = True) -> Figure:
     """Draw a value over epochs, mean and range over seeds; columns ``panel, line, seed, epoch`` and the value's.
 
-    With ``log`` the epochs have a logarithmic axis, which leaves out the untrained model.
+    Panels of different measures have axes of their own where not ``shared``.
     """
     panels, styles = table["panel"].unique(), line_styles(list(table["line"].unique()))
     with plt.rc_context(STYLE):
         size = (2.2 + 3.4 * len(panels), 3.5)
-        fig, row = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharey=True)
+        fig, row = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharey=shared)
         for ax, panel in zip(row[0], panels, strict=True):
             for name, lines in table[table["panel"] == panel].groupby("line", sort=False):
                 color, dash = styles[str(name)]
-                over = lines[lines["epoch"] > 0] if log else lines
-                seeds = over.groupby("epoch")[value].agg(["mean", "min", "max"])
+                seeds = lines.groupby("epoch")[value].agg(["mean", "min", "max"])
                 ax.fill_between(seeds.index, seeds["min"], seeds["max"], color=color, alpha=0.2, lw=0)
                 ax.plot(seeds.index, seeds["mean"], dash, color=color, lw=1.5, label=name)
-            ax.set(title=panel, xlabel="epoch")
-            if log:
-                ax.set_xscale("log")
-        row[0, 0].set(ylabel=label, ylim=(0, None))
+            ax.set(title=panel, xlabel="epoch", ylim=(0, None))
+        row[0, 0].set_ylabel(label)
         legend(fig, styles)
     return fig
 
@@ -81,15 +80,16 @@ def _seeds(ax: Axes, table: pd.DataFrame, column: str) -> None:
         ax.plot(runs["scale"], runs[column], marks[kind], color=color, ms=4.5, alpha=0.8, lw=0, label=kind)
 
 
-def fading(curves: Mapping[str, pd.Series], laws: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
-    """Draw long runs over epochs, both axes logarithmic, one panel each, with laws fitted to part of them."""
+def fading(lines: Mapping[str, pd.Series], laws: Mapping[str, Mapping[str, pd.Series]]) -> Figure:
+    """Draw long runs over training time on logarithmic axes, a panel each, with laws fitted to its early part."""
     with plt.rc_context(STYLE):
-        fig, row = plt.subplots(1, len(curves), figsize=(3.4 * len(curves), 3.6), squeeze=False, sharey=True)
-        for ax, (title, curve) in zip(row[0], curves.items(), strict=True):
-            ax.plot(curve.index, curve, color=GROUPS[0], lw=2, label="measured")
-            for (law, values), dash in zip(laws[title].items(), ("--", ":", "-."), strict=False):
-                ax.plot(curve.index, values, "k" + dash, lw=1.2, label=law)
-            ax.set(title=title, xlabel="epoch", xscale="log", yscale="log")
+        size = (1.2 + 3.1 * len(lines), 3.6)
+        fig, row = plt.subplots(1, len(lines), figsize=size, squeeze=False, sharey=True)
+        for ax, (title, line) in zip(row[0], lines.items(), strict=True):
+            ax.plot(line.index, line, color=GROUPS[0], lw=2.5, label="measured")
+            for (law, curve), dash in zip(laws[title].items(), ("--", ":", "-."), strict=True):
+                ax.plot(curve.index, curve, "k" + dash, lw=1.2, label=law)
+            ax.set(title=title, xlabel="training time (epochs at full rate)", xscale="log", yscale="log")
         row[0, 0].set_ylabel("modality gap")
-        row[0, 0].legend(fontsize=8, loc="lower left")
+        row[0, -1].legend(fontsize=8, loc="lower left")
     return fig
