@@ -19,7 +19,7 @@ import torch
 
 from gapbook.bundle import SEEDS, read_history
 from gapbook.encoders import build_glyphclip, load_glyphclip
-from gapbook.geometry import gap_vector
+from gapbook.geometry import modality_gap
 from gapbook.glyphclip import TEMPERATURES, GlyphTwins
 from gapbook.glyphs import load_glyphs
 from gapbook.pairs import write_whole
@@ -29,7 +29,8 @@ LABELS = {"1": 1.0, "1/10": 0.1, "1/20": 0.05, "1/30": 1 / 30, "1/50": 0.02, "1/
 STARTS = {
     "ordinary": "two encoders as they come",
     "amended": "texts turned onto their images before training",
-    "turned back": "the same, then turned in one plane so that the ordinary gap is there again",
+    "turned back": "the same, then turned in the plane of both means so that the ordinary gap is there again",
+    "turned together": "turned in that plane alone, as far as amended ones lie apart",
     "one modality": "two image encoders, two views of each character",
     "shared": "one tower for both, behind separate embeddings of pixels and of words",
     "trained": "the bundled model of temperature 1/100, trained on at a tenth of the rate",
@@ -51,9 +52,9 @@ class Experiment:
 
 
 BUNDLED = {label: name for name, tau in TEMPERATURES.items() for label, value in LABELS.items() if value == tau}
+TURNED = ("amended", "turned back", "turned together")
 EXPERIMENTS = [
-    *(Experiment("amended", tau) for tau in ("1/100", "learned")),
-    Experiment("turned back", "1/100"),
+    *(Experiment(start, tau) for start in TURNED for tau in ("1/100", "learned")),
     *(Experiment("ordinary", tau) for tau in LABELS if tau not in BUNDLED),
     *(Experiment("trained", tau, 10) for tau in LABELS if tau != "learned"),
     *(Experiment(start, "1/100") for start in ("one modality", "shared")),
@@ -83,12 +84,14 @@ def start_of(experiment: Experiment, seed: int) -> tuple[Any, np.ndarray | None]
     if experiment.start == "one modality":
         return GlyphTwins(seed), None
     model = build_glyphclip(seed, shared=experiment.start == "shared")
-    if experiment.start not in ("amended", "turned back"):
+    if experiment.start not in TURNED:
         return model, None
     x, y = embed_pairs(model, load_glyphs().part("train"))
     rotation = procrustes(x, y)
     if experiment.start == "turned back":
-        rotation = rotation @ turn_to_gap(x, y @ rotation, float(np.linalg.norm(gap_vector(x, y))))
+        rotation = rotation @ turn_to_gap(x, y @ rotation, modality_gap(x, y))
+    elif experiment.start == "turned together":
+        rotation = turn_to_gap(x, y, modality_gap(x, y @ rotation))
     return model, rotation
 
 

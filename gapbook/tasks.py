@@ -13,6 +13,7 @@ from gapbook.glyphs import BASELINE, SIZE, Glyphs, caption_tokens, load_glyphs
 DIGITS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
 SCRIPTS = ("LATIN", "GREEK", "CYRILLIC", "ARABIC", "CANADIAN", "GEORGIAN", "HEBREW", "ARMENIAN")
 WAYS = ("LEFTWARDS", "RIGHTWARDS", "UPWARDS", "DOWNWARDS")
+WRITERS = 9  # of the 13 whose digits scikit-learn has, about as many wrote the last two thirds
 BLOCKS = {  # of the Unicode standard: name, first and last code point
     "ARROWS": (0x2190, 0x21FF),
     "MATHEMATICAL OPERATORS": (0x2200, 0x22FF),
@@ -96,7 +97,8 @@ def handwritten_digits() -> tuple[np.ndarray, np.ndarray]:
 class TaskEmbeddings(NamedTuple):
     """A task as a model sees it: unit rows of images with labels, for a choice and for the report, and class texts.
 
-    ``texts`` has "prompts", the one prompt a class, and "names", the mean of all training names of the class.
+    ``groups`` (n,) says which images of the report belong together: a writer's digits, else each is its own. ``texts``
+    has "prompts", the one prompt a class, and "names", the mean of all training names of the class.
     """
 
     images: np.ndarray
@@ -104,13 +106,15 @@ class TaskEmbeddings(NamedTuple):
     validation_images: np.ndarray
     validation_labels: np.ndarray
     texts: dict[str, np.ndarray]
+    groups: np.ndarray
 
 
 def embed_tasks(model: Any) -> tuple[dict[str, TaskEmbeddings], np.ndarray]:
     """Embed all tasks by a GlyphCLIP; return them by name, and the gap vector of the training pairs (64,).
 
     Labelled characters are held-out ones for the report and those of the validation part for a choice; digits are
-    handwritten, the first third of them for a choice. The gap vector is that of every fourth training pair.
+    handwritten, the first third of them for a choice; who wrote which is not recorded, so that their groups are nine
+    equal stretches of the list, a proxy for writers. The gap vector is that of every fourth training pair.
     """
     from gapbook.encoders import embed_images, embed_texts
 
@@ -120,6 +124,7 @@ def embed_tasks(model: Any) -> tuple[dict[str, TaskEmbeddings], np.ndarray]:
     names = embed_texts(model, caption_tokens(train.names))
     seen = {part: embed_images(model, characters.images.copy()) for part, characters in parts.items()}
     written, third = embed_images(model, ink), len(ink) // 3
+    ninths = np.arange(len(ink) - third) * WRITERS // (len(ink) - third)
     tasks = {}
     for key, task in TASKS.items():
         own = task.labels(train)
@@ -127,11 +132,11 @@ def embed_tasks(model: Any) -> tuple[dict[str, TaskEmbeddings], np.ndarray]:
         means /= np.linalg.norm(means, axis=1, keepdims=True)
         texts = {"prompts": embed_texts(model, caption_tokens(task.prompts)), "names": means}
         if key == "digit":
-            tasks[key] = TaskEmbeddings(written[third:], digits[third:], written[:third], digits[:third], texts)
+            tasks[key] = TaskEmbeddings(written[third:], digits[third:], written[:third], digits[:third], texts, ninths)
             continue
         labels = {part: task.labels(characters) for part, characters in parts.items()}
         rows = {part: labels[part] >= 0 for part in parts}
         (x, of), (held, known) = ((seen[part][rows[part]], labels[part][rows[part]]) for part in ("test", "validation"))
-        tasks[key] = TaskEmbeddings(x, of, held, known, texts)
+        tasks[key] = TaskEmbeddings(x, of, held, known, texts, np.arange(len(x)))
     gap = embed_images(model, train.images[::4].copy()).mean(0) - names[::4].mean(0)
     return tasks, gap

@@ -175,8 +175,9 @@ def mcnemar(before: Any, after: Any, labels: Any) -> PairedTest:
     """Compare two lists of predicted classes (n,) for the same images, by McNemar's exact test.
 
     p = probability, if each changed answer is as likely to be gained as lost, of a split as uneven: binomial(gained +
-    lost, 1/2), two-sided; 1 where nothing changed. The interval is Bonett and Price's: half an image is added to each
-    count, so that it has a width at zero changes. Raises ``PairsError`` for lists of different lengths.
+    lost, 1/2), two-sided; 1 where nothing changed. The interval is Bonett and Price's (2012): one is added to each of
+    gained and lost, two to n, so that it has a width at zero changes. Raises ``PairsError`` for lists of different
+    lengths.
 
     >>> test = mcnemar([0, 1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 1])
     >>> test.gained, test.lost, round(test.p, 5)

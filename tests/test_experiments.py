@@ -46,14 +46,19 @@ def test_stored_curves_start_where_their_recipe_starts() -> None:
         assert first[first["start"] == start]["gap"].to_numpy() == pytest.approx(gap, abs=2e-3), start
 
 
-def test_an_amended_start_has_a_small_gap_and_turned_back_the_ordinary_one() -> None:
+def test_starts_have_the_gap_that_they_promise() -> None:
     train_pairs, model = load_glyphs().part("train"), build_glyphclip(0)
     ordinary = modality_gap(*embed_pairs(model, train_pairs))
-    amended, back = (start_of(Experiment(start, "1/100"), 0)[1] for start in ("amended", "turned back"))
-    for rotation in (amended, back):
+    kinds = ("amended", "turned back", "turned together")
+    amended, back, together = (start_of(Experiment(start, "1/100"), 0)[1] for start in kinds)
+    for rotation in (amended, back, together):
         assert rotation @ rotation.T == pytest.approx(np.eye(64), abs=1e-6)
     assert modality_gap(*embed_pairs(model, train_pairs, amended)) < ordinary / 3
     assert modality_gap(*embed_pairs(model, train_pairs, back)) == pytest.approx(ordinary, abs=1e-5)
+    least = modality_gap(*embed_pairs(model, train_pairs, amended))
+    assert modality_gap(*embed_pairs(model, train_pairs, together)) == pytest.approx(least, abs=1e-5)
+    plane = np.linalg.svd(together - np.eye(64))[1]
+    assert (plane > 1e-6).sum() == 2  # all other directions stay
 
 
 def test_turning_to_a_gap_that_no_angle_gives_is_refused() -> None:

@@ -47,7 +47,7 @@ def test_difference_of_a_list_is_the_largest():
 
 def test_a_written_chapter_without_its_data_says_how_to_get_it():
     row = compare({"other": Record(1, notebook="01_modality_gap")}).set_index("id").loc["fig1.clip_random.i2t_r1"]
-    assert row.verdict == "needs data" and "load_pairs('clip-coco-random')" in row.explanation
+    assert row.verdict == "needs data" and "gapbook fetch clip-coco-random" in row.explanation
 
 
 def test_the_seed_spread_is_the_tolerance_where_the_fact_has_none():

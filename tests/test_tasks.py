@@ -95,6 +95,8 @@ def test_embedded_tasks_keep_parts_apart() -> None:
         for texts in task.texts.values():
             assert texts.shape == (k, 32) and np.allclose(np.linalg.norm(texts, axis=1), 1, atol=1e-5)
     assert len(tasks["digit"].images) + len(tasks["digit"].validation_images) == 1797
+    assert set(np.bincount(tasks["digit"].groups)) == {133, 134} and (np.diff(tasks["digit"].groups) >= 0).all()
+    assert (tasks["case"].groups == np.arange(len(tasks["case"].images))).all()
     glyphs = load_glyphs().part("test")
     ink = (glyphs.images[TASKS["case"].labels(glyphs) >= 0].reshape(-1, 1024) / 255)[:, 200:232] + 0.1
     assert np.allclose(tasks["case"].images, ink / np.linalg.norm(ink, axis=1, keepdims=True), atol=1e-5)

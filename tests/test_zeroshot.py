@@ -5,11 +5,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import chi2, fisher_exact
+from scipy.stats import chi2, fisher_exact, t
 
 from gapbook.geometry import gap_vector, retrieval, retrieval_ranks
 from gapbook.pairs import PairsError, unit_rows
-from gapbook.selection import best_of_grid_p, choose_delta, split_gains
+from gapbook.selection import best_of_grid_p, choose_delta, holm, paired_test, redrawn_gains, split_gains
 from gapbook.zeroshot import (
     accuracy_curve,
     mcnemar,
@@ -405,3 +405,54 @@ def test_choices_want_a_zero_and_matching_shapes() -> None:
             best_of_grid_p(hits, deltas)
     with pytest.raises(PairsError, match="at least 4 images"):
         split_gains(np.ones((1, 3)), [0])
+    with pytest.raises(PairsError, match=r"groups of shape \(9,\)"):
+        best_of_grid_p(np.ones((2, 9)), [0, 1], groups=[0, 1])
+    with pytest.raises(PairsError, match="groups for 2 images, at least 2"):
+        paired_test([0, 1], [1, 1], [1, 1], [0, 0])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_is_step_down_bonferroni(p: list[float]) -> None:
+    """By its definition: test from the smallest on, at alpha / (tests left), and stop at the first that fails."""
+    adjusted = holm(p)
+    for alpha in (0.01, 0.05, 0.5):
+        left, alive = len(p), set()
+        for i in np.argsort(p, kind="stable"):
+            if p[i] * left > alpha:
+                break
+            alive.add(int(i))
+            left -= 1
+        assert set(np.flatnonzero(adjusted <= alpha)) == alive
+
+
+def test_groups_test_and_interval_are_those_of_their_means() -> None:
+    """Four writers; the same images as independent draws would pass, their writers' t-test does not."""
+    groups = np.repeat(np.arange(4), 50)
+    before = np.zeros(200, int)
+    after = np.where(groups == 0, 1, 0)
+    labels = np.ones(200, int)
+    test = paired_test(before, after, labels, groups)
+    mean, error = 0.25, 0.25  # of 1, 0, 0, 0
+    assert test.difference == mean and test.p == pytest.approx(2 * t.sf(mean / error, 3)) and test.p > 0.3
+    assert (test.low, test.high) == pytest.approx((mean - t.isf(0.025, 3) * error, mean + t.isf(0.025, 3) * error))
+    assert mcnemar(before, after, labels).p < 1e-9
+    assert paired_test(before, after, labels, np.arange(200)) == mcnemar(before, after, labels)
+    assert paired_test(before, before, labels, groups)[3:6] == (0, 0, 1)
+
+
+def test_few_groups_are_swapped_in_all_ways() -> None:
+    """All nine gain: only one of 2^9 patterns does as well; as 900 images the same gains leave no doubt."""
+    hits = np.stack([np.zeros(900), np.arange(900) % 10 == 0])
+    groups = np.arange(900) // 100
+    assert best_of_grid_p(hits, [0, 1], groups=groups) == 1 / 512
+    assert best_of_grid_p(hits, [0, 1], draws=5000) == 1 / 5001
+
+
+def test_redrawn_gains_scatter_like_new_data() -> None:
+    """One shift that gains on a share p of images: the standard error of the mean of a half, plus that of halving."""
+    hits = np.stack([np.zeros(400), np.arange(400) % 5 == 0])
+    table = redrawn_gains(hits, [0, 1], redraws=400, splits=20)
+    assert table["other_half"].mean() == pytest.approx(0.2, abs=0.005)
+    assert table["other_half"].std() == pytest.approx((0.2 * 0.8 / 400) ** 0.5, rel=0.15)
+    grouped = redrawn_gains(hits, [0, 1], groups=np.arange(400) // 40)
+    assert grouped["other_half"].std() < 0.005  # every group gains alike; a half that lost all copies gains 0

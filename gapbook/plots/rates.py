@@ -52,7 +52,7 @@ def group_rates(table: pd.DataFrame, printed: pd.DataFrame | None = None, label:
                         clip_on=False,
                     )
             _root_axis(ax, 100 * here["high"].max())
-            ax.set(title=panel, xlabel=label)
+            ax.set(title=panel, xlabel=f"{label}\n(square-root axis)")
         row[0, 0].set_yticks(range(len(groups)), groups)
         row[0, 0].invert_yaxis()
         _legend(fig, row[0, 0], printed is not None)

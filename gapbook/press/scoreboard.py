@@ -239,8 +239,14 @@ def _told(entry: Record | None) -> str:
     return f"{entry.value!r} {entry.unit}".strip() if entry else "none"
 
 
+def _rounded(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_rounded, value))}]"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def _short(value: Any) -> str:
     if value is None or value != value:  # a missing one, or NaN
         return ""
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    text = _rounded(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
