@@ -11,7 +11,7 @@ book: .venv/installed  ## execute the chapters, check their numbers, build _buil
 	$(PRESS) book
 
 test: lint  ## lint, unit tests, doctests, the executed book and its site in a browser
-	$(BIN)/pytest -n 2 --dist loadgroup --ignore tests/benchmarks
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/benchmarks
 
 serve:  ## show the site at http://localhost:8000
 	@test -f _build/html/index.html || { echo "There is no site yet: run make book first."; exit 1; }

@@ -16,8 +16,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if ROOT / "tests" / "book" in item.path.parents:
             item.add_marker(pytest.mark.book)
-            if not item.get_closest_marker("xdist_group"):
-                item.add_marker(pytest.mark.xdist_group("book"))
 
 
 def press(*command):

@@ -51,7 +51,6 @@ def colab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield machine
 
 
-@pytest.mark.xdist_group("colab")  # beside the tests of the site
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_stamped_chapter_runs_on_a_machine_of_its_own(chapter: str, colab: Path, tmp_path: Path) -> None:
     commit = output("git", "rev-parse", "HEAD")
@@ -64,7 +63,7 @@ def test_stamped_chapter_runs_on_a_machine_of_its_own(chapter: str, colab: Path,
     manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=kernels)
     client = NotebookClient(stamped, km=manager, timeout=600, resources={"metadata": {"path": str(tmp_path)}})
     try:
-        client.execute()
+        client.execute(cleanup_kc=True)  # the kernel is ours, and ends with its chapter
     finally:  # pip's complaint, if it had one, is shown with the failure
         print(stamped.cells[1].get("outputs"))
 
