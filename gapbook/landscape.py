@@ -1,10 +1,7 @@
 """Move two modalities along their gap, and see what the contrastive loss makes of it at each temperature.
 
-A shift by ``delta`` moves unit rows along the unit gap vector g and brings them back to unit length: on both sides
-x' = N(x - delta/2 g) and y' = N(y + delta/2 g), or on one, x' = N(x - delta g) ("images", x) or y' = N(y + delta g)
-("texts", y). Positive closes the gap. With S_ij = x_i . y_j, p_i = x_i . g, q_j = y_j . g and moves a of x and b of y,
-x'_i . y'_j = (S_ij + b p_i - a q_j - a b) / (|x_i - a g| |y_j + b g|): the cosines within a batch are computed once and
-serve all shifts and temperatures. Cosines are float64 on float32 unit rows; only exp(logit - largest) is float32.
+The shift itself, its signs and its one identity are in ``gapbook.shifts``: the cosines within a batch are computed once
+and serve all shifts and temperatures. Cosines are float64 on float32 unit rows; only exp(logit - largest) is float32.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,13 +12,12 @@ import pandas as pd
 import torch
 
 from gapbook.pairs import PairsError, unit_pair
+from gapbook.shifts import blocks, lengths, mean_row, moves
+from gapbook.shifts import direction as unit_direction
 
-BLOCK = 1024  # rows at once
 CELLS = 2**16  # cosines at once, few enough for the processor's cache
-SIDES = ("both", "images", "texts")
 DIRECTIONS = ("image_to_text", "text_to_image")
 DELTAS = np.arange(-5, 5, 0.25)  # the authors' grid
-SHORT = 1e-6  # squared length below which float32 rows leave no direction
 
 
 def shift(x: Any, y: Any, amount: float, sides: str = "both", along: Any = None) -> tuple[np.ndarray, np.ndarray]:
@@ -40,7 +36,7 @@ def shift(x: Any, y: Any, amount: float, sides: str = "both", along: Any = None)
     s = _shifted(x, y, [2 * amount if sides == "both" else amount], sides, along)
     moved = []
     for rows, sign, move, length in ((s.x, -1, s.moves[0], s.lengths_x), (s.y, 1, s.moves[1], s.lengths_y)):
-        steps = [(rows[i].double() + sign * move * s.g) / length[0, i, None] for i in _blocks(len(rows))]
+        steps = [(rows[i].double() + sign * move * s.g) / length[0, i, None] for i in blocks(len(rows))]
         moved.append(torch.cat(steps).float().cpu().numpy() if move else rows.cpu().numpy())
     return moved[0], moved[1]
 
@@ -171,42 +167,17 @@ class _Shifted(NamedTuple):
 
 def _shifted(x: Any, y: Any, deltas: Sequence[float], sides: str, along: Any) -> _Shifted:
     a, b = unit_pair(x, y)
-    if sides not in SIDES:
-        raise PairsError(f"Expected sides as one of {', '.join(SIDES)}; got {sides!r}")
-    amounts = np.asarray(deltas, float)
-    if amounts.ndim != 1 or not len(amounts) or not np.isfinite(amounts).all():
-        raise PairsError(f"Expected shifts as a list of finite numbers; got {deltas!r}")
-    share = {"both": (0.5, 0.5), "images": (1.0, 0.0), "texts": (0.0, 1.0)}[sides]
-    moves = torch.from_numpy(np.outer(share, amounts)).to(a.device)
-    g = _mean(a) - _mean(b) if along is None else torch.as_tensor(along, dtype=torch.float64, device=a.device)
-    if g.shape != a.shape[1:]:
-        raise PairsError(f"Expected along of shape ({a.shape[1]},); got {tuple(g.shape)}")
-    length = float(torch.linalg.vector_norm(g))
-    if not 1e-7 < length < float("inf"):
-        what = "the means of x and y agree, so there is no gap to move along" if along is None else "give another"
-        raise PairsError(f"Expected a direction of positive, finite length; got {length:.3g}: {what}")
-    g = g / length
+    steps, g = moves(deltas, sides, a.device), unit_direction(a, b, along)
     p, q = _dots(a, g), _dots(b, g)
-    return _Shifted(a, b, g, p, q, moves, _lengths(a, p, -moves[0], "x"), _lengths(b, q, moves[1], "y"))
+    over_x, over_y = lengths(p, -steps[0], "x", _squares(a)), lengths(q, steps[1], "y", _squares(b))
+    return _Shifted(a, b, g, p, q, steps, over_x, over_y)
 
 
 def _unshifted(x: Any, y: Any) -> _Shifted:
     a, b = unit_pair(x, y)
     zeros = torch.zeros(2, len(a), dtype=torch.float64, device=a.device)
-    moves, ones = zeros[:, :1], torch.ones_like(zeros[:1])
-    return _Shifted(a, b, torch.zeros_like(_mean(a)), zeros[0], zeros[1], moves, ones, ones)
-
-
-def _lengths(unit: torch.Tensor, along: torch.Tensor, moves: torch.Tensor, name: str) -> torch.Tensor:
-    """Return |z + m g| (m, n) of unit rows z with z . g = ``along``, for each move m."""
-    squares = torch.cat([unit[i].double().square().sum(1) for i in _blocks(len(unit))])  # 1 but for rounding
-    squares = squares + 2 * moves[:, None] * along + moves[:, None] ** 2
-    if float(squares.min()) < SHORT:
-        at = abs(float(moves[int(squares.amin(1).argmin())]))
-        raise PairsError(
-            f"a move of {at:g} takes a row of {name} to the origin, where it has no direction: leave it out"
-        )
-    return squares.sqrt()
+    still, ones = zeros[:, :1], torch.ones_like(zeros[:1])
+    return _Shifted(a, b, torch.zeros_like(mean_row(a)), zeros[0], zeros[1], still, ones, ones)
 
 
 def _temperatures(temperatures: Sequence[float]) -> list[float]:
@@ -219,22 +190,19 @@ def _temperatures(temperatures: Sequence[float]) -> list[float]:
 # ---- the arithmetic
 
 
-def _blocks(n: int) -> Iterator[slice]:
-    return (slice(i, i + BLOCK) for i in range(0, n, BLOCK))
-
-
 def _dots(rows: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
-    return torch.cat([rows[i].double() @ g for i in _blocks(len(rows))])
+    return torch.cat([rows[i].double() @ g for i in blocks(len(rows))])
 
 
-def _mean(rows: torch.Tensor) -> torch.Tensor:
-    return torch.stack([rows[i].double().sum(0) for i in _blocks(len(rows))]).sum(0) / len(rows)
+def _squares(unit: torch.Tensor) -> torch.Tensor:
+    """Return |z|^2 (n,), which is 1 but for the rounding of float32."""
+    return torch.cat([unit[i].double().square().sum(1) for i in blocks(len(unit))])
 
 
 def _distances(s: _Shifted) -> np.ndarray:
     """Return the distances of the means (m,), negative beyond the crossing."""
     total = torch.zeros(s.moves.shape[1], len(s.g), dtype=torch.float64, device=s.g.device)
-    for i in _blocks(len(s.x)):
+    for i in blocks(len(s.x)):
         u, v = 1 / s.lengths_x[:, i], 1 / s.lengths_y[:, i]
         total += u @ s.x[i].double() - v @ s.y[i].double()
         total -= ((s.moves[0] * u.sum(1)) + (s.moves[1] * v.sum(1)))[:, None] * s.g

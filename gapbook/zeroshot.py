@@ -1,10 +1,7 @@
 """Classify images by the nearest class text, and see what a shift along the gap does to the answers.
 
-A shift by ``delta`` moves unit rows along the unit gap vector g and brings them back to unit length: on both sides
-x' = N(x - delta/2 g) and t' = N(t + delta/2 g), or on one, x' = N(x - delta g) ("images") or t' = N(t + delta g)
-("texts"). Positive closes the gap. With cosines S_ij = x_i . t_j, p_i = x_i . g, q_j = t_j . g and moves a of images
-and b of texts, x'_i . t'_j = (S_ij + b p_i - a q_j - a b) / (|x_i - a g| |t_j + b g|): one product of matrices serves
-all shifts, and in a row the first length cancels. All of it is float64 on float32 unit rows.
+The shift itself, its signs and its one identity are in ``gapbook.shifts``: one product of matrices serves all shifts,
+and in a row the length of the image cancels. All of it is float64 on float32 unit rows.
 """
 
 from collections.abc import Sequence
@@ -16,11 +13,10 @@ import torch
 
 from gapbook.geometry import TIE, Z95
 from gapbook.pairs import PairsError, unit_pair, unit_rows
+from gapbook.shifts import BLOCK, lengths, moves
+from gapbook.shifts import direction as unit_direction
 
-BLOCK = 1024  # images at once
 TILE = 128  # rows and columns of a tile of retrieval, so small that one core's cache holds it
-SIDES = ("both", "images", "texts")
-SHORT = 1e-6  # squared length below which float32 rows leave no direction
 
 
 def shifted_predictions(
@@ -37,7 +33,7 @@ def shifted_predictions(
     [[0, 1], [1, 1]]
     """
     x, t, g = _inputs(images, class_texts, direction)
-    return _sweep(x, t, g, *_moves(deltas, sides))[0]
+    return _sweep(x, t, g, moves(deltas, sides, x.device))[0]
 
 
 def shift_sweep(
@@ -56,7 +52,7 @@ def shift_sweep(
     """
     x, t, g = _inputs(images, class_texts, direction)
     wanted = _classes(labels, len(x), len(t))
-    predicted, distance = _sweep(x, t, g, *_moves(deltas, sides))
+    predicted, distance = _sweep(x, t, g, moves(deltas, sides, x.device))
     accuracy = (predicted == wanted).mean(1)
     return pd.DataFrame({"delta": np.asarray(deltas, float), "distance": distance, "accuracy": accuracy})
 
@@ -136,11 +132,11 @@ def shifted_ranks(
     [[0.5, 0.5], [0.5, 0.5]]
     """
     left, right = unit_pair(x, y)
-    a, b, g = left.double(), right.double(), _direction(left, right, along)
-    moves = torch.stack(_moves(deltas, sides)).to(a.device)
-    lengths_x, lengths_y = _lengths(a @ g, -moves[0], "x"), _lengths(b @ g, moves[1], "y")  # (m, n) each
-    add_x = moves[1][:, None] * (a @ g)
-    add_y = -moves[0][:, None] * (b @ g) - moves.prod(0)[:, None]
+    a, b, g = left.double(), right.double(), unit_direction(left, right, along)
+    steps = moves(deltas, sides, a.device)
+    lengths_x, lengths_y = lengths(a @ g, -steps[0], "x"), lengths(b @ g, steps[1], "y")  # (m, n) each
+    add_x = steps[1][:, None] * (a @ g)
+    add_y = -steps[0][:, None] * (b @ g) - steps.prod(0)[:, None]
     partner = ((a * b).sum(1) + add_x + add_y) / lengths_x / lengths_y
     halves = torch.zeros(2, *partner.shape, dtype=torch.int64, device=a.device)  # 2 a better candidate, 1 a tie
     tiles = [(i, j) for i in range(0, len(a), TILE) for j in range(0, len(a), TILE)]
@@ -208,35 +204,7 @@ def _inputs(images: Any, class_texts: Any, direction: Any) -> tuple[torch.Tensor
     if x.shape[1] != t.shape[1]:
         raise PairsError(f"Expected images and class_texts of one dimension; got {tuple(x.shape)} and {tuple(t.shape)}")
     t = t.to(x.device)
-    return x, t, _direction(x, t, direction)
-
-
-def _direction(x: torch.Tensor, t: torch.Tensor, given: Any) -> torch.Tensor:
-    """Return the unit gap vector of unit rows, or the given vector at unit length."""
-    if given is None:
-        g = _mean(x) - _mean(t)
-    else:
-        g = torch.as_tensor(given, dtype=torch.float64, device=x.device)
-        if g.shape != x.shape[1:]:
-            raise PairsError(f"Expected a direction of shape ({x.shape[1]},); got {tuple(g.shape)}")
-    length = float(torch.linalg.vector_norm(g))
-    if not 1e-7 < length < float("inf"):
-        raise PairsError(
-            f"Expected a direction of positive, finite length; got {length:.3g}: "
-            + ("the two means agree, so name one" if given is None else "give another")
-        )
-    return g / length
-
-
-def _moves(deltas: Sequence[float], sides: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return how far images and texts move at each delta."""
-    if sides not in SIDES:
-        raise PairsError(f"Expected sides as one of {', '.join(SIDES)}; got {sides!r}")
-    amounts = np.asarray(deltas, float)
-    if amounts.ndim != 1 or not len(amounts) or not np.isfinite(amounts).all():
-        raise PairsError(f"Expected deltas as a list of finite numbers; got {deltas!r}")
-    share = {"both": (0.5, 0.5), "images": (1.0, 0.0), "texts": (0.0, 1.0)}[sides]
-    return torch.from_numpy(amounts * share[0]), torch.from_numpy(amounts * share[1])
+    return x, t, unit_direction(x, t, direction)
 
 
 def _classes(labels: Any, n: int, k: int) -> np.ndarray:
@@ -263,25 +231,11 @@ def _twins(t: torch.Tensor) -> torch.Tensor:
     return torch.full_like(k, len(t)).scatter_reduce(0, group, k, "amin")[group]
 
 
-def _lengths(along: torch.Tensor, moves: torch.Tensor, name: str) -> torch.Tensor:
-    """Return |z + m g| (m, n) of unit rows z with z . g = ``along``, for each move m."""
-    squares = 1 + 2 * moves[:, None] * along + moves[:, None] ** 2
-    if float(squares.min()) < SHORT:
-        at = int(squares.amin(1).argmin())
-        raise PairsError(
-            f"a shift of {abs(float(moves[at])):g} moves a row of {name} to the origin, where it has no direction: "
-            "leave that delta out"
-        )
-    return squares.sqrt()
-
-
-def _sweep(
-    x: torch.Tensor, t: torch.Tensor, g: torch.Tensor, move_x: torch.Tensor, move_t: torch.Tensor
-) -> tuple[np.ndarray, np.ndarray]:
+def _sweep(x: torch.Tensor, t: torch.Tensor, g: torch.Tensor, steps: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Return predictions (m, n) and distances of the means (m,)."""
-    move_x, move_t, texts, twin = move_x.to(x.device), move_t.to(x.device), t.double(), _twins(t)
+    (move_x, move_t), texts, twin = steps, t.double(), _twins(t)
     q = texts @ g
-    length = _lengths(q, move_t, "class_texts")
+    length = lengths(q, move_t, "class_texts")
     mean_t = ((1 / length) @ texts + (move_t * (1 / length).sum(1))[:, None] * g) / len(t)
     add, scale = (-move_x[:, None] * q - (move_x * move_t)[:, None])[:, twin], (1 / length)[:, twin]
     predicted = torch.empty(len(add), len(x), dtype=torch.int64, device=x.device)
@@ -289,7 +243,7 @@ def _sweep(
     for start in range(0, len(x), BLOCK):
         part, rows = slice(start, start + BLOCK), x[start : start + BLOCK].double()
         p = rows @ g
-        weight = 1 / _lengths(p, -move_x, "images")
+        weight = 1 / lengths(p, -move_x, "images")
         total += weight @ rows - (move_x * weight.sum(1))[:, None] * g
         cosines = (rows @ texts.T)[:, twin]
         scores = torch.empty_like(cosines)
@@ -300,8 +254,3 @@ def _sweep(
             predicted[m, part] = scores.max(1).indices  # faster than argmax; the first of equal ones, too
     distance = torch.linalg.vector_norm(total / len(x) - mean_t, dim=1)
     return predicted.cpu().numpy(), distance.cpu().numpy()
-
-
-def _mean(x: torch.Tensor) -> torch.Tensor:
-    """Return the mean row in float64, block by block: far faster than ``mean`` with a dtype."""
-    return torch.stack([x[i : i + BLOCK].double().sum(0) for i in range(0, len(x), BLOCK)]).sum(0) / len(x)

@@ -251,9 +251,9 @@ def test_best_shifts_of_the_published_pairs():
 
 X, Y = sample(20, 4)
 BAD = {
-    "no shifts": ({"deltas": []}, "Expected shifts as a list of finite numbers; got []"),
-    "a number": ({"deltas": 0.5}, "Expected shifts as a list of finite numbers; got 0.5"),
-    "an infinite shift": ({"deltas": [0, np.inf]}, "Expected shifts as a list of finite numbers"),
+    "no shifts": ({"deltas": []}, "Expected deltas as a list of finite numbers; got []"),
+    "a number": ({"deltas": 0.5}, "Expected deltas as a list of finite numbers; got 0.5"),
+    "an infinite shift": ({"deltas": [0, np.inf]}, "Expected deltas as a list of finite numbers"),
     "no temperatures": ({"temperatures": []}, "Expected temperatures as a list of numbers from 1e-6 to 1e6; got []"),
     "a scale": ({"temperatures": [0.0]}, "Expected temperatures as a list of numbers from 1e-6 to 1e6; got [0.0]"),
     "not a number": ({"temperatures": [np.nan]}, "Expected temperatures as a list of numbers"),
@@ -261,9 +261,9 @@ BAD = {
     "half a batch": ({"batch_size": 2.5}, "Expected batch_size as an integer of at least 2; got 2.5"),
     "direction": ({"direction": "both"}, "Expected direction as one of image_to_text, text_to_image, symmetric, all"),
     "sides": ({"sides": "first"}, "Expected sides as one of both, images, texts; got 'first'"),
-    "another dimension": ({"along": np.ones(3)}, "Expected along of shape (4,); got (3,)"),
+    "another dimension": ({"along": np.ones(3)}, "Expected a direction of shape (4,); got (3,)"),
     "no direction": ({"along": np.zeros(4)}, "Expected a direction of positive, finite length; got 0: give another"),
-    "no gap": ({"y": X}, "the means of x and y agree, so there is no gap to move along"),
+    "no gap": ({"y": X}, "the two means agree, so there is no gap to move along"),
     "other lengths": ({"y": Y[1:]}, "Expected x and y of the same shape (n, d); got (20, 4) and (19, 4)"),
     "not finite": ({"x": X * np.nan}, "x has non-finite values in 20 rows"),
 }

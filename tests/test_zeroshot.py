@@ -197,7 +197,7 @@ def test_errors_say_what_is_wrong() -> None:
         ((x, t, labels, [0], "left"), "sides as one of both, images, texts; got 'left'"),
         ((x, t, labels, [0], "both", [1, 0]), r"a direction of shape \(4,\)"),
         ((x, t, labels, [0], "both", np.zeros(4)), "positive, finite length; got 0: give another"),
-        ((np.r_[t, t], t, [0, 1, 2] * 2, [0]), "the two means agree, so name one"),
+        ((np.r_[t, t], t, [0, 1, 2] * 2, [0]), "the two means agree, so there is no gap to move along: give one"),
         ((np.r_[x, [[np.nan] * 4]], t, [*labels, 0], [0]), "images has non-finite values in 1 row"),
     ]
     for arguments, message in cases:
