@@ -169,7 +169,7 @@ def _shifted(x: Any, y: Any, deltas: Sequence[float], sides: str, along: Any) ->
     a, b = unit_pair(x, y)
     steps, g = moves(deltas, sides, a.device), unit_direction(a, b, along)
     p, q = _dots(a, g), _dots(b, g)
-    over_x, over_y = lengths(p, -steps[0], "x", _squares(a)), lengths(q, steps[1], "y", _squares(b))
+    over_x, over_y = lengths(a, p, -steps[0], "x"), lengths(b, q, steps[1], "y")
     return _Shifted(a, b, g, p, q, steps, over_x, over_y)
 
 
@@ -192,11 +192,6 @@ def _temperatures(temperatures: Sequence[float]) -> list[float]:
 
 def _dots(rows: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
     return torch.cat([rows[i].double() @ g for i in blocks(len(rows))])
-
-
-def _squares(unit: torch.Tensor) -> torch.Tensor:
-    """Return |z|^2 (n,), which is 1 but for the rounding of float32."""
-    return torch.cat([unit[i].double().square().sum(1) for i in blocks(len(unit))])
 
 
 def _distances(s: _Shifted) -> np.ndarray:

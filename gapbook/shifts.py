@@ -55,11 +55,13 @@ def moves(deltas: Sequence[float], sides: str, device: torch.device) -> torch.Te
     return torch.from_numpy(np.outer(share, amounts)).to(device)
 
 
-def lengths(along: torch.Tensor, steps: torch.Tensor, name: str, squares: torch.Tensor | float = 1.0) -> torch.Tensor:
-    """Return |z + s g| (m, n) of rows z with z . g = ``along`` and |z|^2 = ``squares``, for each step s (m,).
+def lengths(rows: torch.Tensor, along: torch.Tensor, steps: torch.Tensor, name: str) -> torch.Tensor:
+    """Return |z + s g| (m, n) of unit rows z (n, d) with z . g = ``along`` (n,), for each step s (m,).
 
-    Raises ``PairsError`` for a step that takes a row to the origin.
+    Squares of rows are 1 but for the rounding of float32, which counts near the origin. Raises ``PairsError`` for a
+    step that takes a row there.
     """
+    squares = torch.cat([rows[i].double().square().sum(1) for i in blocks(len(rows))])
     found = squares + 2 * steps[:, None] * along + steps[:, None] ** 2
     if float(found.min()) < SHORT:
         at = abs(float(steps[int(found.amin(1).argmin())]))

@@ -203,9 +203,9 @@ def test_errors_say_what_is_wrong() -> None:
     for arguments, message in cases:
         with pytest.raises(PairsError, match=message):
             shift_sweep(*arguments)
-    with pytest.raises(PairsError, match="a shift of 1 moves a row of images to the origin"):
+    with pytest.raises(PairsError, match="a move of 1 takes a row of images to the origin"):
         shifted_predictions(np.eye(4), np.eye(4)[:3], [1], "images", [0, 1, 0, 0])
-    with pytest.raises(PairsError, match="a shift of 1 moves a row of class_texts to the origin"):
+    with pytest.raises(PairsError, match="a move of 1 takes a row of class_texts to the origin"):
         shifted_predictions(np.eye(4), np.eye(4)[:3], [0, 2], "both", [-1, 0, 0, 0])
     assert shifted_predictions(x, t, [0]).shape == (1, 20)  # classes without images are fine here
 
