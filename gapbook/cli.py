@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from gapbook import __version__
 
 if TYPE_CHECKING:
-    from gapbook.model_report import ModelReport
     from gapbook.pairs import PairedEmbeddings
+    from gapbook.report.model import ModelReport
 
 FORMATS = (".html", ".json", ".md", ".tex")
 DESCRIPTION = """Measure the modality gap of your own paired embeddings.
@@ -63,7 +63,7 @@ def _run(given: argparse.Namespace) -> int:
     """Run a command; what is imported here takes a second, in which a Ctrl-C must count."""
     from gapbook.pairs import PairsError
     from gapbook.published import FetchError
-    from gapbook.shard_files import MissingPackageError
+    from gapbook.shards.files import MissingPackageError
 
     try:
         given.run(given)
@@ -160,7 +160,7 @@ def _report(given: argparse.Namespace) -> None:
             bar.update()
 
         tell("loading")
-        from gapbook.model_report import report_on  # loads PyTorch
+        from gapbook.report.model import report_on  # loads PyTorch
 
         name = given.name or given.input.resolve().stem
         report = report_on(**measured, name=name, temperature=given.temperature, seed=given.seed, tell=tell)
@@ -174,7 +174,7 @@ def _report(given: argparse.Namespace) -> None:
 
 def _from_file(given: argparse.Namespace) -> "PairedEmbeddings":
     from gapbook.pairs import PairedEmbeddings
-    from gapbook.shard_files import read_pairs
+    from gapbook.shards.files import read_pairs
 
     path, meta = given.input, {"modalities": given.modalities} if given.modalities else {}
     if path.suffix == ".parquet" or given.columns != ["x", "y"]:
@@ -185,9 +185,9 @@ def _from_file(given: argparse.Namespace) -> "PairedEmbeddings":
 
 def _from_folder(given: argparse.Namespace) -> dict[str, Any]:
     """Measure shards; return what ``report_on`` takes: the sample, and the table and the notes over all pairs."""
-    from gapbook.cluster import connect
-    from gapbook.shard_files import shard_names
     from gapbook.shards import measure_shards
+    from gapbook.shards.cluster import connect
+    from gapbook.shards.files import shard_names
 
     modalities = tuple(given.modalities or ("image", "text"))
     options: Any = {"columns": tuple(given.columns), "sample": given.sample, "seed": given.seed}
@@ -198,10 +198,10 @@ def _from_folder(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def _text(report: "ModelReport", suffix: str) -> str:
-    from gapbook.paste import latex_table, markdown_table
+    from gapbook.report.paste import latex_table, markdown_table
 
     if suffix == ".html":
-        from gapbook.html_report import to_html
+        from gapbook.report.page import to_html
 
         return to_html(report)
     if suffix == ".json":

@@ -16,16 +16,18 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from gapbook import cli, cluster, model_report, references
-from gapbook.explain import MEANINGS, explain
+from gapbook import cli
 from gapbook.geometry import gap_report
-from gapbook.html_report import to_html
 from gapbook.landscape import loss_landscape
-from gapbook.model_report import report_on
 from gapbook.pairs import PairedEmbeddings, load_pairs
-from gapbook.paste import latex_table, markdown_table
-from gapbook.payoff import USES, candidates, payoff
 from gapbook.published import locate
+from gapbook.report import model, references
+from gapbook.report.explain import MEANINGS, explain
+from gapbook.report.model import report_on
+from gapbook.report.page import to_html
+from gapbook.report.paste import latex_table, markdown_table
+from gapbook.report.payoff import USES, candidates, payoff
+from gapbook.shards import cluster
 from gapbook.tradeoffs import held_out
 
 
@@ -269,7 +271,7 @@ def test_an_interruption_leaves_files_as_they_were(file, tmp_path, monkeypatch, 
         raise KeyboardInterrupt
 
     (tmp_path / "r.html").write_text("before")
-    monkeypatch.setattr(model_report, "loss_landscape", interrupt)
+    monkeypatch.setattr(model, "loss_landscape", interrupt)
     assert run(file, "--out", tmp_path / "r.html", "--out", tmp_path / "r.json") == 130
     assert capsys.readouterr().err == "gapbook: interrupted; nothing was written\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.npz", "r.html"]

@@ -255,7 +255,9 @@ def test_an_interrupted_run_leaves_nothing(book):
     _, told = run.communicate(timeout=60)
     assert run.returncode == 130 and b"interrupted" in told and b"Traceback" not in told
     assert left_behind(book) == ["_build/.lock"]
-    deadline = time.monotonic() + 30  # the kernel is not our child: whoever inherits it takes a moment, or leaves a zombie
+    deadline = (
+        time.monotonic() + 30
+    )  # the kernel is not our child: whoever inherits it takes a moment, or leaves a zombie
     while alive(kernel) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not alive(kernel)

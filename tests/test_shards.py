@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from gapbook.geometry import gap_report
 from gapbook.geometry.kernels import Sums
 from gapbook.pairs import PairedEmbeddings, PairsError
-from gapbook.shard_files import MissingPackageError, read_pairs, shard_names
-from gapbook.shards import Options, exact_values, measure, measure_shards, merge, row_keys, shard_report
+from gapbook.shards import measure_shards, shard_report
+from gapbook.shards.files import MissingPackageError, read_pairs, shard_names
+from gapbook.shards.measure import Options, exact_values, measure, merge, row_keys
 
 EXACT = {
     "modality_gap",

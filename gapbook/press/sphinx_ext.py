@@ -81,8 +81,21 @@ def link_back(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             entry += back
 
 
+def plain_text(app: Sphinx, what: str, name: str, item: Any, options: Any, lines: list[str]) -> None:
+    """Escape bars and stars in a docstring: but for examples and double backticks it is plain text, not markup."""
+    example = False
+    for i, line in enumerate(lines):
+        example = bool(line.strip()) and (example or line.lstrip().startswith(">>>"))
+        if not example:
+            parts = line.split("``")
+            parts[::2] = [re.sub(r"([|\\]|\*(?=\S)|(?<=\S)\*)", r"\\\1", part) for part in parts[::2]]
+            lines[i] = "``".join(parts)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the functions above; Sphinx calls this."""
+    app.setup_extension("sphinx.ext.autodoc")
+    app.connect("autodoc-process-docstring", plain_text)
     app.connect("config-inited", link_repository)
     app.connect("html-page-context", keep_runnable, priority=600)
     app.connect("doctree-resolved", link_back)

@@ -17,9 +17,9 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 
-from gapbook.cluster import connect
 from gapbook.pairs import PairedEmbeddings, PairsError
-from gapbook.shard_files import shard_names, unit_shard
+from gapbook.shards.cluster import connect
+from gapbook.shards.files import shard_names, unit_shard
 
 if TYPE_CHECKING:
     from gapbook.geometry.kernels import Sums

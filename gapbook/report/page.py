@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 
 from gapbook import __version__
 from gapbook.geometry import cosine_stats
-from gapbook.model_report import ModelReport
-from gapbook.paste import latex_table, markdown_table, number
 from gapbook.plots.model import beside_references, cosine_densities, gap_view, landmarks, landscape_curve
 from gapbook.plots.style import palette_png
 from gapbook.projections import project
-from gapbook.references import references
+from gapbook.report.model import ModelReport
+from gapbook.report.paste import latex_table, markdown_table, number
+from gapbook.report.references import references
 
 PAGE = Template("""<!doctype html>
 <html lang="en">

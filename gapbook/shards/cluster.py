@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gapbook.pairs import PairsError
-from gapbook.shard_files import INSTALL, MissingPackageError
+from gapbook.shards.files import INSTALL, MissingPackageError
 
 
 @contextmanager

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from gapbook import __version__
-from gapbook.explain import explain
 from gapbook.geometry import gap_report, modality_gap
 from gapbook.landscape import loss_landscape
 from gapbook.pairs import PairedEmbeddings, PairsError
-from gapbook.payoff import payoff
-from gapbook.references import references
-from gapbook.shards import BINS
+from gapbook.report.explain import explain
+from gapbook.report.payoff import payoff
+from gapbook.report.references import references
+from gapbook.shards.measure import BINS
 
 DRAWN = 5000  # pairs in figures and in the landscape
 STEPS = 41  # shifts in the landscape

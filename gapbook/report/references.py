@@ -1,6 +1,6 @@
 """The book's own models as reference points: every measure of theirs, measured once and kept in the package.
 
-``python -m gapbook.references`` measures them again; a test holds the file to what ``gap_report`` says today.
+``python -m gapbook.report.references`` measures them again; a test holds the file to what ``gap_report`` says today.
 """
 
 from collections.abc import Sequence

@@ -1,0 +1,5 @@
+"""Measure folders of files too large for memory, shard by shard, on one machine or on many."""
+
+from gapbook.shards.measure import ShardedReport, measure_shards, shard_report
+
+__all__ = ["ShardedReport", "measure_shards", "shard_report"]
