@@ -32,7 +32,7 @@ accept: .venv/installed  ## make the present numbers the baseline; commit data/e
 glyphclip: .venv/installed  ## train the bundled models again (data/glyphclip)
 	$(BIN)/python -m gapbook.bundle
 
-experiments: .venv/installed  ## run the trainings behind chapter 4 that are not stored in _build/experiments
+experiments: .venv/installed  ## run the trainings behind chapters 4 and 6 that are not stored in _build/experiments
 	$(BIN)/python -m gapbook.experiments
 
 bench: .venv/installed

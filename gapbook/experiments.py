@@ -1,4 +1,4 @@
-"""The training runs behind chapter 4, and their stored curves: ``python -m gapbook.experiments [pattern]``.
+"""The training runs behind chapters 4 and 6, and their stored curves: ``python -m gapbook.experiments [pattern]``.
 
 Each experiment is a recipe by some seeds. A call runs what is not there yet, two runs at a time on one thread each; an
 interrupted call goes on where it stopped. The curves of all runs come together in ``data/training_curves.csv``.
@@ -7,6 +7,7 @@ interrupted call goes on where it stopped. The curves of all runs come together 
 import os
 import re
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
@@ -21,7 +22,7 @@ from gapbook.bundle import SEEDS, read_history
 from gapbook.encoders import build_glyphclip, load_glyphclip
 from gapbook.geometry import modality_gap
 from gapbook.glyphclip import TEMPERATURES, GlyphTwins
-from gapbook.glyphs import load_glyphs
+from gapbook.glyphs import Glyphs, first_words, load_glyphs, one_image_a_caption
 from gapbook.pairs import write_whole
 from gapbook.training import EPOCHS, RATE, embed_pairs, procrustes, train
 
@@ -34,6 +35,9 @@ STARTS = {
     "one modality": "two image encoders, two views of each character",
     "shared": "one tower for both, behind separate embeddings of pixels and of words",
     "trained": "the bundled model of temperature 1/100, trained on at a tenth of the rate",
+    "first word": "captions cut to their first word, for training and after",
+    "two words": "captions cut to their first two words",
+    "both cut": "captions cut to their first word, and one image for all characters of a word",
 }
 
 
@@ -53,12 +57,18 @@ class Experiment:
 
 BUNDLED = {label: name for name, tau in TEMPERATURES.items() for label, value in LABELS.items() if value == tau}
 TURNED = ("amended", "turned back", "turned together")
+CUTS: dict[str, Callable[[Glyphs], Glyphs]] = {
+    "first word": first_words,
+    "two words": lambda glyphs: first_words(glyphs, 2),
+    "both cut": lambda glyphs: one_image_a_caption(first_words(glyphs)),
+}
 EXPERIMENTS = [
     *(Experiment(start, tau) for start in TURNED[:2] for tau in ("1/100", "learned")),
     Experiment("turned together", "1/100"),
     *(Experiment("ordinary", tau) for tau in LABELS if tau not in BUNDLED),
     *(Experiment("trained", tau, 10) for tau in LABELS if tau != "learned"),
     *(Experiment(start, "1/100") for start in ("one modality", "shared")),
+    *(Experiment(cut, "learned") for cut in CUTS),
     *(Experiment("ordinary", tau, 300, (0,)) for tau in ("1/100", "learned", "1/30")),
 ]
 
@@ -96,6 +106,12 @@ def start_of(experiment: Experiment, seed: int) -> tuple[Any, np.ndarray | None]
     return model, rotation
 
 
+def data_of(experiment: Experiment, part: str) -> Glyphs:
+    """Return one part of the characters, with captions and images cut as the experiment has it."""
+    glyphs = load_glyphs().part(part)
+    return CUTS[experiment.start](glyphs) if experiment.start in CUTS else glyphs
+
+
 def turn_to_gap(x: np.ndarray, y: np.ndarray, gap: float) -> np.ndarray:
     """Return a rotation R ``(d, d)`` in the plane of both means after which y R lies ``gap`` from x.
 
@@ -128,17 +144,17 @@ def run(experiment: Experiment, seed: int, folder: Path | None = None, progress:
     done = folder / f"{experiment.name(seed)}.csv" if folder else None
     if done and done.exists():
         return pd.read_csv(done, dtype={"tau": str})
-    glyphs = load_glyphs()
+    seen, held_out = (data_of(experiment, part) for part in ("train", "test"))
     model, rotation = start_of(experiment, seed)
     history = train(
         model,
-        glyphs.part("train"),
+        seen,
         LABELS[experiment.tau],
         epochs=experiment.epochs,
         seed=seed,
         rate=RATE / 10 if experiment.start == "trained" else RATE,
         rotation=rotation,
-        held_out=glyphs.part("test"),
+        held_out=held_out,
         checkpoint=done.with_suffix(".checkpoint") if done else None,
         progress=progress,
     ).rename(columns={"tau": "temperature"})

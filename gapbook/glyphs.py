@@ -7,7 +7,7 @@ Unicode names. Captions are compositional, so an unseen character has a caption 
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -128,6 +128,22 @@ def all_faces(glyphs: Glyphs, faces: Sequence[str] = FACES) -> np.ndarray:
         _, here, there = np.intersect1d(glyphs.codepoints, other.codepoints, return_indices=True)
         drawn[here] = other.images[there]
     return stack
+
+
+def first_words(glyphs: Glyphs, words: int = 1) -> Glyphs:
+    """Cut each caption to its first words, so that it says less than the image shows and others share it.
+
+    >>> first_words(load_glyphs(), 2).names[33]
+    'LATIN CAPITAL'
+    """
+    return replace(glyphs, names=[" ".join(name.split()[:words]) for name in glyphs.names])
+
+
+def one_image_a_caption(glyphs: Glyphs) -> Glyphs:
+    """Give all characters of one caption the image of the first of them, in one face, so that it shows no more."""
+    _, first, caption = np.unique(glyphs.names, return_index=True, return_inverse=True)
+    nowhere = np.full(len(glyphs), -1)  # no code point, so that ``all_faces`` finds no other face
+    return replace(glyphs, images=glyphs.images[first[caption]], codepoints=nowhere)
 
 
 def _words(name: str) -> list[str]:

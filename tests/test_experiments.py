@@ -1,4 +1,4 @@
-"""The training runs of chapter 4: their recipes, their stored curves, and how they start."""
+"""The training runs of chapters 4 and 6: their recipes, their stored curves, and how they start."""
 
 import numpy as np
 import pytest
@@ -6,10 +6,10 @@ import torch
 
 from gapbook.bundle import read_history
 from gapbook.encoders import build_glyphclip, embed_images, embed_texts
-from gapbook.experiments import EXPERIMENTS, LABELS, Experiment, read_curves, run, start_of, turn_to_gap
+from gapbook.experiments import EXPERIMENTS, LABELS, Experiment, data_of, read_curves, run, start_of, turn_to_gap
 from gapbook.geometry import modality_gap
 from gapbook.glyphclip import GlyphTwins
-from gapbook.glyphs import caption_tokens, load_glyphs
+from gapbook.glyphs import all_faces, caption_tokens, load_glyphs
 from gapbook.training import embed_pairs, procrustes, train
 
 
@@ -39,10 +39,11 @@ def test_a_fixed_temperature_stays_and_all_are_measured() -> None:
 
 
 def test_stored_curves_start_where_their_recipe_starts() -> None:
-    held_out, first = load_glyphs().part("test"), read_curves().query("epoch == 0 and seed == 0")
+    first = read_curves().query("epoch == 0 and seed == 0")
     for start, name in first.groupby("start")["tau"].first().items():
-        model, rotation = start_of(Experiment(start, name), 0)
-        gap = modality_gap(*embed_pairs(model, held_out, rotation))
+        experiment = Experiment(start, name)
+        model, rotation = start_of(experiment, 0)
+        gap = modality_gap(*embed_pairs(model, data_of(experiment, "test"), rotation))
         assert first[first["start"] == start]["gap"].to_numpy() == pytest.approx(gap, abs=2e-3), start
 
 
@@ -59,6 +60,21 @@ def test_starts_have_the_gap_that_they_promise() -> None:
     assert modality_gap(*embed_pairs(model, train_pairs, together)) == pytest.approx(least, abs=1e-5)
     plane = np.linalg.svd(together - np.eye(64))[1]
     assert (plane > 1e-6).sum() == 2  # all other directions stay
+
+
+def test_cut_captions_say_less_and_both_cut_shows_no_more() -> None:
+    whole, first, two, both = (
+        data_of(Experiment(start, "learned"), "test") for start in ("ordinary", "first word", "two words", "both cut")
+    )
+    assert len(set(first.names)) < len(set(two.names)) < len(set(whole.names))
+    words = [name.split() for name in whole.names]
+    assert first.names == [w[0] for w in words] and two.names == [" ".join(w[:2]) for w in words]
+    assert np.array_equal(first.images, whole.images) and both.names == first.names
+    assert len(np.unique(whole.images, axis=0)) > len(np.unique(both.images, axis=0)) >= len(set(both.names)) - 5
+    faces = all_faces(both)
+    assert (faces == faces[0]).all() and not (all_faces(first) == first.images).all()
+    firsts = [first.names.index(name) for name in both.names]
+    assert np.array_equal(both.images, whole.images[firsts])
 
 
 def test_turning_to_a_gap_that_no_angle_gives_is_refused() -> None:
