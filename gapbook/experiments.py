@@ -68,7 +68,7 @@ EXPERIMENTS = [
     *(Experiment("ordinary", tau) for tau in LABELS if tau not in BUNDLED),
     *(Experiment("trained", tau, 10) for tau in LABELS if tau != "learned"),
     *(Experiment(start, "1/100") for start in ("one modality", "shared")),
-    *(Experiment(cut, "learned") for cut in CUTS),
+    *(Experiment(cut, tau) for cut in CUTS for tau in ("1/100", "learned")),
     *(Experiment("ordinary", tau, 300, (0,)) for tau in ("1/100", "learned", "1/30")),
 ]
 

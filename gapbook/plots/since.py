@@ -99,3 +99,28 @@ def shared_subspace(table: pd.DataFrame) -> Figure:
         ax.set(xlim=(0, None), ylim=(0, 1.2))
         ax.legend(loc="lower left", fontsize=9)
     return fig
+
+
+def gap_at_temperature(table: pd.DataFrame) -> Figure:
+    """Draw gaps over the temperature at the end of training, on a logarithmic axis.
+
+    Columns ``captions, temperature, gap, learned``, one row a run; the first captions' fixed temperatures are joined
+    through their means.
+    """
+    names = list(table["captions"].unique())
+    with plt.rc_context(STYLE):
+        fig, ax = plt.subplots(figsize=(6.8, 3.8))
+        fixed = table[(table["captions"] == names[0]) & ~table["learned"]]
+        means = fixed.groupby("temperature")["gap"].mean()
+        ax.plot(means.index, means, "-", color=LINE, lw=1.2, zorder=0)
+        for name, color, mark in zip(names, ("#000000", *GROUPS), "osD^", strict=False):
+            for learned, rows in table[table["captions"] == name].groupby("learned"):
+                ax.plot(rows["temperature"], rows["gap"], mark, color=color, mfc="w" if learned else color, ms=6)
+        ax.set_xscale("log")
+        ax.set(xlabel="temperature at the end", ylabel="modality gap", ylim=(0, None))
+        ax.minorticks_off()
+        ax.set_xticks(means.index, [f"1/{1 / t:.0f}" for t in means.index])
+        kinds = [plt.Line2D([], [], color=c, marker=m, lw=0) for c, m in zip(("k", *GROUPS), "osD^", strict=False)]
+        kinds = [*kinds[: len(names)], plt.Line2D([], [], color=LINE, marker="o", mfc="w", lw=0)]
+        ax.legend(kinds, [*names, "hollow: learned"], loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig
