@@ -33,6 +33,7 @@ STARTS = {
     "turned back": "the same, then turned in the plane of both means so that the ordinary gap is there again",
     "turned together": "turned in that plane alone, as far as amended ones lie apart",
     "one modality": "two image encoders, two views of each character",
+    "same seed": "two image encoders that begin with the same weights",
     "shared": "one tower for both, behind separate embeddings of pixels and of words",
     "trained": "the bundled model of temperature 1/100, trained on at a tenth of the rate",
     "first word": "captions cut to their first word, for training and after",
@@ -67,7 +68,7 @@ EXPERIMENTS = [
     Experiment("turned together", "1/100"),
     *(Experiment("ordinary", tau) for tau in LABELS if tau not in BUNDLED),
     *(Experiment("trained", tau, 10) for tau in LABELS if tau != "learned"),
-    *(Experiment(start, "1/100") for start in ("one modality", "shared")),
+    *(Experiment(start, "1/100") for start in ("one modality", "same seed", "shared")),
     *(Experiment(cut, tau) for cut in CUTS for tau in ("1/100", "learned")),
     *(Experiment("ordinary", tau, 300, (0,)) for tau in ("1/100", "learned", "1/30")),
 ]
@@ -92,8 +93,8 @@ def start_of(experiment: Experiment, seed: int) -> tuple[Any, np.ndarray | None]
     """Build what an experiment trains: the model of a seed, and the rotation of its second side or None."""
     if experiment.start == "trained":
         return load_glyphclip("glyphclip"), None
-    if experiment.start == "one modality":
-        return GlyphTwins(seed), None
+    if experiment.start in ("one modality", "same seed"):
+        return GlyphTwins(seed, same=experiment.start == "same seed"), None
     model = build_glyphclip(seed, shared=experiment.start == "shared")
     if experiment.start not in TURNED:
         return model, None
@@ -182,10 +183,23 @@ def run_all(folder: Path, pattern: str = "") -> pd.DataFrame:
     return pd.concat([pd.read_csv(path, dtype={"tau": str}) for path in paths if path.exists()])
 
 
+def merged(stored: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
+    """Put fresh curves in place of stored ones of the same runs, in the order of the experiments; keep the others."""
+    curves: dict[Any, pd.DataFrame] = {}
+    for table in (stored, fresh):
+        curves |= dict(iter(table.groupby(["start", "tau", "epochs", "seed"])))
+    runs = [(e.start, e.tau, e.epochs, seed) for e in EXPERIMENTS for seed in e.seeds]
+    return pd.concat([curves[run] for run in runs if run in curves], ignore_index=True)
+
+
 def main(pattern: str = "") -> None:
     """Bring ``data/training_curves.csv`` up to date."""
-    curves = run_all(Path("_build/experiments"), pattern)
-    write_whole(Path("data/training_curves.csv"), curves.to_csv(index=False, float_format="%.5g").encode())
+    path = Path("data/training_curves.csv")
+    names = [e.name(seed) for e in EXPERIMENTS for seed in e.seeds]
+    if not any(re.search(pattern, name) for name in names):
+        sys.exit(f"Expected a pattern that some experiment matches, such as {names[0]}; got {pattern!r}")
+    curves = merged(pd.read_csv(path, dtype={"tau": str}), run_all(Path("_build/experiments"), pattern))
+    write_whole(path, curves.to_csv(index=False, float_format="%.5g").encode())
 
 
 if __name__ == "__main__":

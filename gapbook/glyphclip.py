@@ -63,16 +63,18 @@ def build_glyphclip(seed: int, width: int = 80, shared: bool = False) -> "CLIPMo
 
 
 class GlyphTwins(nn.Module):
-    """Two image encoders of different weights in the shape of a CLIP: what it calls text is another view of an image.
+    """Two image encoders in the shape of a CLIP: what it calls text is another view of an image.
+
+    Their first weights differ, or are the ``same``; either way each is trained by itself.
 
     >>> twins = GlyphTwins(seed=0)
     >>> twins.get_text_features(torch.zeros(2, 1, 32, 32)).pooler_output.shape
     torch.Size([2, 64])
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, same: bool = False) -> None:
         super().__init__()
-        self.first, self.second = build_glyphclip(seed), build_glyphclip(seed + 1_000_000)
+        self.first, self.second = build_glyphclip(seed), build_glyphclip(seed if same else seed + 1_000_000)
         for unused in (self.first, self.second):
             del unused.text_model, unused.text_projection
         self.logit_scale = self.first.logit_scale

@@ -6,7 +6,17 @@ import torch
 
 from gapbook.bundle import read_history
 from gapbook.encoders import build_glyphclip, embed_images, embed_texts
-from gapbook.experiments import EXPERIMENTS, LABELS, Experiment, data_of, read_curves, run, start_of, turn_to_gap
+from gapbook.experiments import (
+    EXPERIMENTS,
+    LABELS,
+    Experiment,
+    data_of,
+    merged,
+    read_curves,
+    run,
+    start_of,
+    turn_to_gap,
+)
 from gapbook.geometry import modality_gap
 from gapbook.glyphclip import GlyphTwins
 from gapbook.glyphs import all_faces, caption_tokens, load_glyphs
@@ -120,6 +130,16 @@ def test_twins_are_two_image_encoders(few) -> None:
     assert any(not torch.equal(a, b) for a, b in zip(before, twins.second.parameters(), strict=True))
 
 
+def test_twins_of_one_seed_begin_equal_and_part_in_training(few) -> None:
+    same, apart = GlyphTwins(0, same=True), GlyphTwins(0)
+    views = [modality_gap(*embed_pairs(twins, few)) for twins in (same, apart)]
+    assert views[0] < 0.1 < 1 < views[1]
+    pairs = list(zip(same.first.parameters(), same.second.parameters(), strict=True))
+    assert all(torch.equal(a, b) and a is not b for a, b in pairs)
+    train(same, few, 0.05, epochs=1, progress=False)
+    assert any(not torch.equal(a, b) for a, b in pairs)
+
+
 def test_a_shared_tower_has_no_second_set_of_layers(few) -> None:
     shared, separate = (sum(p.numel() for p in build_glyphclip(0, shared=s).parameters()) for s in (True, False))
     assert shared < separate
@@ -150,3 +170,15 @@ def test_an_interrupted_experiment_goes_on_where_it_was(few, tmp_path, monkeypat
     resumed = run(e, 0, tmp_path)
     assert resumed["gap"].to_numpy() == pytest.approx(whole["gap"].to_numpy(), abs=1e-6)
     assert len(run(e, 0, tmp_path)) == 3  # read back, not trained again
+
+
+def test_fresh_curves_replace_their_own_and_no_others() -> None:
+    stored = read_curves().query("epochs == 30 and start in ['amended', 'shared']")
+    fresh = stored.query("start == 'shared' and seed == 1").assign(gap=7.0)
+    found = merged(stored, fresh)
+    new = (found["start"] == "shared") & (found["seed"] == 1)
+    assert len(found) == len(stored) and (found.loc[new, "gap"] == 7).all() and new.sum() == 31
+    keys = ["start", "tau", "seed", "epoch"]
+    both = found[~new].merge(stored, on=keys, suffixes=("", "_stored"), validate="1:1")
+    assert len(both) == len(stored) - 31 and (both["gap"] == both["gap_stored"]).all()
+    assert merged(stored.iloc[::-1], fresh)["start"].tolist() == found["start"].tolist()

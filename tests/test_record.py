@@ -8,7 +8,7 @@ import pytest
 import torch
 from nbformat.v4 import new_code_cell, new_notebook
 
-from gapbook.press import PressError, Record, read_records, record, recorded
+from gapbook.press import PressError, Record, read_records, record, recorded, tell
 from gapbook.press.record import PREFIX
 
 
@@ -132,3 +132,15 @@ def test_what_is_no_notebook_is_refused(tmp_path):
     (tmp_path / "a.ipynb").write_text("text")
     with pytest.raises(PressError, match=r"a.ipynb is not a notebook"):
         read_records(tmp_path)
+
+
+def test_a_paragraph_is_told_where_its_source_is_at_hand_and_every_value_recorded() -> None:
+    record("test.told", 0.8514, "distance")
+    assert (
+        tell("It is {test.told:.2f}, {test.told} in full; {{x}}.", "glyphclip").data
+        == "It is 0.85, 0.8514 in full; {x}."
+    )
+    with pytest.raises(PressError, match=r"test\.tolt is told but not recorded in this notebook"):
+        tell("It is {test.tolt:.2f}.", "glyphclip")
+    assert tell("It is {test.tolt}.", "glyphclip, nowhere", missing="").data == ""
+    assert "`load_pairs('nowhere')` will fetch it" in tell("It is {test.tolt}.", "glyphclip, nowhere").data

@@ -24,7 +24,7 @@ from gapbook.plots.pairs import (
 from gapbook.plots.rates import group_rates, paired_by_changes
 from gapbook.plots.runs import fading, final_by_scale, over_epochs
 from gapbook.plots.simulations import free_runs, one_curve, slow_closing, sphere_frame, toy_losses
-from gapbook.plots.since import few_dimensions, gap_at_temperature, rank_agreement, shared_subspace, start_and_end
+from gapbook.plots.since import few_dimensions, gap_at_temperature, rank_with_gap, shared_subspace, start_and_end
 from gapbook.plots.style import FIRST, SECOND, palette_png, show
 from gapbook.plots.tasks import (
     accuracy_by_shift,

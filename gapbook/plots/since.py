@@ -13,28 +13,26 @@ from gapbook.plots.style import FIRST, GROUPS, LINE, SECOND, STYLE
 SHADES: Any = (*GROUPS, "#000000", "#E69F00", "#888888")
 
 
-def rank_agreement(ranks: pd.DataFrame) -> Figure:
-    """Draw a square table of rank correlations, written in its cells; rows and columns in the order given."""
-    names, values, n = list(ranks.index), ranks.to_numpy(float), len(ranks)
+def rank_with_gap(ranks: pd.DataFrame, counts: Mapping[str, int]) -> Figure:
+    """Draw rank correlations with the gap: a row a measure, a panel a column, titled by its number of sources."""
     with plt.rc_context(STYLE):
-        fig, ax = plt.subplots(figsize=(0.62 * n + 3, 0.5 * n + 1.6))
-        shown = ax.imshow(values, cmap="PuOr", vmin=-1, vmax=1, aspect="auto")
-        for i in range(n):
-            for j in range(n):
-                color = "w" if abs(values[i, j]) > 0.75 else "k"
-                ax.text(j, i, f"{values[i, j]:.1f}", ha="center", va="center", fontsize=8, color=color)
-        ax.set_yticks(range(n), names)
-        ax.set_xticks(range(n), names, rotation=45, ha="right")
-        ax.spines[:].set_visible(False)
-        ax.tick_params(length=0)
-        fig.colorbar(shown, ax=ax, label="rank correlation over sources", shrink=0.8)
+        fig, axes = plt.subplots(1, len(counts), figsize=(9, 0.28 * len(ranks) + 1.2), sharey=True, squeeze=False)
+        for ax, (name, count) in zip(axes[0], counts.items(), strict=True):
+            ax.barh(ranks.index, ranks[name], color=GROUPS[0], height=0.7)
+            ax.axvline(0, color="k", lw=0.8)
+            for place, value in enumerate(ranks[name]):
+                side = "left" if value > 0 else "right"
+                ax.text(value + np.copysign(0.03, value), place, f"{value:.2f}", va="center", ha=side, fontsize=9)
+            ax.set(xlim=(-1.3, 1.3), xlabel="rank correlation with the gap", title=f"{name}: {count} sources")
+        axes[0, 0].invert_yaxis()
     return fig
 
 
-def few_dimensions(shares: Mapping[str, np.ndarray], removed: pd.DataFrame) -> Figure:
+def few_dimensions(shares: Mapping[str, np.ndarray], removed: pd.DataFrame, chance: Mapping[int, np.ndarray]) -> Figure:
     """Draw the share of the squared gap in the k largest dimensions, and what the k leave when they are removed.
 
-    ``shares`` has each source's shares, largest first; ``removed`` the columns ``source, k, gap, separability``.
+    ``shares`` has each source's shares, largest first; ``removed`` the columns ``source, k, gap, separability``;
+    ``chance`` the mean shares of a random direction, by number of dimensions.
     """
     with plt.rc_context(STYLE):
         fig, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.5))
@@ -43,8 +41,10 @@ def few_dimensions(shares: Mapping[str, np.ndarray], removed: pd.DataFrame) -> F
             rows = removed[removed["source"] == name]
             for ax, column in ((middle, "gap"), (right, "separability")):
                 ax.plot(rows["k"], rows[column], "o-", ms=3.5, color=color, lw=1.2, clip_on=False)
-        left.axvline(2, color=LINE, lw=0.8, ls=":", zorder=0)
-        left.set(title="How many carry the gap", xlabel="largest dimensions", ylabel="share of squared gap")
+        for (d, share), dash in zip(chance.items(), (":", "--"), strict=False):
+            left.plot(np.arange(1, d + 1), share.cumsum(), dash, color=LINE, lw=1.4, label=f"by chance, {d} dimensions")
+        left.axvline(2, color=LINE, lw=0.8, zorder=0)
+        left.set(title="How many carry the gap", xlabel="k largest dimensions", ylabel="share of squared gap")
         left.set(xscale="log", ylim=(0, 1.02))
         middle.set(title="Gap without them", xlabel="dimensions removed", ylabel="modality gap", ylim=(0, None))
         right.set(title="Still told apart", xlabel="dimensions removed", ylabel="held-out accuracy", ylim=(0.48, 1.02))
@@ -95,7 +95,7 @@ def shared_subspace(table: pd.DataFrame) -> Figure:
             top = rows[["x_in_y", "y_in_x"]].to_numpy().max()
             ax.annotate(str(group), (rows["gap"].mean(), top + 0.04), ha="center", fontsize=8)
         ax.axhline(1, color=LINE, lw=0.8, ls=":", zorder=0)
-        ax.set(xlabel="modality gap", ylabel="held-out variance, of one's own")
+        ax.set(xlabel="modality gap", ylabel="variance in the other's subspace\nby that in its own (held out)")
         ax.set(xlim=(0, None), ylim=(0, 1.2))
         ax.legend(loc="lower left", fontsize=9)
     return fig

@@ -1,7 +1,7 @@
 """What turns the notebooks into the published book and keeps its numbers true."""
 
 from gapbook.press.paper import paper_curve, paper_fact, paper_value
-from gapbook.press.record import PressError, Record, read_records, record, recorded
+from gapbook.press.record import PressError, Record, read_records, record, recorded, tell
 from gapbook.press.scoreboard import compare, reproduction_table
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "record",
     "recorded",
     "reproduction_table",
+    "tell",
 ]

@@ -28,8 +28,8 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
-from gapbook.pairs import available_pairs, write_whole
-from gapbook.press.record import PressError, read_records
+from gapbook.pairs import write_whole
+from gapbook.press.record import PressError, available_sources, read_records
 from gapbook.published import nearest
 
 SHOWN = "gapbook numpy scipy pandas scikit-learn torch transformers umap-learn matplotlib seaborn pillow ipywidgets"
@@ -79,12 +79,6 @@ def execute_book(
         chapter.parameters["executed"] = "executed"
     state += [summary, *(repr(read_records(chapter.target)) for chapter in first)]
     return done | _update_all(last, state, jobs, force)
-
-
-def available_sources() -> set[str]:
-    """Names of the sources of embeddings that this machine can load without a download."""
-    table = available_pairs()
-    return set(table.loc[table["available"], "name"])
 
 
 def digest(paths: Iterable[Path], *facts: Any) -> str:

@@ -5,10 +5,13 @@ import math
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
+
+from gapbook.pairs import available_pairs
 
 PREFIX = "application/papermill.record/"
 _SESSION: dict[str, "Record"] = {}
@@ -75,6 +78,36 @@ def record(
 def recorded() -> dict[str, Record]:
     """Everything that this session has recorded so far, by key."""
     return dict(_SESSION)
+
+
+def tell(text: str, needs: str, missing: str | None = None) -> Any:
+    """Return a paragraph of Markdown with recorded values in braces, such as ``{fig1.clip-coco.gap:.2f}``.
+
+    For what only optional sources, ``needs``, can say; all else stands in the prose, with glue. Without them the
+    paragraph is ``missing``, by default a line that says how to get them. Raises :class:`PressError` for a value that
+    is not recorded though its sources are at hand.
+
+    >>> tell("The gap is {doc.gap:.2f}.", "no-such-source", missing="Not at hand.").data
+    'Not at hand.'
+    """
+    from IPython.display import Markdown
+
+    absent = [name for name in needs.split(", ") if name not in available_sources()]
+    if absent:
+        how = " and ".join(f"`load_pairs({name!r})`" for name in absent)
+        return Markdown(f"*Not at hand, so left out here: {how} will fetch it.*" if missing is None else missing)
+    told = []
+    for said, key, form, _ in Formatter().parse(text):
+        if key is not None and key not in _SESSION:
+            raise PressError(f"{key} is told but not recorded in this notebook: record it before, or mend the name")
+        told.append(said + ("" if key is None else format(_SESSION[key].value, form or "")))
+    return Markdown("".join(told))
+
+
+def available_sources() -> set[str]:
+    """Names of the sources of embeddings that this machine can load without a download."""
+    table = available_pairs()
+    return set(table.loc[table["available"], "name"])
 
 
 def read_records(path: str | Path) -> dict[str, Record]:
