@@ -2,6 +2,7 @@
 
 import os
 import re
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -145,7 +146,7 @@ def load_clip(name_or_path: str | os.PathLike[str], revision: str | None = None)
     A name on the hub, such as "openai/clip-vit-base-patch32", needs ``revision``, the commit's 40 hexadecimal digits,
     so that the weights cannot change unseen. Reads safetensors only and runs no code that comes with a checkpoint.
     Environment variables: ``HF_ENDPOINT`` another hub, ``HF_HOME`` the cache. ValueError where the folder, the name or
-    the revision is wrong, the network is down or the checkpoint has no image and text tower.
+    the revision is wrong, the network is down, or the checkpoint needs code of its own or lacks a tower.
     """
     from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
@@ -155,12 +156,15 @@ def load_clip(name_or_path: str | os.PathLike[str], revision: str | None = None)
         raise ValueError(
             f"{name} has no .safetensors weights, and others are not read: convert it with save_pretrained"
         )
+    safe: Any = {"local_files_only": True, "trust_remote_code": False}  # without the latter transformers asks
     try:
-        model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-        processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model = AutoModel.from_pretrained(folder, use_safetensors=True, **safe)
+        processor = AutoImageProcessor.from_pretrained(folder, backend="pil", **safe)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
     except Exception as error:  # transformers, safetensors and tokenizers each have their own for a bad checkpoint
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = textwrap.shorten(str(error), 300, placeholder=" ...") or type(error).__name__
+        if "contains custom code" in reason or "references custom code" in reason:
+            reason = "it needs code of its own, which is never run; take one whose kind transformers knows"
         raise ValueError(f"{name} cannot be read as a checkpoint of transformers: {reason}") from error
     if not all(hasattr(model, f"get_{side}_features") for side in ("image", "text")):
         raise ValueError(f"Expected a model with an image and a text tower; {name} is a {type(model).__name__}")

@@ -1,6 +1,7 @@
 """Random and pretrained encoders: how weights are drawn, checkpoints from a folder and from a hub, COCO's format."""
 
 import json
+import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -258,6 +259,39 @@ def test_bad_folders_are_named(saved: Path, tmp_path) -> None:
         load_clip(tmp_path)
     with pytest.raises(ValueError, match="Expected a folder or a name on the hub"):
         load_clip(tmp_path / "gone")
+
+
+@pytest.mark.parametrize(
+    ("file", "says"),
+    [
+        ("config.json", {"model_type": "evil", "auto_map": {"AutoConfig": "evil.Evil", "AutoModel": "evil.Evil"}}),
+        (
+            "preprocessor_config.json",
+            {"image_processor_type": "Evil", "auto_map": {"AutoImageProcessor": "evil.Evil"}},
+        ),
+    ],
+)
+def test_code_that_comes_with_a_checkpoint_is_not_run_nor_asked_about(
+    saved: Path, tmp_path, monkeypatch, file: str, says: dict
+) -> None:
+    folder, marker, asked = tmp_path / "evil", tmp_path / "marker", []
+    shutil.copytree(saved, folder)
+    (folder / file).write_text(json.dumps(json.loads((folder / file).read_text()) | says))
+    (folder / "evil.py").write_text(f"open({str(marker)!r}, 'w').close()\nclass Evil: pass\n")
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr("builtins.input", lambda *prompt: asked.append(prompt) or "y")  # raising would be caught
+    with pytest.raises(ValueError, match="transformers: it needs code of its own, which is never run; take") as told:
+        load_clip(folder)
+    assert "\n" not in str(told.value) and not asked and not marker.exists()
+
+
+def test_other_reasons_are_one_short_line(saved: Path, tmp_path) -> None:
+    folder = shutil.copytree(saved, tmp_path / "unknown")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"model_type": "unheard-of"}))
+    with pytest.raises(ValueError, match=r"cannot be read as a checkpoint of transformers: .*unheard-of") as told:
+        load_clip(folder)
+    assert "\n" not in str(told.value) and len(str(told.value)) < 400 + len(str(folder))
 
 
 @pytest.mark.parametrize("revision", [None, "main", "0123abc"])

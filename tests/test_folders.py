@@ -9,6 +9,7 @@ from PIL import Image
 
 from gapbook.encoders import Checkpoint, embed_images, embed_texts, pixels, random_clip
 from gapbook.folders import folder_pairs, read_folder
+from gapbook.geometry import retrieval
 from gapbook.glyphs import caption_tokens, render
 from gapbook.pairs import PairsError
 
@@ -57,6 +58,50 @@ def test_pairs_are_the_embeddings_of_the_arrays_themselves(folder: Path) -> None
     assert pairs.captions == tuple(LETTERS.values())
 
 
+def test_several_captions_an_image_are_equal_rows_that_the_source_tells_of(folder: Path, monkeypatch) -> None:
+    texts = [f"{word} LETTER {letter}" for letter in "AB" for word in ("SMALL", "CAPITAL", "LATIN")]
+    names = [f"{name}.png" for name in "aaabbb"]
+    rows = [f"{name},{text}\n" for name, text in zip(names, texts, strict=True)]
+    order = [0, 3, 1, 4, 2, 5]  # an image's rows need not stand together
+    (folder / "captions.csv").write_text("image,caption\n" + "".join(rows[i] for i in order))
+    embedded: list[str] = []
+
+    def once(checkpoint: Checkpoint, paths: list[Path], progress: bool) -> np.ndarray:
+        embedded.extend(path.name for path in paths)
+        return embed_images(checkpoint, paths)
+
+    monkeypatch.setattr("gapbook.folders.embed_images", once)
+    pairs = folder_pairs(folder / "images", folder / "captions.csv", wrapped(), progress=False)
+    assert embedded == ["a.png", "b.png"] and pairs.captions == tuple(texts[i] for i in order)
+    assert (pairs.x[[0, 2, 4]] == pairs.x[0]).all() and (pairs.x[[1, 3, 5]] == pairs.x[1]).all()
+    assert (pairs.x[0] != pairs.x[1]).any()
+    assert pairs.source == "images and captions.csv (6 captions of 2 images: equal rows lower recall)"
+    found = retrieval(pairs.x, pairs.y, ks=[1]).set_index("direction")["recall"]
+    assert found["text_to_image"] == 0  # each partner ties with 2 equal rows
+
+
+def test_one_caption_an_image_needs_no_note(folder: Path) -> None:
+    pairs = folder_pairs(folder / "images", folder / "captions.csv", wrapped(), progress=False)
+    assert pairs.source == "images and captions.csv"
+
+
+def test_images_outside_the_folder_are_refused(folder: Path) -> None:
+    secret, inside = folder / "secret.png", folder / "images" / "a.png"
+    secret.write_bytes(inside.read_bytes())
+    (folder / "images" / "link.png").symlink_to(secret)
+    for name in ("../secret.png", "sub/../../secret.png", "link.png", str(secret), str(inside)):
+        (folder / "captions.csv").write_text(f"image,caption\nb.png,B\n{name},A\n")
+        with pytest.raises(PairsError, match=rf"relative to .*images, of files in it; 1 of 2 .*\(first: {name}\)"):
+            read_folder(folder / "images", folder / "captions.csv")
+
+
+def test_names_through_links_and_dots_that_stay_in_the_folder_are_read(folder: Path) -> None:
+    (folder / "images" / "link.png").symlink_to(folder / "images" / "a.png")
+    (folder / "elsewhere").symlink_to(folder / "images")
+    (folder / "captions.csv").write_text("image,caption\nlink.png,A\nsub/../b.png,B\n")
+    assert [text for _, text in read_folder(folder / "elsewhere", folder / "captions.csv")] == ["A", "B"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -66,6 +111,9 @@ def test_pairs_are_the_embeddings_of_the_arrays_themselves(folder: Path) -> None
         (b"file,caption\na.png,A\n", "columns image and caption .* got file, caption, without image"),
         (b"image,caption\na.png,A\nb.png,\n", r"1 lack one \(first: row 3, the header being 1\)"),
         (b"image,caption\na.png,A\nz.png,Z\n", r"1 of 2 images that captions.csv names are not in .* \(first: z.png\)"),
+        (b"image,caption\na.png,A\n" + b"z" * 300 + b".png,Z\n", r"1 of 2 images .* are not in .* correct the names"),
+        (b"image,caption\na.png,A, or B\nb.png,B\n", "a caption that holds a comma stands in double quotes"),
+        (b"image,caption\na.png,A\nb.png,B, or C\n", "a caption that holds a comma stands in double quotes"),
         (b"image,caption\na.png,A\n", "at least 2 rows below the header .* got 1"),
     ],
 )

@@ -2,11 +2,14 @@
 
 import json
 import os
+import signal
 import sys
+import threading
 from hashlib import blake2b
 from itertools import pairwise
 
 import cloudpickle
+import distributed
 import numpy as np
 import pandas as pd
 import pyarrow
@@ -22,7 +25,8 @@ from gapbook.geometry import gap_report
 from gapbook.geometry.kernels import Sums
 from gapbook.pairs import PairedEmbeddings, PairsError
 from gapbook.shards import measure_shards, shard_report
-from gapbook.shards.files import MissingPackageError, read_pairs, shard_names
+from gapbook.shards.cluster import connect
+from gapbook.shards.files import MissingPackageError, read_pairs, shard_names, width_of
 from gapbook.shards.measure import Options, exact_values, measure, merge, row_keys
 
 EXACT = {
@@ -196,8 +200,78 @@ def test_damaged_shards_are_left_out_and_counted(tmp_path, client):
     found = measure_shards(tmp_path, client, replicates=50, skip_bad=True)
     assert_same(found.table, gap_report(pairs, replicates=50))
     assert set(found.skipped) == {*DAMAGE, "0.npy"} and found.shards == 2
-    assert found.notes[-1].startswith("Damaged and left out: 11 of 13 (0.npy, cut.npz, ")
+    assert found.notes[-1].startswith("Damaged or of another width, and left out: 11 of 13 (0.npy, cut.npz, ")
     assert "9" in found.skipped["wide.npy"] and "non-finite" in found.skipped["nan.npy"]
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".safetensors", ".parquet"])
+def test_an_odd_first_shard_is_the_one_refused(tmp_path, client, suffix):
+    pairs, odd = drawn(60), f"000{suffix}"
+    for name, some in (
+        (odd, drawn(30, 9)),
+        ("1" + suffix, pairs.subset(slice(30))),
+        ("2.npy", pairs.subset(slice(30, 60))),
+    ):
+        if name.endswith(".parquet"):
+            pyarrow.parquet.write_table(table_of(some), tmp_path / name)
+        else:
+            some.save(tmp_path / name)
+    with pytest.raises(
+        PairsError, match=rf"^shard {odd}: Expected 8 dimensions, the most frequent .*; got 9\..*--skip-bad"
+    ):
+        measure_shards(tmp_path, client, replicates=10)
+    found = measure_shards(tmp_path, client, replicates=50, skip_bad=True)
+    assert_same(found.table, gap_report(pairs, replicates=50))
+    assert found.shards == 2 and list(found.skipped) == [odd]
+    assert found.notes[-1] == f"Damaged or of another width, and left out: 1 of 3 ({odd})."
+
+
+def test_of_two_widths_as_frequent_the_first_counts(tmp_path, client):
+    for name, d in (("a.npy", 9), ("b.npy", 8)):
+        drawn(30, d).save(tmp_path / name)
+    with pytest.raises(PairsError, match=r"^shard b.npy: Expected 9 dimensions"):
+        measure_shards(tmp_path, client, replicates=10)
+    (tmp_path / "0.npy").write_bytes(b"damaged, without a width")
+    drawn(30, 8).save(tmp_path / "c.npy")
+    assert measure_shards(tmp_path, client, replicates=10, skip_bad=True).skipped.keys() == {"0.npy", "a.npy"}
+
+
+def test_widths_come_from_headers_alone(tmp_path):
+    pairs = drawn(50, 7)
+    for suffix in (".npy", ".npz", ".safetensors"):
+        pairs.save(tmp_path / f"a{suffix}")
+    np.savez_compressed(tmp_path / "b.npz", image=pairs.x, text=pairs.y)
+    with (tmp_path / "c.npy").open("wb") as file:
+        np.lib.format.write_array(file, np.stack([pairs.x, pairs.y]), version=(2, 0))
+    for name, fixed in (("d", False), ("e", True)):
+        pyarrow.parquet.write_table(table_of(pairs, ("image", "text"), fixed), tmp_path / f"{name}.parquet")
+    own = {"b.npz", "d.parquet", "e.parquet"}
+    for name in shard_names(tmp_path):
+        columns = ("image", "text") if name in own else ("x", "y")
+        assert width_of(tmp_path / name, columns) == read_pairs(tmp_path / name, columns)[0].shape[1] == 7
+        assert width_of(tmp_path / name, ("no", "none")) is (None if name[-4:] != ".npy" else 7)
+    whole = (tmp_path / "a.npy").read_bytes()
+    (tmp_path / "a.npy").write_bytes(whole[:200])  # 128 bytes are its header
+    assert width_of(tmp_path / "a.npy") == 7
+    (tmp_path / "a.npy").write_bytes(whole[:100])
+    assert width_of(tmp_path / "a.npy") is width_of(tmp_path / "gone.npy") is None
+
+
+def test_hidden_files_and_others_are_no_shards(tmp_path):
+    for name in (
+        "a.npy",
+        "B/c.parquet",
+        "B/_temporary/d.npy",
+        ".cache/e.npy",
+        "_metadata.parquet",
+        "f.txt",
+        "g.npy/h.npz",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert shard_names(tmp_path) == ["B/c.parquet", "a.npy", "g.npy/h.npz"]
+    with pytest.raises(PairsError, match=r"folder of shards; .*f\.txt is a file"):
+        shard_names(tmp_path / "f.txt")
 
 
 def test_nothing_to_measure(tmp_path, client):
@@ -222,6 +296,7 @@ def test_parquet_columns(tmp_path):
     bad = {
         "got double": pyarrow.array([1.0, 2.0]),
         "1 empty cells": pyarrow.array([[1.0, 2.0], None]),
+        "got dictionary": pyarrow.array(["a caption", "another"]).dictionary_encode(),
         r"of one length .* got \[1, 2\]": pyarrow.array([[1.0, 2.0], [1.0]]),
     }
     for message, column in bad.items():
@@ -239,6 +314,49 @@ def test_without_dask_the_message_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(MissingPackageError, match="pip install distributed pyarrow"):
         read_pairs(tmp_path / "a.parquet")
+
+
+def test_an_interrupted_start_closes_the_cluster_and_gives_back_stderr(monkeypatch, capfd):
+    states = []
+
+    class Starting:
+        def __init__(self, **settings):
+            os.write(2, b"noise of new processes")
+            os.kill(os.getpid(), signal.SIGINT)  # noted while they start, raised afterwards
+            states.append(settings["n_workers"])
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            states.append("closed")
+
+    monkeypatch.setattr(distributed, "LocalCluster", Starting)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), connect(workers=1):
+        states.append("used")
+    os.write(2, b"heard again")
+    assert states == [1, "closed"] and capfd.readouterr().err == "heard again"
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_cluster_here_has_at_most_one_worker_a_core_and_starts_in_any_thread(monkeypatch):
+    asked = []
+
+    class Cluster(distributed.LocalCluster):
+        def __init__(self, **settings):
+            asked.append(settings["n_workers"])
+            super().__init__(**settings | {"n_workers": 0, "processes": False})
+
+    def start():
+        with connect(workers=1000) as client:
+            asked.append(client.status)
+
+    monkeypatch.setattr(distributed, "LocalCluster", Cluster)
+    thread = threading.Thread(target=start)
+    thread.start()
+    thread.join()
+    assert asked == [os.cpu_count(), "running"]
 
 
 class Killer(WorkerPlugin):
@@ -267,7 +385,7 @@ def test_a_shard_that_no_worker_survives_is_named(tmp_path, client, monkeypatch)
 
     save(tmp_path, drawn(60), [30])
     monkeypatch.setattr(client, "compute", lambda tree: Lost())
-    for task, name in (("shard-0a-1", "001.npy"), ("merge-0a-1", "parts of shards")):
+    for task, name in (("shard-0a-1", "001.npy"), ("width-0a-0", "000.npy"), ("merge-0a-1", "parts of shards")):
         Lost.task = task
         with pytest.raises(PairsError, match=f"workers died again and again on {name}: give them more memory"):
             measure_shards(tmp_path, client)

@@ -1,10 +1,11 @@
 """Connect to Dask: a scheduler that runs somewhere, or a cluster on this machine for as long as it is needed."""
 
+import logging
 import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,22 +31,24 @@ def connect(scheduler: str | None = None, workers: int = 1) -> Iterator[Any]:
         with client:
             yield client
         return
-    count = min(os.cpu_count() or 1, workers)
     settings: Any = {
-        "n_workers": count,
+        "n_workers": min(os.cpu_count() or 1, workers),
         "threads_per_worker": 1,
         "dashboard_address": "127.0.0.1:0",
-        "silence_logs": 50,
+        "silence_logs": logging.CRITICAL,
     }
-    with _quiet_start():
-        cluster = distributed.LocalCluster(**settings)
-    with cluster, distributed.Client(cluster) as client:
-        yield client
+    with ExitStack() as stack:
+        with _quiet_start():  # a Ctrl-C that it passes on closes the cluster too
+            cluster = stack.enter_context(distributed.LocalCluster(**settings))
+        yield stack.enter_context(distributed.Client(cluster))
 
 
 @contextmanager
 def _quiet_start() -> Iterator[None]:
-    """Give new processes no stderr, for a Ctrl-C ends them too, with a traceback each; hear it here when they run."""
+    """Give new processes no stderr, for a Ctrl-C ends them too, with a traceback each; raise it here once they run.
+
+    Away from the main thread no signal comes, and only stderr is kept from them.
+    """
     came: list[int] = []
     main = threading.current_thread() is threading.main_thread()
     handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number)) if main else None

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
 
 import numpy as np
 
@@ -46,6 +47,41 @@ def read_pairs(path: Path, columns: Sequence[str] = ("x", "y")) -> tuple[Any, An
     return arrays[names[0]], arrays[names[1]]
 
 
+def width_of(path: Path, columns: Sequence[str] = ("x", "y")) -> int | None:
+    """Return the dimension of x that a file's header states (Parquet: that its first row has), None for a damaged one.
+
+    Cheap, for no more than that is read: what is wrong further on is found by ``unit_shard``.
+    """
+    try:
+        return _width(path, columns[0])
+    except Exception:  # a damaged header has many; ``unit_shard`` says what is wrong
+        return None
+
+
+def _width(path: Path, name: str) -> int:
+    if path.suffix == ".parquet":
+        import pyarrow.parquet
+
+        with pyarrow.parquet.ParquetFile(path, buffer_size=2**16) as file:  # a buffer, or a whole column is read
+            return len(next(file.iter_batches(1, columns=[name])).column(0)[0])
+    if path.suffix == ".safetensors":
+        from safetensors import safe_open
+
+        with safe_open(path, framework="np") as file:
+            return int(file.get_slice(name).get_shape()[-1])
+    if path.suffix == ".npz":
+        with ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
+            return _npy_width(file)
+    with path.open("rb") as file:
+        return _npy_width(file)
+
+
+def _npy_width(file: Any) -> int:
+    form = np.lib.format
+    read = form.read_array_header_1_0 if form.read_magic(file) == (1, 0) else form.read_array_header_2_0
+    return int(read(file)[0][-1])
+
+
 def _read_parquet(path: Path, names: Sequence[str]) -> dict[str, Any]:
     """Return the wanted columns of vectors that a Parquet file has, as arrays (n, d), and others' names with None."""
     try:
@@ -63,7 +99,7 @@ def _read_parquet(path: Path, names: Sequence[str]) -> dict[str, Any]:
 
 def _vectors(column: Any, name: str, path: Path) -> np.ndarray:
     """Return a column of lists of one length as an array (n, d)."""
-    if not hasattr(column.type, "value_type") or column.null_count:
+    if not hasattr(column.type, "value_field") or column.null_count:  # value_type: dictionaries and tensors too
         got = f"{column.null_count} empty cells" if column.null_count else column.type
         raise PairsError(f"Expected a vector in every cell of column {name} of {path}; got {got}")
     chunks = [chunk for chunk in column.chunks if len(chunk)]

@@ -7,6 +7,7 @@ parts of fixed size, and the tree in which parts merge is fixed, so that every r
 """
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -19,7 +20,7 @@ import pandas as pd
 
 from gapbook.pairs import PairedEmbeddings, PairsError
 from gapbook.shards.cluster import connect
-from gapbook.shards.files import shard_names, unit_shard
+from gapbook.shards.files import shard_names, unit_shard, width_of
 
 if TYPE_CHECKING:
     from gapbook.geometry.kernels import Sums
@@ -90,7 +91,8 @@ class ShardedReport:
                 f"Intervals of exact values are the sample's, narrowed by sqrt({k:,} / {n:,})."
             )
         if bad := sorted(self.skipped):
-            notes.append(f"Damaged and left out: {len(bad):,} of {self.shards + len(bad):,} ({', '.join(bad)}).")
+            count = f"{len(bad):,} of {self.shards + len(bad):,}"
+            notes.append(f"Damaged or of another width, and left out: {count} ({', '.join(bad)}).")
         return notes
 
 
@@ -119,8 +121,8 @@ def measure_shards(
     Exact to float64: gap, cosines, alignment, relative gap, shares by dimension, effective ranks, IsoScores, CKA. Their
     intervals are those of the sample of k among n pairs, moved to the exact value and narrowed by sqrt(k / n), as
     standard errors fall (Politis and Romano 1994): with n <= k they are those of ``gap_report``. A lost worker's shards
-    are read again. Raises ``PairsError`` with the name of a damaged shard, unless ``skip_bad`` leaves it out and counts
-    it; ``MissingPackageError`` without Dask.
+    are read again. Raises ``PairsError`` with the name of a shard that is damaged or has not the most frequent width,
+    unless ``skip_bad`` leaves it out and counts it; ``MissingPackageError`` without Dask.
     """
     names, how = shard_names(Path(folder)), Options(**options)
     if isinstance(how.sample, bool) or not isinstance(how.sample, int | np.integer) or how.sample < 2:
@@ -141,14 +143,6 @@ def measure_shards(
 # ---- on a worker
 
 
-def width_of(path: Path, columns: Sequence[str]) -> int | None:
-    """Return the dimension of a shard, None for a damaged one."""
-    try:
-        return unit_shard(path, columns)[0].shape[1]
-    except (PairsError, OSError):
-        return None
-
-
 def measure(folder: Path, name: str, number: int, width: int | None, how: Options) -> Part:
     """Read one shard and return what is kept of it."""
     from gapbook.geometry.kernels import Sums
@@ -156,7 +150,7 @@ def measure(folder: Path, name: str, number: int, width: int | None, how: Option
     try:
         x, y = unit_shard(folder / name, how.columns)
         if width not in (None, x.shape[1]):
-            raise PairsError(f"Expected {width} dimensions, as the first shard has; got {x.shape[1]}")
+            raise PairsError(f"Expected {width} dimensions, the most frequent in the folder; got {x.shape[1]}")
     except (PairsError, OSError) as error:
         if how.skip_bad:
             return Part(0, {name: str(error)})
@@ -225,7 +219,7 @@ def _run(client: Any, folder: Path, names: list[str], how: Options, progress: bo
         client.subscribe_topic("gapbook", count)
         future = None
         try:
-            width = _first_width(client, folder, names, how, run)
+            width = _common_width(client, folder, names, how, run)
             future = client.compute(_tree(folder, names, width, how, run))
             return future.result()
         except KilledWorker as error:
@@ -238,13 +232,12 @@ def _run(client: Any, folder: Path, names: list[str], how: Options, progress: bo
                 future.cancel()
 
 
-def _first_width(client: Any, folder: Path, names: list[str], how: Options, run: str) -> int | None:
-    """Return the dimension that all shards must have: that of the first, or of the first that can be read."""
-    for number, name in enumerate(names):
-        width = client.submit(width_of, folder / name, how.columns, key=f"width-{run}-{number}").result()
-        if width or not how.skip_bad:
-            return width
-    return None
+def _common_width(client: Any, folder: Path, names: list[str], how: Options, run: str) -> int | None:
+    """Return the dimension that all shards must have: the most frequent in their headers, of equal ones the first."""
+    paths, keys = [folder / name for name in names], [f"width-{run}-{number}" for number in range(len(names))]
+    widths = client.gather(client.map(width_of, paths, columns=how.columns, key=keys))
+    counts = Counter(width for width in widths if width)
+    return max(counts, key=counts.__getitem__, default=None)
 
 
 def _tree(folder: Path, names: list[str], width: int | None, how: Options, run: str) -> Any:
