@@ -1,6 +1,6 @@
 """What a mitigation gains and costs on pairs it has not seen: gap, retrieval, clusters, mixed search, noise, hubs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from gapbook.mitigation import Mitigation
 from gapbook.pairs import PairedEmbeddings, PairsError, unit_pair
 
 BLOCK = 256  # queries compared with the whole corpus at once
+ALWAYS = ("image_to_text", "text_to_image", "recall", "fitted", "noisy", "hubness", "gap", "other", "mixed", "together")
+OF_LABELS = ("labels", "transfer")  # what `held_out` measures besides, where there are labels
 
 
 def mixed_search(x: Any, y: Any, k: int = 10) -> pd.DataFrame:
@@ -85,6 +87,7 @@ def held_out(
     k: int = 10,
     seed: int = 0,
     progress: bool = False,
+    measures: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Fit each mitigation on a random half of the pairs and measure the other half, many times: a DataFrame.
 
@@ -95,7 +98,8 @@ def held_out(
     of `cluster_agreement`; and with ``labels`` (n,), "" for none, its ``labels``, and ``transfer``: the accuracy on x
     of a logistic regression that learned the labels on y of the other half. Where there are two directions, their
     mean. Recalls and hubness go by the scores of a mitigation, the rest by its embeddings, the first d dimensions.
-    All mitigations see the same halves and the same noise. Raises ``PairsError``.
+    All mitigations see the same halves and the same noise. ``measures`` names the columns that are wanted, by default
+    all; the others cost no time. Raises ``PairsError``.
 
     >>> from gapbook.mitigation import Center
     >>> rows = np.random.default_rng(0).standard_normal((40, 8))
@@ -107,6 +111,10 @@ def held_out(
     from tqdm import tqdm
 
     n, d = pairs.x.shape
+    known = ALWAYS if labels is None else ALWAYS + OF_LABELS
+    wanted = known if measures is None else measures
+    if unknown := sorted({*wanted} - {*known}):
+        raise PairsError(f"Expected measures among {', '.join(known)}; got {', '.join(unknown)}")
     if n < 4 or splits < 1 or (labels is not None and len(labels) != n):
         got = f"{n} pairs, {splits} splits, {'no' if labels is None else len(labels)} labels"
         raise PairsError(f"Expected at least 4 pairs, a split, and a label for each pair if any; got {got}")
@@ -116,33 +124,40 @@ def held_out(
         halves = np.split(rng.permutation(n), [n // 2])
         seen, unseen = (pairs.subset(half) for half in halves)
         jitter = rng.standard_normal((2, *unseen.x.shape), np.float32) * (noise / d**0.5)
+        kinds = [np.asarray(labels)[half] if labels is not None else None for half in halves]
         for name, mitigation in mitigations.items():
             fitted = clone(mitigation).fit(seen.x, seen.y)
-            learned, moved = fitted.transform(seen.x, seen.y), fitted.transform(unseen.x, unseen.y)
-            row: dict[str, Any] = {"split": split, "mitigation": name} | _recalls(moved)
-            row["fitted"] = _recalls(learned)["recall"]
-            row["noisy"] = _recalls(fitted.transform(unseen.x + jitter[0], unseen.y + jitter[1]))["recall"]
-            x, y = moved
-            row["hubness"] = hubness(x, y, k)["skewness"].mean()
-            x, y = x[:, :d], y[:, :d]
-            row |= _places(x, y, k)
-            if labels is not None:
-                known, kinds = (np.asarray(labels)[half] for half in halves)
-                row["labels"] = cluster_agreement(x, y, labels=kinds)
-                row["transfer"] = _transfer(learned[1][:, :d], known, x, kinds)
+            ways, row = _ways(fitted, seen, unseen, jitter, kinds, k), {"split": split, "mitigation": name}
+            for columns, measure in ways.items():
+                if {*columns} & {*wanted}:
+                    found = zip(columns, measure(), strict=True)
+                    row |= {column: value for column, value in found if column in wanted}
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _recalls(moved: tuple[np.ndarray, np.ndarray]) -> dict[str, float]:
+def _ways(
+    fitted: Any, seen: PairedEmbeddings, unseen: PairedEmbeddings, jitter: np.ndarray, kinds: list[Any], k: int
+) -> dict[tuple[str, ...], Callable[[], Any]]:
+    """Return how to measure a mitigation that was fitted on the seen pairs: columns, and what gives their values."""
+    d, moved = seen.x.shape[1], fitted.transform(unseen.x, unseen.y)
+    x, y = moved[0][:, :d], moved[1][:, :d]
+    return {
+        ("image_to_text", "text_to_image", "recall"): lambda: _recalls(moved),
+        ("fitted",): lambda: _recalls(fitted.transform(seen.x, seen.y))[2:],
+        ("noisy",): lambda: _recalls(fitted.transform(unseen.x + jitter[0], unseen.y + jitter[1]))[2:],
+        ("hubness",): lambda: (hubness(moved[0], moved[1], k)["skewness"].mean(),),
+        ("gap",): lambda: (modality_gap(x, y),),
+        ("other", "mixed"): lambda: mixed_search(x, y, k)[["other", "recall"]].mean(),
+        ("together",): lambda: (cluster_agreement(x, y),),
+        ("labels",): lambda: (cluster_agreement(x, y, labels=kinds[1]),),
+        ("transfer",): lambda: (_transfer(fitted.transform(seen.x, seen.y)[1][:, :d], kinds[0], x, kinds[1]),),
+    }
+
+
+def _recalls(moved: tuple[np.ndarray, np.ndarray]) -> tuple[float, float, float]:
     recalls = retrieval(*moved, [1]).set_index("direction")["recall"]
-    return {**recalls, "recall": recalls.mean()}
-
-
-def _places(x: np.ndarray, y: np.ndarray, k: int) -> dict[str, float]:
-    mixed = mixed_search(x, y, k)[["other", "recall"]].mean()
-    together = cluster_agreement(x, y)
-    return {"gap": modality_gap(x, y), "other": mixed["other"], "mixed": mixed["recall"], "together": together}
+    return recalls["image_to_text"], recalls["text_to_image"], recalls.mean()
 
 
 def _transfer(texts: np.ndarray, known: np.ndarray, images: np.ndarray, kinds: np.ndarray) -> float:
@@ -152,12 +167,13 @@ def _transfer(texts: np.ndarray, known: np.ndarray, images: np.ndarray, kinds: n
     return float(LogisticRegression(max_iter=1000).fit(texts[some], known[some]).score(images[asked], kinds[asked]))
 
 
-def with_intervals(table: pd.DataFrame, baseline: str = "none") -> pd.DataFrame:
+def with_intervals(table: pd.DataFrame, baseline: str = "none", level: float = 0.95) -> pd.DataFrame:
     """Summarize `held_out`: a DataFrame mitigation, measure, mean, low, high, change, change_low, change_high.
 
     ``change`` is the mean difference to ``baseline`` on the same split. Splits share pairs, so their spread alone is
     too small: with J of them the variance of a mean is taken as s^2 (1 / J + 1), the 1 being test over training size,
-    and the 95 % interval has t quantiles of J - 1 degrees of freedom. Source: Nadeau and Bengio 2003.
+    and the interval, of 95 % or another ``level``, has t quantiles of J - 1 degrees of freedom. Source: Nadeau and
+    Bengio 2003.
 
     >>> table = pd.DataFrame({"split": [0, 1], "mitigation": "none", "recall": [0.5, 0.7]})
     >>> with_intervals(table).iloc[0, 2:].astype(float).round(2).tolist()
@@ -170,7 +186,7 @@ def with_intervals(table: pd.DataFrame, baseline: str = "none") -> pd.DataFrame:
     values = wide.to_numpy()
     base = wide.loc[baseline].loc[wide.index.get_level_values("measure")].to_numpy()
     splits = values.shape[1]
-    reach = float(t.ppf(0.975, splits - 1)) * (1 / splits + 1) ** 0.5
+    reach = float(t.ppf((1 + level) / 2, splits - 1)) * (1 / splits + 1) ** 0.5
     summary = wide.index.to_frame(index=False)
     for names, each in ((["mean", "low", "high"], values), (["change", "change_low", "change_high"], values - base)):
         mean, half = each.mean(1), reach * each.std(1, ddof=1)

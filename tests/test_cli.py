@@ -1,6 +1,7 @@
 """The command line and the pages that it writes."""
 
 import contextlib
+import functools
 import json
 import re
 import signal
@@ -22,9 +23,10 @@ from gapbook.landscape import loss_landscape
 from gapbook.pairs import PairedEmbeddings, load_pairs
 from gapbook.published import locate
 from gapbook.report import model, references
+from gapbook.report import payoff as paying
 from gapbook.report.explain import MEANINGS, explain
-from gapbook.report.model import report_on
-from gapbook.report.page import to_html
+from gapbook.report.model import ModelReport, landscape_of, report_on
+from gapbook.report.page import figures, to_html
 from gapbook.report.paste import latex_table, markdown_table
 from gapbook.report.payoff import USES, candidates, payoff
 from gapbook.shards import cluster
@@ -34,6 +36,12 @@ from gapbook.tradeoffs import held_out
 @pytest.fixture(scope="module")
 def pairs():
     return load_pairs("glyphclip").subset(slice(0, 120))
+
+
+@pytest.fixture(autouse=True)
+def few_splits(monkeypatch):
+    """Twenty splits take seconds a report; how many there are by default is tested by itself."""
+    monkeypatch.setattr(model, "payoff", functools.partial(payoff, splits=3))
 
 
 @pytest.fixture
@@ -80,18 +88,19 @@ def test_a_report_in_every_format(file, pairs, tmp_path):
     assert run(file, *given, *(part for out in outs for part in ("--out", out))) == 0
     table = gap_report(pairs)
     content = strict_json(outs[1])
-    assert content["modalities"] == ["glyph", "name"] and content["notes"] == ["120 pairs."]
+    assert content["modalities"] == ["glyph", "name"] and content["notes"][0] == "120 pairs."
+    assert content["notes"][-1].startswith("Landscape: the mean over 5 random orders of the rows, in batches of 50")
     assert [row["metric"] for row in content["metrics"]] == table["metric"].tolist()
     for column in ("value", "low", "high"):
         found = np.array([row[column] for row in content["metrics"]], float)
         np.testing.assert_allclose(found, table[column], atol=1e-9)
     assert all(row["meaning"] for row in content["metrics"])
     assert content["references"]["clip-coco"]["relative_modality_gap"] == pytest.approx(0.5915, abs=5e-5)
-    expected = payoff(pairs)
-    assert [row["mitigation"] for row in content["payoff"]] == expected["mitigation"].tolist()
+    assert pd.DataFrame(content["payoff"]).equals(payoff(pairs, splits=3))
     deltas = [row["delta"] for row in content["landscape"]]
-    curve = loss_landscape(pairs.x, pairs.y, deltas, [0.05])
-    np.testing.assert_allclose([row["loss"] for row in content["landscape"]], curve["loss"], atol=1e-9)
+    curve = landscape_of(pairs, deltas, 0.05)
+    for column in ("loss", "loss_std"):
+        np.testing.assert_allclose([row[column] for row in content["landscape"]], curve[column], atol=1e-9)
     assert outs[2].read_text() == markdown_table(table, explain(table, ("glyph", "name")))
     assert outs[3].read_text().startswith("% needs \\usepackage{booktabs}")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([file.name, *(out.name for out in outs)])
@@ -142,17 +151,86 @@ def test_reference_models_measure_what_the_package_says(name):
         np.testing.assert_allclose(found[column], kept[column], rtol=1e-4, atol=1e-5, err_msg=column)
 
 
-def test_advice_follows_the_value():
-    narrow, wide = (explain(gap_report(PairedEmbeddings(x, y), replicates=2)).set_index("metric") for x, y in TWO)
-    assert narrow.loc["modality_gap", "advice"].startswith("Small")
-    assert wide.loc["modality_gap", "advice"].startswith("A mixed index")
-    assert wide.loc["cosine_within_x", "advice"].startswith("Nearly collapsed")
+BANDS = {  # the value up to which each advice holds, and how the advice begins
+    "cosine_within_x": [(0.9, "Read a cosine only"), (1, "Nearly collapsed")],
+    "gap_share_top2": [(0.3, "Spread over many"), (1, "Leaving these two out")],
+    "linear_separability": [(0.6, "No plane tells"), (0.95, "A plane tells many of"), (1, "A plane tells them")],
+    "hubness_image_to_text": [(1, "Few hubs"), (9, "A few candidates")],
+}
 
 
-TWO = [
-    (np.eye(4), np.roll(np.eye(4), 1, axis=1)),
-    (np.eye(4) * 0.1 + [1, 0, 0, 0], np.eye(4) * 0.1 - [1, 0, 0, 0]),
-]
+@pytest.mark.parametrize("metric", BANDS)
+def test_advice_follows_the_value(metric):
+    for most, (_, beyond) in zip(BANDS[metric], [*BANDS[metric][1:], (0, "")], strict=True):
+        for value, wanted in ((most[0], most[1]), (np.nextafter(most[0], 10), beyond)):
+            if wanted:
+                said = explain(pd.DataFrame({"metric": [metric], "value": [value]}))
+                assert said.loc[0, "advice"].startswith(wanted), (value, wanted)
+
+
+def test_advice_on_differences_follows_the_lower_end_of_an_interval():
+    rows = [("modality_gap", 0.5, 0.4), ("squared_gap_unbiased", 0.2, 0.0), ("mmd", 0.1, 0.0)]
+    told = [(name, value, 1e-9 if low == 0 else low) for name, value, low in rows]
+    columns = ["metric", "value", "low"]
+    none, some = (explain(pd.DataFrame(table, columns=columns))["advice"].tolist() for table in (rows, told))
+    assert none[0] == "Not told from 0 with these pairs." and some[0].startswith("A mixed index may list")
+    assert "no difference of means shown" in none[1] and "no difference shown" in none[2] and some[1:] == ["", ""]
+
+
+@pytest.mark.parametrize(("n", "near", "chance"), [(500, 10, "0.02"), (12, 6, "0.55"), (3, 1, "0.5")])
+def test_words_name_the_neighbors_and_the_chance_of_this_many_pairs(n, near, chance):
+    """A report's own neighbors: min(10, n // 2), of which unrelated modalities agree on k / (n - 1)."""
+    metrics = ["n_pairs", "n_sampled", "hubness_image_to_text", "neighbor_agreement"]
+    said = explain(pd.DataFrame({"metric": metrics, "value": [9000, n, 0, 0]})).set_index("metric")["meaning"]
+    assert f"the {near} nearest" in said["hubness_image_to_text"]
+    assert f"{near} nearest" in said["neighbor_agreement"] and f"{chance} is chance" in said["neighbor_agreement"]
+
+
+def test_the_landscape_does_not_depend_on_the_order_of_the_file():
+    """Captions in 12 groups of look-alikes: in order of groups the loss of consecutive batches is far higher."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(rng.standard_normal((12, 16)), 50, axis=0)
+    x, y = groups + 0.1 * rng.standard_normal((2, 600, 16)) + np.array([[[0.5]], [[-0.5]]])
+    pairs = PairedEmbeddings(x, y)
+    deltas, mixed = [-0.2, 0.0, 0.2], pairs.subset(rng.permutation(600))
+    ordered, other = (landscape_of(part, deltas, 0.05, seed=3) for part in (pairs, mixed))
+    apart = (ordered["loss"] - other["loss"]).abs().to_numpy()
+    spread = ordered["loss_std"].to_numpy()
+    assert (apart < 3 * spread * (2 / 5) ** 0.5).all() and (spread > 0).all()
+    as_they_are = [loss_landscape(part.x, part.y, deltas, [0.05])["loss"].to_numpy() for part in (pairs, mixed)]
+    assert (as_they_are[0] - as_they_are[1] > 20 * spread).all()
+    orders = [rng.permutation(600) for _ in range(30)]
+    losses = np.stack([loss_landscape(x[i], y[i], deltas, [0.05])["loss"] for i in orders])
+    assert (abs(ordered["loss"] - losses.mean(0)) < 3 * losses.std(0) * (1 / 5 + 1 / 30) ** 0.5).all()
+    assert (spread / losses.std(0, ddof=1) > 0.3).all() and (spread / losses.std(0, ddof=1) < 2).all()  # chi of 4
+    with pytest.raises(ValueError, match="Expected orders as an integer of at least 2; got 1"):
+        landscape_of(pairs, deltas, 0.05, orders=1)
+
+
+def test_rows_that_are_there_more_than_once_get_a_note(tmp_path, capsys):
+    """Five captions an image: four others tie with each partner, so that recall at 1 is 0."""
+    images, texts = np.random.default_rng(0).standard_normal((2, 40, 8))
+    several = PairedEmbeddings(np.repeat(images[:8], 5, axis=0), texts)
+    several.save(tmp_path / "several.npz")
+    assert run(tmp_path / "several.npz") == 0
+    printed = capsys.readouterr().out
+    assert "40 pairs hold 8 distinct image rows and 40 distinct text rows" in printed
+    assert "ties count against recall" in printed and "rows as independent" in printed
+    assert "Keep one pair for each image, as one caption an image." in printed
+    assert gap_report(several, replicates=2).set_index("metric").loc["r1_text_to_image", "value"] == 0
+    turned = PairedEmbeddings(several.y, several.x, modalities=("sound", "score"))
+    assert "Keep one pair for each score" in " ".join(report_on(turned, "turned").notes)
+    assert not any("distinct" in note for note in report_on(several.subset(slice(0, 40, 5)), "one each").notes)
+
+
+def test_figures_rest_on_as_many_pairs_as_the_note_says(pairs, monkeypatch):
+    monkeypatch.setattr(model, "DRAWN", 60)
+    report = report_on(pairs, "mine")
+    assert len(report.pairs) == 60 and any(note.endswith(": 60 pairs of these.") for note in report.notes)
+    cosines = (pairs.x.astype(float) * pairs.y).sum(1)
+    expected, _ = np.histogram(cosines, len(report.paired), (-1, 1))  # of all pairs
+    assert report.paired.sum() == 120 and np.abs(report.paired - expected).sum() <= 2  # one on an edge
+    assert np.abs(report.paired - np.histogram((pairs.x * pairs.y[::-1]).sum(1), 100, (-1, 1))[0]).sum() > 20
 
 
 def test_the_mitigation_that_pays_most(pairs):
@@ -163,10 +241,93 @@ def test_the_mitigation_that_pays_most(pairs):
         assert row["before"] == pytest.approx(means.loc["none", measure])
         assert row["after"] == pytest.approx(means.loc[row["mitigation"], measure])
         assert row["change"] == pytest.approx(row["after"] - row["before"], abs=1e-12)
-        assert (row["mitigation"] == "none") == (row["change_low"] <= 0)
+        assert (row["verdict"] == row["mitigation"]) == (row["change_low"] > 0 and row["change_high"] > 0.01)
     noise = np.random.default_rng(0).normal(size=(2, 60, 8))  # unrelated pairs: nothing helps to find partners
     unrelated = payoff(PairedEmbeddings(*(noise + 0.3 * np.array([[[1]], [[-1]]]))), splits=3).set_index("use")
-    assert unrelated.loc[USES["recall"], "mitigation"] == "none"
+    assert unrelated.loc[USES["recall"], "verdict"] in ("none", "undecided")
+
+
+def halves(gains, swings):
+    """A table of ``held_out``: gains over "none" on four splits, which go up and down by ``swings``."""
+    rows = [("none", 0.0, 0.0), *zip(list(candidates())[1:], gains, np.broadcast_to(swings, 5), strict=True)]
+    return pd.DataFrame(
+        [
+            {"split": split, "mitigation": name} | dict.fromkeys(USES, 0.5 + gain + swing * (-1) ** split)
+            for split in range(4)
+            for name, gain, swing in rows
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("gains", "swings", "verdict", "best"),
+    [
+        ((0.1, 0.3, 0.2, -0.4, 0.0), 0.001, "ShiftAlongGap", "ShiftAlongGap"),
+        ((0.1, 0.3, 0.2, -0.4, 0.0), 0.2, "undecided", "ShiftAlongGap"),
+        ((-0.1, -0.3, -0.2, -0.05, -0.5), 0.001, "none", "ProcrustesAlign"),
+        ((0.004, 0.005, 0.003, -0.4, -0.1), 0.0001, "none", "ShiftAlongGap"),  # sure, and too small to be of use
+        ((0.004, -0.3, 0.02, -0.4, -0.1), 0.004, "undecided", "RotateTogether"),
+        ((0.1, 0.3, -0.1, -0.1, -0.1), (0.001, 0.2, 0, 0, 0), "Center", "Center"),  # the best of those that surely pay
+    ],
+)
+def test_verdicts_on_mitigations(monkeypatch, gains, swings, verdict, best):
+    monkeypatch.setattr(paying, "held_out", lambda *_, **__: halves(gains, swings))
+    found = payoff(PairedEmbeddings(np.eye(8), np.eye(8)))
+    assert found["verdict"].tolist() == [verdict] * 4 and found["mitigation"].tolist() == [best] * 4
+    place = list(candidates()).index(best) - 1
+    gain, swing = gains[place], np.broadcast_to(swings, 5)[place]
+    assert found["change"].to_numpy() == pytest.approx(gain) and found["before"].to_numpy() == pytest.approx(0.5)
+    reach = 5.840909309733 * (1 + 1 / 4) ** 0.5 * swing * (4 / 3) ** 0.5  # t of 3 degrees, 5 % / 5 in two tails
+    assert found["change_low"].to_numpy() == pytest.approx(gain - reach, rel=1e-6)
+    assert found["change_high"].to_numpy() == pytest.approx(gain + reach, rel=1e-6)
+
+
+def test_the_comparison_asks_for_what_it_shows_of_no_more_pairs_than_it_says(pairs, monkeypatch):
+    asked = []
+
+    def spy(some, tried, splits, seed, measures):
+        asked.append((len(some), list(tried), splits, measures))
+        return halves([0.1, 0.2, 0.3, 0.4, 0.5], 0.01)
+
+    monkeypatch.setattr(paying, "held_out", spy)
+    payoff(pairs)
+    monkeypatch.setattr(paying, "MOST", 50)
+    payoff(pairs, splits=7)
+    names = ["none", "Center", "ShiftAlongGap", "RotateTogether", "ProcrustesAlign", "NearestNeighborNormalization"]
+    assert asked == [(120, names, 20, list(USES)), (50, names, 7, list(USES))]
+
+
+def hand_made(least, gap=0.5):
+    """A report whose loss is least at this distance and whose gap is given, with verdicts of every kind."""
+    pairs = PairedEmbeddings(*np.random.default_rng(0).standard_normal((2, 8, 4)))
+    table = gap_report(pairs, replicates=2)
+    table.loc[table["metric"] == "modality_gap", "value"] = gap
+    rows = [(0.5 - distance, 0.1, distance, 1 + abs(distance - least), 0.0) for distance in (0.8, 0.5, 0.2)]
+    landscape = pd.DataFrame(rows, columns=["delta", "tau", "distance", "loss", "loss_std"])
+    uses = [(f"use {i}", 0.11, kind, "Center", 0.22, 0.33, 0.44, 0.55) for i, kind in enumerate(KINDS)]
+    return ModelReport("m", table, landscape, 0.1, pd.DataFrame(uses, columns=paying.COLUMNS), pairs, np.ones(100))
+
+
+KINDS = ("Center", "none", "undecided")
+
+
+def test_the_page_compares_the_right_way_round():
+    for least, words in ((0.8, "at a wider gap of 0.800"), (0.2, "at a narrower gap of 0.200"), (0.5, "the least of")):
+        assert words in figures(hand_made(least))[2]
+    known = references.references().query("metric == 'modality_gap'").set_index("source")["value"]
+    between = (known["glyphclip"] + known.max()) / 2
+    for gap in (0.001, between, 1.99):
+        names = [name for name, value in known.items() if value < gap] or ["none of the reference models"]
+        assert f"is wider than that of {', '.join(names)}." in figures(hand_made(0.5, gap))[3]
+
+
+def test_the_page_shows_each_verdict_with_the_best_candidate_and_its_interval():
+    text = to_html(hand_made(0.5))
+    for i, words in enumerate(("Center pays", "none pays", "undecided")):
+        row = re.search(rf'<tr><th scope="row">use {i}</th>(.*?)</tr>', text)[1]
+        assert re.findall(r">([^<]+)</td>", row) == [words, "Center", "0.110", "0.220", "0.330 (0.440 to 0.550)"]
+    assert "judged on the other, 20 times" in text and "exceeds 0.01," in text and "99 %" in text
+    assert "the best of 5 candidates" in text and "more pairs move them" in text and "Wider than need be" in text
 
 
 def test_tables_to_paste():
@@ -184,7 +345,7 @@ def test_pairs_without_a_gap_get_a_report_and_a_note(tmp_path):
     assert run(tmp_path / "same.npy", "--out", tmp_path / "r.json", "--out", tmp_path / "r.html") == 0
     content = strict_json(tmp_path / "r.json")
     assert content["landscape"] == [] and content["notes"][1].startswith("No loss landscape: Expected a direction")
-    assert {row["mitigation"] for row in content["payoff"]} == {"none"}
+    assert {row["verdict"] for row in content["payoff"]} <= {"none", "undecided"}
     assert (tmp_path / "r.html").read_text().count("<img") == 3
 
 
@@ -192,14 +353,15 @@ def test_few_pairs_get_a_report_and_a_note(pairs, tmp_path):
     pairs.subset(slice(0, 8)).save(tmp_path / "few.npy")
     assert run(tmp_path / "few.npy", "--out", tmp_path / "r.json", "--out", tmp_path / "r.html") == 0
     content = strict_json(tmp_path / "r.json")
-    assert content["payoff"] == [] and content["notes"][1].startswith("No comparison of mitigations: Expected")
+    assert content["payoff"] == [] and content["notes"][-1].startswith("No comparison of mitigations: Expected")
     assert "These pairs are too few" in (tmp_path / "r.html").read_text()
 
 
 def test_without_out_the_table_comes_here(file, capsys):
     assert run(file) == 0
     printed = capsys.readouterr()
-    assert printed.out.startswith("120 pairs.\n\n| measure | value |") and printed.err == ""
+    assert printed.out.startswith("120 pairs.\n\n") and printed.err == ""
+    assert "\n\nLandscape: " in printed.out and "\n\n| measure | value |" in printed.out
 
 
 def test_a_progress_bar_on_stderr(file, capsys):
@@ -311,7 +473,7 @@ def test_a_folder_of_shards(pairs, tmp_path, monkeypatch, capsys):
     assert re.match(r"gapbook: shard bad.npy: .*--skip-bad\n$", capsys.readouterr().err)
     assert run(folder, "--out", out, "--out", tmp_path / "r.html", "--skip-bad", "--sample", "60") == 0
     content = strict_json(out)
-    assert content["notes"][0] == "120 pairs in 3 shards." and "bad.npy" in content["notes"][-1]
+    assert content["notes"][0] == "120 pairs in 3 shards." and "bad.npy" in " ".join(content["notes"])
     values = {row["metric"]: row for row in content["metrics"]}
     expected = gap_report(pairs, replicates=2).set_index("metric")["value"]
     assert values["modality_gap"]["value"] == pytest.approx(expected["modality_gap"], abs=1e-9)
@@ -324,7 +486,7 @@ def test_a_scheduler_at_an_address(pairs, tmp_path):
     settings = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "protocol": "tcp"}
     with distributed.LocalCluster(processes=False, **settings) as there:
         assert run(tmp_path, "--scheduler", there.scheduler_address, "--out", tmp_path / "r.json") == 0
-    assert strict_json(tmp_path / "r.json")["notes"] == ["120 pairs in 1 shards."]
+    assert strict_json(tmp_path / "r.json")["notes"][0] == "120 pairs in 1 shards."
 
 
 def test_no_scheduler_at_the_address(pairs, tmp_path, monkeypatch, capsys):

@@ -4,17 +4,21 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import orthogonal_procrustes
-from scipy.stats import ortho_group, t
+from scipy.stats import ortho_group, skew, t
 from sklearn.base import clone
+from sklearn.cluster import KMeans
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import adjusted_mutual_info_score
 from sklearn.preprocessing import StandardScaler
 
-from gapbook import PairedEmbeddings, PairsError, load_pairs, modality_gap, retrieval
+from gapbook import PairedEmbeddings, PairsError, load_pairs, modality_gap, retrieval, tradeoffs
 from gapbook.geometry import gap_vector
 from gapbook.mitigation import (
     Center,
@@ -409,10 +413,73 @@ class Spy(ShiftAlongGap):
         return super().fit(x, y).set_params(amount=0.0)
 
     def _move(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        if self.calls_ == 1:  # after the half it learned on
+        if self.calls_ == 0:
             Spy.judged.append(x.numpy())
         self.calls_ += 1
         return x, y
+
+
+def test_each_measure_of_a_split_by_hand() -> None:
+    """One split of centering, every column recomputed from the halves and the noise that the seed draws."""
+    labels, (n, d), k = np.array(["a", "b", "c", ""])[LABELS], X.shape, 4
+    columns = held_out(PairedEmbeddings(X, Y), {"c": Center()}, 1, labels, noise=0.8, k=k, seed=5).iloc[0]
+    rng = np.random.default_rng([5, 0])
+    seen, unseen = np.split(rng.permutation(n), [n // 2])
+    jitter = rng.standard_normal((2, n // 2, d), np.float32) * 0.8 / d**0.5
+
+    centered = Center().fit(X[seen], Y[seen]).transform  # k-means needs the same bits
+
+    def first(x: np.ndarray, y: np.ndarray) -> list[float]:
+        return [float((s.argmax(1) == np.arange(len(s))).mean()) for s in (x @ y.T, y @ x.T)]
+
+    learned, (x, y) = centered(X[seen], Y[seen]), centered(X[unseen], Y[unseen])
+    expected = {"image_to_text": first(x, y)[0], "text_to_image": first(x, y)[1], "recall": np.mean(first(x, y))}
+    expected["fitted"] = np.mean(first(*learned))
+    expected["noisy"] = np.mean(first(*centered(X[unseen] + jitter[0], Y[unseen] + jitter[1])))
+    expected["gap"] = np.linalg.norm(x.mean(0) - y.mean(0))
+    expected["hubness"] = np.mean(
+        [skew(np.bincount(nearest(s, k).ravel(), minlength=len(s))) for s in (x @ y.T, y @ x.T)]
+    )
+    everything, own = np.concatenate([x, y]), np.arange(n)
+    cosines = everything @ everything.T - 3 * np.eye(n)
+    expected["other"] = ((nearest(cosines, k) < n // 2) != (own < n // 2)[:, None]).mean()
+    expected["mixed"] = (nearest(cosines, 1)[:, 0] == (own + n // 2) % n).mean()
+    clusters = KMeans(10, n_init=2, random_state=0).fit_predict(everything)
+    expected["together"] = (clusters[: n // 2] == clusters[n // 2 :]).mean()
+    kinds, known = labels[unseen], labels[seen] != ""
+    some = np.tile(kinds != "", 2)
+    found = KMeans(3, n_init=2, random_state=0).fit_predict(everything[some])
+    expected["labels"] = adjusted_mutual_info_score(np.tile(kinds, 2)[some], found)
+    reader = LogisticRegression(max_iter=1000).fit(learned[1][known], labels[seen][known])
+    expected["transfer"] = reader.score(x[kinds != ""], kinds[kinds != ""])
+    assert expected["labels"] > 0.2 and expected["transfer"] > 0.5
+    assert {*columns.index} == {"split", "mitigation", *expected}
+    for name, value in expected.items():
+        assert columns[name] == pytest.approx(value, abs=1e-5), name
+    assert len({round(expected[name], 6) for name in ("recall", "fitted", "noisy")}) == 3  # or the half makes no odds
+
+
+LABELS = KMeans(3, n_init=2, random_state=0).fit_predict(X - X.mean(0))  # by content
+LABELS[::7] = 3  # some without
+
+
+def nearest(cosines: np.ndarray, k: int) -> np.ndarray:
+    return np.argsort(-cosines, axis=1)[:, :k]
+
+
+def test_only_measures_that_are_asked_for_cost_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs, ways = PairedEmbeddings(X, Y), {"none": ShiftAlongGap(0), "center": Center()}
+    whole = held_out(pairs, ways, splits=2)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(tradeoffs, "cluster_agreement", refuse)
+    monkeypatch.setattr(tradeoffs, "hubness", refuse)
+    some = held_out(pairs, ways, splits=2, measures=["recall", "mixed"])
+    pd.testing.assert_frame_equal(some, whole[["split", "mitigation", "recall", "mixed"]])
+    with pytest.raises(PairsError, match=r"Expected measures among image_to_text, .*; got labels"):
+        held_out(pairs, ways, splits=2, measures=["labels"])
 
 
 def test_intervals_widen_for_shared_pairs() -> None:
@@ -422,6 +489,8 @@ def test_intervals_widen_for_shared_pairs() -> None:
     half = t.ppf(0.975, 4) * wide["centering"].std() * (1 / 5 + 1) ** 0.5
     assert summary["mean"] == pytest.approx(wide["centering"].mean())
     assert summary["high"] - summary["mean"] == pytest.approx(half)
+    surer = with_intervals(table, level=0.99).set_index(["mitigation", "measure"]).loc[("centering", "recall")]
+    assert surer["high"] - surer["mean"] == pytest.approx(half * t.ppf(0.995, 4) / t.ppf(0.975, 4))
     change = wide["centering"] - wide["none"]
     assert summary["change"] == pytest.approx(change.mean())
     assert summary["change_low"] == pytest.approx(change.mean() - t.ppf(0.975, 4) * change.std() * (6 / 5) ** 0.5)

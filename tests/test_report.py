@@ -170,6 +170,22 @@ def test_intervals_cover_the_mean_of_samples_as_often_as_they_say(redraws):
         assert 0.8 < said / spread < (2.5 if name in cautious else 1.25), (name, said / spread)  # wider than need be
 
 
+def test_intervals_that_are_said_to_be_wider_than_need_be():
+    """MMD and debiased CKA of unrelated samples of one distribution; separability of pairs. 100 samples of 80."""
+    x, y = (unit_rows(sample(8000, 6, 0, seed)[0]) for seed in (1, 2))
+    paired = [unit_rows(side) for side in sample(8000, 6, 0.3, seed=1)]
+    rows = []
+    for trial in range(100):
+        a, b, *partners = (side[80 * trial :][:80] for side in (x, y, *paired))
+        unrelated = intervals.second_order_intervals(a, b, trial) | intervals.kernel_intervals(a, b)
+        apart = linear_separability(*partners, trial)
+        rows.append([unrelated["mmd"], unrelated["cka_debiased"], (apart, *intervals.wilson(apart, 80))])
+    for found in np.array(rows).transpose(1, 0, 2):
+        said = np.diff(found[:, 1:]).mean() / (2 * intervals.Z95)
+        assert said / found[:, 0].std(ddof=1) > 1.2  # standard error 0.1
+        assert share_inside(found, found[:, 0].mean()) >= 0.97
+
+
 def test_the_unbiased_squared_gap_is_right_where_the_gap_is_not(redraws):
     for shift in (0.0, 0.4):
         population = [unit_rows(side) for side in sample(100_000, 6, shift, seed=9)]

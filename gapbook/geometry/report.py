@@ -56,11 +56,16 @@ def gap_report(
 
     low and high are a 95 % interval for a redraw of the pairs. From gap to ``gap_share_top2``: percentiles of a
     bootstrap (``replicates``, ``seed``) in which a pair drawn twice is never compared with its copy. Ranks, IsoScores,
-    CKA, hubness and agreement: a jackknife of 20 groups of pairs (for the last two wider than need be, about 98 %);
-    uniformity and MMD: of single pairs. Recalls (candidates held fixed) and separability: Wilson's binomial interval,
-    n trials. The gap's interval is that of the gap of *this many* pairs, whose square noise lifts by the sum of
-    variances over n: near zero it lies too high. ``squared_gap_unbiased`` leaves that sum out, and can be below 0.
-    Numbers of pairs and dimensions have no interval: NaN. Raises ``PairsError``.
+    CKA, hubness and agreement: a jackknife of 20 groups of pairs; uniformity and MMD: of single pairs. Recalls
+    (candidates held fixed) and separability: Wilson's binomial interval, n trials. Wider than need be: separability,
+    hubness and agreement (about 98 %), and MMD and CKA where they are near zero. The gap's interval is that of the gap
+    of *this many* pairs, whose square noise lifts by the sum of variances over n: near zero it lies too high.
+    ``squared_gap_unbiased`` leaves that sum out, and can be below 0. Numbers of pairs and dimensions have no interval:
+    NaN. Ranks, IsoScores, plain CKA and ``gap_share_top2`` are those of this many pairs, as the gap is; more pairs move
+    them.
+
+    Copies of rows tie, and ties count against recall (half a place each: recall at 1 misses a partner that is there
+    three times); intervals take rows as independent: keep one caption an image. Raises ``PairsError``.
 
     >>> report = gap_report(PairedEmbeddings([[4, 3], [4, -3], [5, 0]], [[-4, 3], [-4, -3], [-5, 0]]))
     >>> report.set_index("metric").loc["cosine_across", ["value", "low", "high"]].astype(float).round(2).tolist()

@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 # For each measure: its label; what it means; what to do, with the value up to which that holds (None: for all).
-# {x} and {y} are the modalities, {q} and {c} those of queries and candidates, {n} pairs the value rests on, {k} places.
+# {x} and {y} are the modalities, {q} and {c} those of queries and candidates, {n} pairs the value rests on, {k} places,
+# {near} neighbors and {chance} the agreement of unrelated modalities.
 MEANINGS: dict[str, tuple[str, str, list[tuple[float | None, str]]]] = {
     "n_pairs": ("Pairs", "Pairs that were measured.", [(None, "")]),
     "dimension": ("Dimension", "Length of each vector.", [(None, "")]),
@@ -15,8 +16,8 @@ MEANINGS: dict[str, tuple[str, str, list[tuple[float | None, str]]]] = {
         "Modality gap",
         "Distance between the mean {x} and the mean {y}: 0 in one place, 2 at opposite points.",
         [
-            (0.2, "Small. Look at separability before you mix both modalities in one index."),
-            (None, "A mixed index tends to list the query's own modality first. Try Center, fitted on other pairs."),
+            (0, "Not told from 0 with these pairs."),
+            (None, "A mixed index may list the query's own modality first: see What would pay."),
         ],
     ),
     "cosine_within": (
@@ -30,21 +31,22 @@ MEANINGS: dict[str, tuple[str, str, list[tuple[float | None, str]]]] = {
     "cosine_paired": (
         "Cosine of partners",
         "Mean cosine of each {x} with its own {y}.",
-        [(None, "Its lead over the cosine of strangers counts, not its size.")],
+        [(None, "Its lead over the cosine across counts, not its size.")],
     ),
     "cosine_across": (
-        "Cosine of strangers",
-        "Mean cosine of any {x} with any {y}: the product of the two means.",
+        "Cosine across",
+        "Mean cosine of any {x} with any {y}, partners included: the product of the two means.",
         [(None, "Take it as the zero of scores that are cosines.")],
     ),
     "squared_gap_unbiased": (
         "Squared gap, unbiased",
         "Squared gap without what chance adds in a finite sample; it can fall below 0.",
-        [(None, "If its interval holds 0, these pairs show no gap.")],
+        [(0, "Its interval reaches down to 0: no difference of means shown."), (None, "")],
     ),
     "relative_modality_gap": (
         "Relative gap",
-        "Partners' distance as a part of all distance: 0 for identical modalities, about 0.5 for unrelated ones.",
+        "Partners' distance as a part of all distance: 0 for identical modalities; about one half where partners are "
+        "as far apart as strangers of one modality; above where a gap is added; 1 for two points.",
         [(None, "Compare models by it where their cones differ in width, and always by the same implementation.")],
     ),
     "alignment": (
@@ -78,7 +80,13 @@ MEANINGS: dict[str, tuple[str, str, list[tuple[float | None, str]]]] = {
     "cka_debiased": (
         "CKA, debiased",
         "CKA without what chance adds: about 0 for unrelated modalities.",
-        [(None, "The nearer to 1, the more a rotation (ProcrustesAlign) can bring the modalities together.")],
+        [
+            (
+                None,
+                "Where it is high, a rotation (ProcrustesAlign) brings together the pairs it learned on; held out, it "
+                "needs many more pairs than dimensions.",
+            )
+        ],
     ),
     "recall": (
         "Recall at {k}, {q} to {c}",
@@ -94,13 +102,17 @@ MEANINGS: dict[str, tuple[str, str, list[tuple[float | None, str]]]] = {
         "Separability",
         "Held-out accuracy of a linear probe that tells the modalities apart: 0.5 is chance.",
         [
-            (0.6, "Hardly told apart: a mixed index treats both modalities alike."),
+            (
+                0.6,
+                "No plane tells them apart; whether a search does, says the mixed-index row of What would pay.",
+            ),
+            (0.95, "A plane tells many of them apart."),
             (None, "A plane tells them apart, however mixed they look in a projection."),
         ],
     ),
     "hubness": (
         "Hubness, {q} to {c}",
-        "Skewness of how often a candidate is among the 10 nearest: 0 where all are found alike often.",
+        "Skewness of how often a candidate is among the {near} nearest: 0 where all are found alike often.",
         [
             (1.0, "Few hubs: nothing to do."),
             (None, "A few candidates answer many queries. Try NearestNeighborNormalization and check held-out recall."),
@@ -108,7 +120,8 @@ MEANINGS: dict[str, tuple[str, str, list[tuple[float | None, str]]]] = {
     ),
     "neighbor_agreement": (
         "Neighbor agreement",
-        "Share of a thing's 10 nearest neighbors, within each modality, that both modalities agree on.",
+        "Share of a thing's {near} nearest neighbors, within each modality, that both modalities agree on: {chance} is "
+        "chance.",
         [(None, "It ignores where the modalities lie: if it is low, no rotation brings the neighborhoods together.")],
     ),
     "uniformity": (
@@ -119,29 +132,39 @@ MEANINGS: dict[str, tuple[str, str, list[tuple[float | None, str]]]] = {
     "mmd": (
         "Squared MMD",
         "Discrepancy of the two distributions through a Gaussian kernel: 0 for one distribution.",
-        [(None, "If its interval holds 0, this kernel does not tell the modalities apart.")],
+        [(0, "Its interval reaches down to 0: no difference shown, of means or other."), (None, "")],
     ),
+}
+LOWEST = {  # measures whose advice goes by the lower end of an interval, and the row that has it
+    "modality_gap": "squared_gap_unbiased",
+    "squared_gap_unbiased": "squared_gap_unbiased",
+    "mmd": "mmd",
 }
 
 
 def explain(table: pd.DataFrame, modalities: tuple[str, str] = ("image", "text")) -> pd.DataFrame:
     """Return a row for each measure of a ``gap_report``, in words: columns metric, label, meaning, advice.
 
-    A measure that has no explanation is left out; advice is empty where there is nothing to do.
+    A measure that has no explanation is left out; advice is empty where there is nothing to do. Advice goes by values;
+    where a difference may be none, by the lower end of its interval.
 
     >>> report = pd.DataFrame({"metric": ["n_pairs", "r5_image_to_text"], "value": [500, 0.4]})
     >>> explain(report, ("video", "text")).loc[1, "label"]
     'Recall at 5, video to text'
     """
     values = table.set_index("metric")["value"]
+    lows = table.set_index("metric").get("low", pd.Series(dtype=float))
     n = int(values.get("n_sampled", values.get("n_pairs", 0)))
+    near = min(10, n // 2)  # as in ``gap_report``
+    size = {"n": f"{n:,}", "near": near, "chance": f"{near / max(n - 1, 1):.2g}"}
     rows = []
     for metric, value in values.items():
         key, words = _words(str(metric), modalities)
         if key in MEANINGS:
             label, meaning, advice = MEANINGS[key]
-            todo = next(text for most, text in advice if most is None or value <= most)
-            rows.append((metric, *(text.format(n=f"{n:,}", **words) for text in (label, meaning, todo))))
+            judged = lows.get(LOWEST[key]) if key in LOWEST else value
+            todo = next(text for most, text in advice if most is None or (judged is not None and judged <= most))
+            rows.append((metric, *(text.format(**size, **words) for text in (label, meaning, todo))))
     return pd.DataFrame(rows, columns=["metric", "label", "meaning", "advice"])
 
 

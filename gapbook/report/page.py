@@ -17,6 +17,7 @@ from gapbook.plots.style import palette_png
 from gapbook.projections import project
 from gapbook.report.model import ModelReport
 from gapbook.report.paste import latex_table, markdown_table, number
+from gapbook.report.payoff import CANDIDATES, LEVEL, SPLITS, USEFUL
 from gapbook.report.references import references
 
 PAGE = Template("""<!doctype html>
@@ -64,13 +65,17 @@ $notes
 $figures
 </div>
 <h2>Every measure, and what to do</h2>
-<p class="quiet">Intervals are 95 % for a redraw of the pairs.</p>
+<p class="quiet">Intervals are 95 % for a redraw of the pairs. Ranks, IsoScores, plain CKA and the share of the gap in 2
+dimensions are those of this many pairs, as the gap is; more pairs move them. Wider than need be are the intervals of
+separability, hubness and neighbor agreement, and those of MMD and CKA where the value is near 0.</p>
 <div class="wide" tabindex="0" role="region" aria-label="Every measure">
 $measures
 </div>
 <h2>What would pay</h2>
-<p class="quiet">Mitigations fitted on one half of the pairs and judged on the other, five times. One is named where the
-95 % interval of its change lies above 0; the best of several looks better than it is.</p>
+<p class="quiet">Mitigations fitted on one half of the pairs and judged on the other, $splits times; each row shows the
+best candidate. It pays where the interval of its change lies above 0. None pays where the interval of no candidate
+exceeds $useful, the smallest gain taken as useful. Undecided: more pairs would tell. The intervals are
+$level %, since the best of $count candidates is looked at.</p>
 <div class="wide" tabindex="0" role="region" aria-label="Mitigations">
 $payoff
 </div>
@@ -98,6 +103,10 @@ def to_html(report: ModelReport) -> str:
         figures="\n".join(figures(report)),
         measures=_measures(report.table, labels),
         payoff=_payoff(report.payoff),
+        splits=SPLITS,
+        useful=USEFUL,
+        level=f"{100 * LEVEL:g}",
+        count=len(CANDIDATES),
         beside=_beside(report.beside(), labels),
         latex=escape(latex_table(report.table, labels, title)),
         markdown=escape(markdown_table(report.table, labels)),
@@ -170,18 +179,18 @@ def _measures(table: pd.DataFrame, labels: pd.DataFrame) -> str:
 
 
 def _payoff(table: pd.DataFrame | None) -> str:
-    """Return one row a use: what it is now, which mitigation pays most, and what it changes."""
+    """Return one row a use: the verdict, the best candidate, and what it changes."""
     if table is None:
         return "<p>These pairs are too few for a comparison.</p>"
     rows: list[str] = []
     row: Any
     for row in table.itertuples():
-        none = row.mitigation == "none"
-        change = "" if none else f"{number(row.change)} ({number(row.change_low)} to {number(row.change_high)})"
-        name = "none pays" if none else escape(row.mitigation)
+        verdict = {"none": "none pays", "undecided": "undecided"}.get(row.verdict, f"{row.verdict} pays")
+        change = f"{number(row.change)} ({number(row.change_low)} to {number(row.change_high)})"
+        texts = "".join(f"<td>{escape(cell)}</td>" for cell in (verdict, row.mitigation))
         numbers = (f'<td class="number">{cell}</td>' for cell in (number(row.before), number(row.after), change))
-        rows.append(f'<tr><th scope="row">{escape(row.use)}</th><td>{name}</td>{"".join(numbers)}</tr>')
-    return _table(["use", "mitigation", "without it", "with it", "change, 95 % interval"], rows)
+        rows.append(f'<tr><th scope="row">{escape(row.use)}</th>{texts}{"".join(numbers)}</tr>')
+    return _table(["use", "verdict", "best candidate", "without it", "with it", "change, interval"], rows)
 
 
 def _beside(table: pd.DataFrame, labels: pd.DataFrame) -> str:

@@ -22,8 +22,12 @@ USES = {  # measures of ``held_out``, all the higher the better
     "together": "clusters that hold both modalities (partners together)",
     "noisy": "search with noisy embeddings (recall at 1)",
 }
-COLUMNS = ["use", "before", "mitigation", "after", "change", "change_low", "change_high"]
+COLUMNS = ["use", "before", "verdict", "mitigation", "after", "change", "change_low", "change_high"]
+SPLITS = 20
 MOST = 2000  # pairs that are enough
+USEFUL = 0.01  # smallest gain that is worth a mitigation
+CANDIDATES = (Center(), ShiftAlongGap(), RotateTogether(), ProcrustesAlign(), NearestNeighborNormalization())
+LEVEL = 1 - 0.05 / len(CANDIDATES)  # of intervals, so that all candidates' hold together in 95 % (Bonferroni)
 
 
 def candidates() -> dict[str, Mitigation]:
@@ -32,26 +36,32 @@ def candidates() -> dict[str, Mitigation]:
     >>> next(iter(candidates()))
     'none'
     """
-    tried = (Center(), ShiftAlongGap(), RotateTogether(), ProcrustesAlign(), NearestNeighborNormalization())
-    return {"none": ShiftAlongGap(0.0)} | {type(mitigation).__name__: mitigation for mitigation in tried}
+    return {"none": ShiftAlongGap(0.0)} | {type(mitigation).__name__: mitigation for mitigation in CANDIDATES}
 
 
-def payoff(pairs: PairedEmbeddings, splits: int = 5, seed: int = 0) -> pd.DataFrame:
-    """Return the mitigation that pays most for each use, one row a use.
+def payoff(pairs: PairedEmbeddings, splits: int = SPLITS, seed: int = 0) -> pd.DataFrame:
+    """Say for each use which mitigation pays, one row a use.
 
-    Columns: use, before, mitigation, after, change, change_low, change_high. Each mitigation is fitted on one half of
-    the pairs and judged on the other, ``splits`` times, on 2,000 pairs at most. It pays if the 95 % interval of its
-    change (``with_intervals``) lies above 0; of those that pay the one with the largest change is named, else "none".
-    Five are tried: the best of five looks better than it is. Raises ``PairsError``, also for too few pairs.
+    Columns: use, before, verdict, mitigation, after, change, change_low, change_high. Each mitigation is fitted on one
+    half of the pairs and judged on the other, ``splits`` times, on 2,000 pairs at most.
+
+    The verdict goes by intervals of the change (``with_intervals``) at a level of 1 - 0.05 / 5, since five candidates
+    are looked at (Bonferroni). It is "none" where no interval exceeds ``USEFUL``, the smallest useful gain of 0.01. Of
+    the candidates whose interval does, those pay whose interval also lies above 0: the name of the one with the largest
+    change; "undecided" where there is none. ``mitigation`` is the best candidate whatever the verdict, to which
+    ``after`` and the change belong. Raises ``PairsError``, also for too few pairs.
     """
     if len(pairs) > MOST:
         pairs = pairs.subset(np.sort(np.random.default_rng(seed).choice(len(pairs), MOST, replace=False)))
-    summary = with_intervals(held_out(pairs, candidates(), splits, seed=seed))
+    summary = with_intervals(held_out(pairs, candidates(), splits, seed=seed, measures=list(USES)), level=LEVEL)
     rows = []
     for measure, use in USES.items():
         found: Any = summary[summary["measure"] == measure].set_index("mitigation")
-        paying = found[found["change_low"] > 0]
-        best = str(paying["change"].idxmax()) if len(paying) else "none"
+        before, found = float(found.loc["none", "mean"]), found.drop("none")
+        useful = found[found["change_high"] > USEFUL]
+        paying = useful[useful["change_low"] > 0]
+        best = str(next(some for some in (paying, useful, found) if len(some))["change"].idxmax())
+        verdict = best if len(paying) else "undecided" if len(useful) else "none"
         after = found.loc[best, ["mean", "change", "change_low", "change_high"]].tolist()
-        rows.append([use, float(found.loc["none", "mean"]), best, *after])
+        rows.append([use, before, verdict, best, *after])
     return pd.DataFrame(rows, columns=COLUMNS)
