@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gapbook import __version__
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from gapbook.pairs import PairedEmbeddings
     from gapbook.report.model import ModelReport
 
+TEMPERATURE = 0.01  # of CLIP
+PICKLED = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
 FORMATS = (".html", ".json", ".md", ".tex")
 DESCRIPTION = """Measure the modality gap of your own paired embeddings.
 
@@ -75,9 +77,16 @@ def _run(given: argparse.Namespace) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, as all others are."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"gapbook: {message} ({self.prog} --help says more)\n")
+
+
 def _parser() -> argparse.ArgumentParser:
     plain = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("gapbook", description=DESCRIPTION, epilog=EXIT_CODES, formatter_class=plain)
+    parser = _Parser("gapbook", description=DESCRIPTION, epilog=EXIT_CODES, formatter_class=plain)
     parser.add_argument("--version", action="version", version=f"gapbook {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="{report,list,fetch}")
     listing = commands.add_parser("list", help="list the sources of embeddings and where they lie")
@@ -103,14 +112,14 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
     known = ", ".join(FORMATS)
     add("--out", type=_output, action="append", default=[], help=f"a file to write, {known}; may be given again")
     add("--name", help="what to call the model (default: the name of the input)")
-    add("--temperature", type=_positive, default=0.01, help="tau of the loss landscape (default: 0.01, CLIP's)")
+    add("--temperature", type=_positive, help="tau of the loss landscape (default: 0.01, CLIP's)")
     add("--modalities", nargs=2, metavar=("X", "Y"), help="what x and y are (default: as the file says, or image text)")
     add("--columns", nargs=2, metavar=("X", "Y"), default=["x", "y"], help="names of the two arrays (default: x y)")
-    add("--seed", type=int, default=0, help="of samples and intervals (default: 0)")
+    add("--seed", type=_count, default=0, help="of samples and intervals (default: 0)")
     add("--quiet", action="store_true", help="no progress bar")
     shards = parser.add_argument_group("a folder of shards")
     shards.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler (default: a local cluster)")
-    shards.add_argument("--sample", type=int, default=5000, help="pairs for what sums cannot give (default: 5000)")
+    shards.add_argument("--sample", type=_count, help="pairs for what sums cannot give (default: 5000)")
     shards.add_argument("--skip-bad", action="store_true", help="leave damaged shards out, count and name them")
 
 
@@ -134,6 +143,12 @@ def _positive(text: str) -> float:
     return value
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected an integer of at least 0; got {text}")
+    return int(text)
+
+
 def _list(given: argparse.Namespace) -> None:
     from gapbook.pairs import available_pairs
 
@@ -150,10 +165,12 @@ def _report(given: argparse.Namespace) -> None:
     """Measure, then write every file, each whole or not at all; without ``--out`` print the table."""
     from tqdm import tqdm
 
-    from gapbook.pairs import write_whole
+    from gapbook.pairs import PairsError, write_whole
 
-    measured = _from_folder(given) if given.input.is_dir() else {"pairs": _from_file(given)}
-    with tqdm(total=4, unit="step", disable=given.quiet, leave=False) as bar:
+    if given.modalities and len(set(given.modalities)) == 1:
+        raise PairsError(f"Expected two different names for --modalities; got {given.modalities[0]} twice")
+    measured: dict[str, Any] = _from_folder(given) if given.input.is_dir() else {"pairs": _from_file(given)}
+    with tqdm(total=5, unit="step", disable=given.quiet, leave=False) as bar:
 
         def tell(stage: str) -> None:
             bar.set_description(stage)
@@ -163,8 +180,11 @@ def _report(given: argparse.Namespace) -> None:
         from gapbook.report.model import report_on  # loads PyTorch
 
         name = given.name or given.input.resolve().stem
-        report = report_on(**measured, name=name, temperature=given.temperature, seed=given.seed, tell=tell)
-        tell("figures")
+        temperature = given.temperature or TEMPERATURE
+        report = report_on(**measured, name=name, temperature=temperature, seed=given.seed, tell=tell)
+        if given.temperature is None:
+            report.notes.append(f"Temperature {TEMPERATURE:g} is assumed, CLIP's; give your own with --temperature.")
+        tell("figures" if any(path.suffix == ".html" for path in given.out) else "writing")
         texts = {path: _text(report, path.suffix) for path in given.out}
     for path, text in texts.items():
         write_whole(path, text.encode())
@@ -173,9 +193,14 @@ def _report(given: argparse.Namespace) -> None:
 
 
 def _from_file(given: argparse.Namespace) -> "PairedEmbeddings":
-    from gapbook.pairs import PairedEmbeddings
+    from gapbook.pairs import SUFFIXES, PairedEmbeddings, PairsError
     from gapbook.shards.files import read_pairs
 
+    if given.scheduler or given.skip_bad or given.sample is not None:
+        raise PairsError(f"--scheduler, --sample and --skip-bad are for a folder of shards; {given.input} is none")
+    if given.input.suffix not in (*SUFFIXES, ".parquet", *PICKLED):
+        known = ", ".join((*SUFFIXES, ".parquet"))
+        raise PairsError(f"Expected a file ending in {known}, or a folder of such files; got {given.input}")
     path, meta = given.input, {"modalities": given.modalities} if given.modalities else {}
     if path.suffix == ".parquet" or given.columns != ["x", "y"]:
         x, y = read_pairs(path, given.columns)
@@ -190,10 +215,13 @@ def _from_folder(given: argparse.Namespace) -> dict[str, Any]:
     from gapbook.shards.files import shard_names
 
     modalities = tuple(given.modalities or ("image", "text"))
-    options: Any = {"columns": tuple(given.columns), "sample": given.sample, "seed": given.seed}
+    sample = 5000 if given.sample is None else given.sample
+    options: Any = {"columns": tuple(given.columns), "sample": sample, "seed": given.seed}
     options |= {"skip_bad": given.skip_bad, "progress": not given.quiet, "modalities": modalities}
     with connect(given.scheduler, len(shard_names(given.input))) as client:
         found = measure_shards(given.input, client, **options)
+    if found.skipped:
+        print(f"gapbook: {found.notes[-1]}", file=sys.stderr)
     return {"pairs": found.sample, "table": found.table, "paired": found.paired, "notes": found.notes}
 
 

@@ -174,7 +174,8 @@ class PairedEmbeddings:
             raise PairsError(f"Expected a file; {path} {'is a folder' if path.is_dir() else 'does not exist'}")
         arrays = read_arrays(path)
         if not {"x", "y"} <= arrays.keys():
-            raise PairsError(f"Expected the keys x and y in {path}; got {', '.join(sorted(arrays)) or 'none'}")
+            got = ", ".join(sorted(arrays)) or "none"
+            raise PairsError(f"Expected the keys x and y in {path}; got {got}: name two of them (shell: --columns X Y)")
         said: dict[str, Any] = {"source": path.name}
         with contextlib.suppress(ValueError, TypeError):  # another program's file says nothing, or something else
             said |= json.loads(str(arrays.get("meta")))
@@ -220,6 +221,8 @@ def read_arrays(path: Path) -> dict[str, Any]:
     if path.suffix not in SUFFIXES:
         known = ", ".join(SUFFIXES)
         raise PairsError(f"Expected a file ending in {known}, since others may be pickled, and {UNSAFE}; got {path}")
+    if not path.stat().st_size:
+        raise PairsError(f"{path} is empty: write it again")
     try:
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as file:

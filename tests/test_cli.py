@@ -272,7 +272,7 @@ def halves(gains, swings):
 )
 def test_verdicts_on_mitigations(monkeypatch, gains, swings, verdict, best):
     monkeypatch.setattr(paying, "held_out", lambda *_, **__: halves(gains, swings))
-    found = payoff(PairedEmbeddings(np.eye(8), np.eye(8)))
+    found = payoff(PairedEmbeddings(np.eye(32), np.eye(32)))
     assert found["verdict"].tolist() == [verdict] * 4 and found["mitigation"].tolist() == [best] * 4
     place = list(candidates()).index(best) - 1
     gain, swing = gains[place], np.broadcast_to(swings, 5)[place]
@@ -353,7 +353,8 @@ def test_few_pairs_get_a_report_and_a_note(pairs, tmp_path):
     pairs.subset(slice(0, 8)).save(tmp_path / "few.npy")
     assert run(tmp_path / "few.npy", "--out", tmp_path / "r.json", "--out", tmp_path / "r.html") == 0
     content = strict_json(tmp_path / "r.json")
-    assert content["payoff"] == [] and content["notes"][-1].startswith("No comparison of mitigations: Expected")
+    assert content["payoff"] == [] and "With fewer than 30 pairs the intervals mean little." in content["notes"]
+    assert "No comparison of mitigations: Expected at least 32 pairs; got 8." in content["notes"]
     assert "These pairs are too few" in (tmp_path / "r.html").read_text()
 
 
@@ -385,7 +386,7 @@ def damaged(folder):
         good.save(folder / f"good{suffix}")
         content = (folder / f"good{suffix}").read_bytes()
         yield f"cut{suffix}", content[: len(content) // 2], "damaged"
-        yield f"empty{suffix}", b"", "damaged"
+        yield f"empty{suffix}", b"", "is empty: write it again"
         yield f"noise{suffix}", bytes(range(256)), "damaged"
     yield "cut.parquet", b"PAR1 and no more", "damaged"
     yield "pickled.npy", b"\x80\x04N.", "pickled"
@@ -402,6 +403,11 @@ def test_files_that_cannot_be_read(tmp_path, capsys):
     np.savez(tmp_path / "objects.npz", x=np.array([{}, {}], object), y=np.ones((2, 5)))
     (tmp_path / "folder").mkdir()
     others = {"shape.npy": "(3, 4, 5)", "keys.npz": "keys x and y", "rows.npz": "(4, 5) and (3, 5)"}
+    np.savez(tmp_path / "named.npz", image=np.ones((4, 5)), text=np.ones((4, 5)))
+    (tmp_path / "none.npz").touch()
+    (tmp_path / "table.csv").write_text("a,b\n")
+    others |= {"named.npz": "got image, text: name two of them (shell: --columns X Y)", "none.npz": "none.npz is empty"}
+    others |= {"table.csv": "Expected a file ending in .npz, .npy, .safetensors, .parquet, or a folder of such files"}
     others |= {"objects.npz": "pickled", "no.npz": "does not exist", "folder": "there are none"}
     for name, message in {**{name: message for name, _, message in bad}, **others}.items():
         assert cli.main(["report", str(tmp_path / name), "--out", str(tmp_path / "r.html")]) == 2, name
@@ -419,13 +425,28 @@ def test_files_that_cannot_be_read(tmp_path, capsys):
         (["report", "a.npz", "--out", "r.pdf"], "expected a path ending in .html, .json, .md, .tex; got r.pdf"),
         (["report", "a.npz", "--out", "no/where/r.html"], "the folder no/where does not exist"),
         (["report", "a.npz", "--temperature", "0"], "expected a number from 1e-6 to 1e6; got 0"),
+        (["report", "a.npz", "--seed", "-1"], "expected an integer of at least 0; got -1"),
+        (["report", "a.npz", "--sample", "1.5"], "expected an integer of at least 0; got 1.5"),
         (["list", "more"], "unrecognized"),
     ],
 )
 def test_wrong_arguments(given, message, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(given)
-    assert stop.value.code == 2 and message in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert stop.value.code == 2 and message in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--sample", "5"], "--scheduler, --sample and --skip-bad are for a folder of shards"),
+        (["--skip-bad"], "--scheduler, --sample and --skip-bad are for a folder of shards"),
+        (["--modalities", "a", "a"], "two different names for --modalities; got a twice"),
+    ],
+)
+def test_options_that_do_not_fit(file, given, message, capsys):
+    assert run(file, *given) == 2 and message in capsys.readouterr().err
 
 
 def test_an_interruption_leaves_files_as_they_were(file, tmp_path, monkeypatch, capsys):
@@ -472,6 +493,7 @@ def test_a_folder_of_shards(pairs, tmp_path, monkeypatch, capsys):
     assert run(folder, "--out", out) == 2 and not out.exists()
     assert re.match(r"gapbook: shard bad.npy: .*--skip-bad\n$", capsys.readouterr().err)
     assert run(folder, "--out", out, "--out", tmp_path / "r.html", "--skip-bad", "--sample", "60") == 0
+    assert re.search(r"^gapbook: Damaged .*: 1 of 4 \(bad.npy\)\.$", capsys.readouterr().err, re.MULTILINE)
     content = strict_json(out)
     assert content["notes"][0] == "120 pairs in 3 shards." and "bad.npy" in " ".join(content["notes"])
     values = {row["metric"]: row for row in content["metrics"]}

@@ -128,7 +128,7 @@ BAD_FILES = {
         "damaged or not a .npz file: it starts with b'hello wo'",
     ),
     "text as safetensors": ("a.safetensors", lambda path: path.write_text("hello world"), "it starts with b'hello wo'"),
-    "empty": ("a.npy", lambda path: path.touch(), "damaged or not a .npy file: it starts with b''"),
+    "empty": ("a.npy", lambda path: path.touch(), "a.npy is empty: write it again"),
     "truncated npz": ("a.npz", cut_npz, "damaged or not a .np"),
     "truncated npy": ("a.npy", cut_npy, "damaged or not a .np"),
     "truncated safetensors": ("a.safetensors", cut_safetensors, "damaged or not a .safetensors file"),

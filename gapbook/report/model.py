@@ -21,6 +21,7 @@ from gapbook.shards.measure import BINS
 DRAWN = 5000  # pairs in figures and in the landscape
 STEPS = 41  # shifts in the landscape
 ORDERS = 5  # of the rows that it is a mean over
+FEW = 30  # pairs
 REACH = 1.5  # gaps that it reaches to either side
 
 
@@ -39,6 +40,7 @@ class ModelReport:
     pairs: PairedEmbeddings
     paired: np.ndarray
     notes: list[str] = field(default_factory=list)
+    seed: int = 0
 
     @property
     def explained(self) -> pd.DataFrame:
@@ -63,6 +65,8 @@ class ModelReport:
             "name": self.name,
             "gapbook": __version__,
             "modalities": list(self.pairs.modalities),
+            "source": self.pairs.source,
+            "seed": self.seed,
             "notes": self.notes,
             "metrics": _records(rows),
             "references": {str(source): _plain(beside[source].to_dict()) for source in beside},
@@ -95,10 +99,12 @@ def report_on(
     if table is None:
         table = gap_report(pairs, seed)
         said.append(f"{n:,} pairs.")
+    if n < FEW:
+        said.append(f"With fewer than {FEW} pairs the intervals mean little.")
     said += _copies(pairs)
     if paired is None:
         paired, _ = np.histogram((pairs.x * pairs.y).sum(1).clip(-1, 1), BINS, (-1, 1))
-    tell("mitigations and landscape")
+    tell("landscape")
     if n > DRAWN:
         pairs = pairs.subset(np.sort(np.random.default_rng(seed).choice(n, DRAWN, replace=False)))
         said.append(f"Figures and landscape, recalls and all that compares pairs with pairs: {DRAWN:,} pairs of these.")
@@ -113,12 +119,13 @@ def report_on(
         )
     except PairsError as error:
         said.append(f"No loss landscape: {error}.")
+    tell("mitigations")
     paying = None
     try:
         paying = payoff(pairs, seed=seed)
     except PairsError as error:
         said.append(f"No comparison of mitigations: {error}.")
-    return ModelReport(name, table, landscape, temperature, paying, pairs, paired, said)
+    return ModelReport(name, table, landscape, temperature, paying, pairs, paired, said, seed)
 
 
 def landscape_of(

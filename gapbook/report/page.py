@@ -44,6 +44,7 @@ figcaption { font-size: 0.9rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 0.9rem; }
 th, td { padding: 0.35rem 0.6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+.compared th[scope="row"] { position: sticky; left: 0; background: var(--paper); }
 thead th { border-bottom: 2px solid var(--line); }
 @media (max-width: 44rem) {
   .measures thead { display: none; }
@@ -59,7 +60,9 @@ summary { cursor: pointer; }
 </head>
 <body>
 <h1>$title</h1>
-$notes
+<ul>
+$summary
+</ul>
 <h2>What it looks like</h2>
 <div class="figures">
 $figures
@@ -87,7 +90,9 @@ $beside
 <h2>To paste into a paper</h2>
 <details><summary>LaTeX</summary><pre>$latex</pre></details>
 <details><summary>Markdown</summary><pre>$markdown</pre></details>
-<p class="quiet">Made by gapbook $version.</p>
+<h2>What it rests on</h2>
+$notes
+<p class="quiet">Made by gapbook $version from $source: $n pairs, temperature $temperature, seed $seed.</p>
 </body>
 </html>
 """)
@@ -110,8 +115,29 @@ def to_html(report: ModelReport) -> str:
         beside=_beside(report.beside(), labels),
         latex=escape(latex_table(report.table, labels, title)),
         markdown=escape(markdown_table(report.table, labels)),
+        summary="\n".join(f"<li>{escape(line)}</li>" for line in _summary(report)),
+        source=escape(report.pairs.source or "arrays"),
+        n=f"{report.value('n_pairs'):,.0f}",
+        temperature=f"{report.temperature:g}",
+        seed=report.seed,
         version=__version__,
     )
+
+
+def _summary(report: ModelReport) -> list[str]:
+    """Return what to look at first: whether partners find each other, the gap, and what pays."""
+    first, second = report.pairs.modalities
+    sampled = report.value("n_sampled")
+    gap: Any = report.table.set_index("metric").loc["modality_gap"]
+    lines = [
+        f"Recall at 1 among {sampled:,.0f}: {report.value('r1_image_to_text'):.1%} from {first} to {second}, "
+        f"{report.value('r1_text_to_image'):.1%} from {second} to {first}; by chance {1 / sampled:.2%}. "
+        "Near chance, the pairing is broken, and no gap means anything.",
+        f"Modality gap: {number(gap.value)} ({number(gap.low)} to {number(gap.high)}).",
+    ]
+    if report.payoff is not None:
+        lines += [f"For {row.use}: {_verdict(row.verdict)}." for row in report.payoff.itertuples()]
+    return lines
 
 
 def figures(report: ModelReport) -> list[str]:
@@ -172,7 +198,8 @@ def _measures(table: pd.DataFrame, labels: pd.DataFrame) -> str:
         label, meaning, advice = words.loc[row.metric] if known else (str(row.metric).replace("_", " "), "", "")
         ends = f"{number(row.low)} to {number(row.high)}" if np.isfinite(row.low) else ""
         said = f"{escape(meaning)} <strong>{escape(advice)}</strong>" if known else ""
-        numbers = "".join(f'<td class="number">{cell}</td>' for cell in (number(row.value), ends))
+        value = f"{row.value:,.0f}" if row.unit == "pairs" else number(row.value)
+        numbers = "".join(f'<td class="number">{cell}</td>' for cell in (value, ends))
         texts = f'<td>{escape(row.unit)}</td><td class="said">{said}</td>'
         rows.append(f'<tr><th scope="row">{escape(label)}</th>{numbers}{texts}</tr>')
     return _table(["measure", "value", "95 % interval", "unit", "what it means, and what to do"], rows, "measures")
@@ -185,12 +212,16 @@ def _payoff(table: pd.DataFrame | None) -> str:
     rows: list[str] = []
     row: Any
     for row in table.itertuples():
-        verdict = {"none": "none pays", "undecided": "undecided"}.get(row.verdict, f"{row.verdict} pays")
+        verdict = _verdict(row.verdict)
         change = f"{number(row.change)} ({number(row.change_low)} to {number(row.change_high)})"
         texts = "".join(f"<td>{escape(cell)}</td>" for cell in (verdict, row.mitigation))
         numbers = (f'<td class="number">{cell}</td>' for cell in (number(row.before), number(row.after), change))
         rows.append(f'<tr><th scope="row">{escape(row.use)}</th>{texts}{"".join(numbers)}</tr>')
     return _table(["use", "verdict", "best candidate", "without it", "with it", "change, interval"], rows)
+
+
+def _verdict(verdict: Any) -> str:
+    return {"none": "none pays", "undecided": "undecided"}.get(verdict, f"{verdict} pays")
 
 
 def _beside(table: pd.DataFrame, labels: pd.DataFrame) -> str:

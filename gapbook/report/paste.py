@@ -30,7 +30,8 @@ def _cells(table: pd.DataFrame, labels: pd.DataFrame) -> list[list[str]]:
     row: Any
     for row in table.itertuples():
         ends = f"[{number(row.low)}, {number(row.high)}]" if np.isfinite(row.low) else ""
-        rows.append([known.get(row.metric, str(row.metric).replace("_", " ")), number(row.value), ends, row.unit])
+        value = f"{row.value:,.0f}" if row.unit == "pairs" else number(row.value)
+        rows.append([known.get(row.metric, str(row.metric).replace("_", " ")), value, ends, row.unit])
     return [["measure", "value", "95 % interval", "unit"], *rows]
 
 

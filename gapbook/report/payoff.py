@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from gapbook.mitigation import (
     Center,
@@ -13,7 +14,7 @@ from gapbook.mitigation import (
     RotateTogether,
     ShiftAlongGap,
 )
-from gapbook.pairs import PairedEmbeddings
+from gapbook.pairs import PairedEmbeddings, PairsError
 from gapbook.tradeoffs import held_out, with_intervals
 
 USES = {  # measures of ``held_out``, all the higher the better
@@ -24,7 +25,7 @@ USES = {  # measures of ``held_out``, all the higher the better
 }
 COLUMNS = ["use", "before", "verdict", "mitigation", "after", "change", "change_low", "change_high"]
 SPLITS = 20
-MOST = 2000  # pairs that are enough
+LEAST, MOST = 32, 2000  # pairs: half of the least are the neighbors that NNN looks for; the most are enough
 USEFUL = 0.01  # smallest gain that is worth a mitigation
 CANDIDATES = (Center(), ShiftAlongGap(), RotateTogether(), ProcrustesAlign(), NearestNeighborNormalization())
 LEVEL = 1 - 0.05 / len(CANDIDATES)  # of intervals, so that all candidates' hold together in 95 % (Bonferroni)
@@ -51,17 +52,21 @@ def payoff(pairs: PairedEmbeddings, splits: int = SPLITS, seed: int = 0) -> pd.D
     change; "undecided" where there is none. ``mitigation`` is the best candidate whatever the verdict, to which
     ``after`` and the change belong. Raises ``PairsError``, also for too few pairs.
     """
+    if len(pairs) < LEAST:
+        raise PairsError(f"Expected at least {LEAST} pairs; got {len(pairs)}")
     if len(pairs) > MOST:
         pairs = pairs.subset(np.sort(np.random.default_rng(seed).choice(len(pairs), MOST, replace=False)))
-    summary = with_intervals(held_out(pairs, candidates(), splits, seed=seed, measures=list(USES)), level=LEVEL)
+    with threadpool_limits(1):  # many small fits: threads would wait for each other
+        found = held_out(pairs, candidates(), splits, seed=seed, measures=list(USES))
+    summary = with_intervals(found, level=LEVEL)
     rows = []
     for measure, use in USES.items():
-        found: Any = summary[summary["measure"] == measure].set_index("mitigation")
-        before, found = float(found.loc["none", "mean"]), found.drop("none")
-        useful = found[found["change_high"] > USEFUL]
+        tried: Any = summary[summary["measure"] == measure].set_index("mitigation")
+        before, tried = float(tried.loc["none", "mean"]), tried.drop("none")
+        useful = tried[tried["change_high"] > USEFUL]
         paying = useful[useful["change_low"] > 0]
-        best = str(next(some for some in (paying, useful, found) if len(some))["change"].idxmax())
+        best = str(next(some for some in (paying, useful, tried) if len(some))["change"].idxmax())
         verdict = best if len(paying) else "undecided" if len(useful) else "none"
-        after = found.loc[best, ["mean", "change", "change_low", "change_high"]].tolist()
+        after = tried.loc[best, ["mean", "change", "change_low", "change_high"]].tolist()
         rows.append([use, before, verdict, best, *after])
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -16,6 +16,10 @@ SUFFIXES = (".npy", ".npz", ".safetensors", ".parquet")
 INSTALL = "python -m pip install distributed pyarrow"
 
 
+class ColumnsError(PairsError):
+    """A sound file that has other arrays than those asked for."""
+
+
 class MissingPackageError(ImportError):
     """A package that only large inputs need is not installed; the message says how to get it."""
 
@@ -43,7 +47,8 @@ def read_pairs(path: Path, columns: Sequence[str] = ("x", "y")) -> tuple[Any, An
     names = ("x", "y") if path.suffix == ".npy" else tuple(columns)
     arrays = _read_parquet(path, names) if path.suffix == ".parquet" else read_arrays(path)
     if not set(names) <= arrays.keys():
-        raise PairsError(f"Expected {' and '.join(names)} in {path}; got {', '.join(sorted(arrays)) or 'none'}")
+        got = ", ".join(sorted(arrays)) or "none"
+        raise ColumnsError(f"Expected {' and '.join(names)} in {path.name}; got {got}: name them by --columns X Y")
     return arrays[names[0]], arrays[names[1]]
 
 
@@ -88,6 +93,8 @@ def _read_parquet(path: Path, names: Sequence[str]) -> dict[str, Any]:
         import pyarrow.parquet
     except ImportError:
         raise MissingPackageError(f"Parquet files need pyarrow, which is not installed: {INSTALL}") from None
+    if not path.stat().st_size:
+        raise PairsError(f"{path} is empty: write it again")
     try:
         file = pyarrow.parquet.ParquetFile(path)
         there = file.schema_arrow.names

@@ -20,7 +20,7 @@ import pandas as pd
 
 from gapbook.pairs import PairedEmbeddings, PairsError
 from gapbook.shards.cluster import connect
-from gapbook.shards.files import shard_names, unit_shard, width_of
+from gapbook.shards.files import ColumnsError, shard_names, unit_shard, width_of
 
 if TYPE_CHECKING:
     from gapbook.geometry.kernels import Sums
@@ -154,7 +154,8 @@ def measure(folder: Path, name: str, number: int, width: int | None, how: Option
     except (PairsError, OSError) as error:
         if how.skip_bad:
             return Part(0, {name: str(error)})
-        raise PairsError(f"shard {name}: {error}. Repair or remove it, or leave it out with --skip-bad") from None
+        advice = "" if isinstance(error, ColumnsError) else ". Repair or remove it, or leave it out with --skip-bad"
+        raise PairsError(f"shard {name}: {error}{advice}") from None
     counts, _ = np.histogram((x * y).sum(1).clamp(-1, 1).numpy(), BINS, (-1, 1))
     keys = row_keys(name, len(x), how.seed)
     chosen = np.argsort(keys)[: how.sample]
