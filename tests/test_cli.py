@@ -550,3 +550,19 @@ def test_interrupted_as_a_module(file, tmp_path):
         started.kill()
     assert started.returncode == 130 and said.endswith("gapbook: interrupted; nothing was written\n")
     assert "Traceback" not in said and not (tmp_path / "r.html").exists()
+
+
+def test_the_page_begins_with_what_to_look_at_first_and_says_what_it_rests_on(pairs):
+    report = report_on(pairs, "mine", temperature=0.05, seed=3)
+    page = to_html(report)
+    first, second = pairs.modalities
+    start = page[page.index("<ul>") : page.index("</ul>")]
+    recalls = [f"{report.value(f'r1_{way}'):.1%}" for way in ("image_to_text", "text_to_image")]
+    assert (
+        f"among 120: {recalls[0]} from {first} to {second}, {recalls[1]} from {second} to {first}; by chance 0.83%"
+        in start
+    )
+    assert f"Modality gap: {report.value('modality_gap'):.3f} (" in start and start.count("<li>For ") == len(USES)
+    assert page.index("What it rests on") > page.index("To paste into a paper")
+    assert "120 pairs, temperature 0.05, seed 3." in page
+    assert json.loads(report.to_json())["seed"] == 3
