@@ -548,7 +548,10 @@ def test_interrupted_as_a_module(file, tmp_path):
         said += started.communicate(timeout=120)[1]
     finally:
         started.kill()
-    assert started.returncode == 130 and said.endswith("gapbook: interrupted; nothing was written\n")
+    # rarely the signal falls into the import of a library that lets it end the process: a shell calls that 130, too
+    assert started.returncode in (130, -signal.SIGINT) and not (tmp_path / "r.html").exists()
+    if started.returncode == 130:
+        assert said.endswith("gapbook: interrupted; nothing was written\n")
     assert "Traceback" not in said and not (tmp_path / "r.html").exists()
 
 
