@@ -30,10 +30,10 @@ accept: .venv/installed  ## make the present numbers the baseline; commit data/e
 	$(PRESS) accept --profile $(PROFILE)
 
 glyphclip: .venv/installed  ## train the bundled models again (data/glyphclip)
-	$(BIN)/python -m gapbook.bundle
+	$(BIN)/python -m gapbook.precomputed.glyphclip
 
 experiments: .venv/installed  ## run the trainings behind chapters 4 and 6 that are not stored in _build/experiments
-	$(BIN)/python -m gapbook.experiments
+	$(BIN)/python -m gapbook.precomputed.training_curves
 
 bench: .venv/installed
 	$(BIN)/pytest tests/benchmarks

@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "PairedEmbeddings": "pairs",
-    "PairsError": "pairs",
+    "PairsError": "exceptions",
     "available_pairs": "pairs",
     "load_pairs": "pairs",
     "alignment": "geometry",

@@ -63,9 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     """Run a command; what is imported here takes a second, in which a Ctrl-C must count."""
-    from gapbook.pairs import PairsError
-    from gapbook.published import FetchError
-    from gapbook.shards.files import MissingPackageError
+    from gapbook.exceptions import FetchError, MissingPackageError, PairsError
 
     try:
         given.run(given)
@@ -91,7 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="{report,list,fetch}")
     listing = commands.add_parser("list", help="list the sources of embeddings and where they lie")
     listing.set_defaults(run=_list)
-    fetching = commands.add_parser("fetch", help="get a source by name and print the path of its file")
+    fetching = commands.add_parser(
+        "fetch", help="get a source by name and print the path of its file"
+    )
     fetching.add_argument("name", help="a name that gapbook list shows")
     fetching.set_defaults(run=_fetch)
     report = commands.add_parser(
@@ -110,24 +110,49 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("input", type=Path, help="a file of pairs, or a folder of shards")
     known = ", ".join(FORMATS)
-    add("--out", type=_output, action="append", default=[], help=f"a file to write, {known}; may be given again")
+    add(
+        "--out",
+        type=_output,
+        action="append",
+        default=[],
+        help=f"a file to write, {known}; may be given again",
+    )
     add("--name", help="what to call the model (default: the name of the input)")
     add("--temperature", type=_positive, help="tau of the loss landscape (default: 0.01, CLIP's)")
-    add("--modalities", nargs=2, metavar=("X", "Y"), help="what x and y are (default: as the file says, or image text)")
-    add("--columns", nargs=2, metavar=("X", "Y"), default=["x", "y"], help="names of the two arrays (default: x y)")
+    add(
+        "--modalities",
+        nargs=2,
+        metavar=("X", "Y"),
+        help="what x and y are (default: as the file says, or image text)",
+    )
+    add(
+        "--columns",
+        nargs=2,
+        metavar=("X", "Y"),
+        default=["x", "y"],
+        help="names of the two arrays (default: x y)",
+    )
     add("--seed", type=_count, default=0, help="of samples and intervals (default: 0)")
     add("--quiet", action="store_true", help="no progress bar")
     shards = parser.add_argument_group("a folder of shards")
-    shards.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler (default: a local cluster)")
-    shards.add_argument("--sample", type=_count, help="pairs for what sums cannot give (default: 5000)")
-    shards.add_argument("--skip-bad", action="store_true", help="leave damaged shards out, count and name them")
+    shards.add_argument(
+        "--scheduler", metavar="ADDRESS", help="a running Dask scheduler (default: a local cluster)"
+    )
+    shards.add_argument(
+        "--sample", type=_count, help="pairs for what sums cannot give (default: 5000)"
+    )
+    shards.add_argument(
+        "--skip-bad", action="store_true", help="leave damaged shards out, count and name them"
+    )
 
 
 def _output(text: str) -> Path:
     """Check a path to write before anything is measured."""
     path = Path(text)
     if path.suffix not in FORMATS:
-        raise argparse.ArgumentTypeError(f"expected a path ending in {', '.join(FORMATS)}; got {text}")
+        raise argparse.ArgumentTypeError(
+            f"expected a path ending in {', '.join(FORMATS)}; got {text}"
+        )
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"the folder {path.parent} does not exist")
     return path
@@ -165,11 +190,16 @@ def _report(given: argparse.Namespace) -> None:
     """Measure, then write every file, each whole or not at all; without ``--out`` print the table."""
     from tqdm import tqdm
 
-    from gapbook.pairs import PairsError, write_whole
+    from gapbook.exceptions import PairsError
+    from gapbook.files import write_whole
 
     if given.modalities and len(set(given.modalities)) == 1:
-        raise PairsError(f"Expected two different names for --modalities; got {given.modalities[0]} twice")
-    measured: dict[str, Any] = _from_folder(given) if given.input.is_dir() else {"pairs": _from_file(given)}
+        raise PairsError(
+            f"Expected two different names for --modalities; got {given.modalities[0]} twice"
+        )
+    measured: dict[str, Any] = (
+        _from_folder(given) if given.input.is_dir() else {"pairs": _from_file(given)}
+    )
     with tqdm(total=5, unit="step", disable=given.quiet, leave=False) as bar:
 
         def tell(stage: str) -> None:
@@ -181,9 +211,13 @@ def _report(given: argparse.Namespace) -> None:
 
         name = given.name or given.input.resolve().stem
         temperature = given.temperature or TEMPERATURE
-        report = report_on(**measured, name=name, temperature=temperature, seed=given.seed, tell=tell)
+        report = report_on(
+            **measured, name=name, temperature=temperature, seed=given.seed, tell=tell
+        )
         if given.temperature is None:
-            report.notes.append(f"Temperature {TEMPERATURE:g} is assumed, CLIP's; give your own with --temperature.")
+            report.notes.append(
+                f"Temperature {TEMPERATURE:g} is assumed, CLIP's; give your own with --temperature."
+            )
         tell("figures" if any(path.suffix == ".html" for path in given.out) else "writing")
         texts = {path: _text(report, path.suffix) for path in given.out}
     for path, text in texts.items():
@@ -193,14 +227,19 @@ def _report(given: argparse.Namespace) -> None:
 
 
 def _from_file(given: argparse.Namespace) -> "PairedEmbeddings":
-    from gapbook.pairs import SUFFIXES, PairedEmbeddings, PairsError
+    from gapbook.exceptions import PairsError
+    from gapbook.pairs import SUFFIXES, PairedEmbeddings
     from gapbook.shards.files import read_pairs
 
     if given.scheduler or given.skip_bad or given.sample is not None:
-        raise PairsError(f"--scheduler, --sample and --skip-bad are for a folder of shards; {given.input} is none")
+        raise PairsError(
+            f"--scheduler, --sample and --skip-bad are for a folder of shards; {given.input} is none"
+        )
     if given.input.suffix not in (*SUFFIXES, ".parquet", *PICKLED):
         known = ", ".join((*SUFFIXES, ".parquet"))
-        raise PairsError(f"Expected a file ending in {known}, or a folder of such files; got {given.input}")
+        raise PairsError(
+            f"Expected a file ending in {known}, or a folder of such files; got {given.input}"
+        )
     path, meta = given.input, {"modalities": given.modalities} if given.modalities else {}
     if path.suffix == ".parquet" or given.columns != ["x", "y"]:
         x, y = read_pairs(path, given.columns)
@@ -222,11 +261,16 @@ def _from_folder(given: argparse.Namespace) -> dict[str, Any]:
         found = measure_shards(given.input, client, **options)
     if found.skipped:
         print(f"gapbook: {found.notes[-1]}", file=sys.stderr)
-    return {"pairs": found.sample, "table": found.table, "paired": found.paired, "notes": found.notes}
+    return {
+        "pairs": found.sample,
+        "table": found.table,
+        "paired": found.paired,
+        "notes": found.notes,
+    }
 
 
 def _text(report: "ModelReport", suffix: str) -> str:
-    from gapbook.report.paste import latex_table, markdown_table
+    from gapbook.report.tables import latex_table, markdown_table
 
     if suffix == ".html":
         from gapbook.report.page import to_html

@@ -4,8 +4,9 @@ import json
 import os
 from pathlib import Path
 
-from gapbook.encoders import Checkpoint, embed_images, embed_texts
-from gapbook.pairs import PairedEmbeddings, PairsError
+from gapbook.encoders.clip import Checkpoint, embed_images, embed_texts
+from gapbook.exceptions import PairsError
+from gapbook.pairs import PairedEmbeddings
 
 NAME = "captions_val2017.json"
 GET = (
@@ -27,7 +28,9 @@ def read_coco(
     folder = Path(folder)
     if caption not in ("first", "last"):
         raise PairsError(f"Expected caption 'first' or 'last'; got {caption!r}")
-    path = next((path for path in (folder / "annotations" / NAME, folder / NAME) if path.is_file()), None)
+    path = next(
+        (path for path in (folder / "annotations" / NAME, folder / NAME) if path.is_file()), None
+    )
     if path is None:
         raise PairsError(f"Expected annotations/{NAME} in {folder}; {GET}")
     try:
@@ -40,7 +43,9 @@ def read_coco(
         chosen = list(captions if caption == "last" else sorted(captions))[:limit]
         files = [names[key] for key in chosen]
     except (ValueError, KeyError, TypeError) as error:
-        raise PairsError(f"{path} is not in COCO's format ({type(error).__name__}: {error})") from None
+        raise PairsError(
+            f"{path} is not in COCO's format ({type(error).__name__}: {error})"
+        ) from None
     places = [folder / "val2017", folder / "images", folder]
     place = next((place for place in places if files and (place / files[0]).is_file()), places[0])
     missing = [name for name in files if not (place / name).is_file()]
@@ -68,4 +73,6 @@ def coco_pairs(
     x = embed_images(checkpoint, paths, progress=progress)
     y = embed_texts(checkpoint, captions, progress=progress)
     source = f"COCO, {caption} caption, {len(items)} pairs"
-    return PairedEmbeddings(x, y, captions=captions, source=source, license="CC BY 4.0 (captions); images as on Flickr")
+    return PairedEmbeddings(
+        x, y, captions=captions, source=source, license="CC BY 4.0 (captions); images as on Flickr"
+    )

@@ -18,7 +18,10 @@ import pandas as pd
 
 SIZE = 32  # pixels a side
 LENGTH = 16  # tokens a caption
-BASELINE, POINTS = 24, 24  # one scale and one baseline for all characters, so that letter case shows
+BASELINE, POINTS = (
+    24,
+    24,
+)  # one scale and one baseline for all characters, so that letter case shows
 FACES = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique")
 
 
@@ -39,7 +42,12 @@ class Glyphs:
         keep = np.flatnonzero(self.split == name)
         if not len(keep):
             raise ValueError(f'Expected one of "train", "validation", "test"; got {name!r}')
-        return Glyphs(self.images[keep], [self.names[i] for i in keep], self.codepoints[keep], self.split[keep])
+        return Glyphs(
+            self.images[keep],
+            [self.names[i] for i in keep],
+            self.codepoints[keep],
+            self.split[keep],
+        )
 
 
 def split(codepoint: int) -> str:
@@ -60,7 +68,9 @@ def characters() -> pd.DataFrame:
     (5573, 3)
     """
     with (files("gapbook.data") / "glyphpairs" / "characters.tsv").open(encoding="utf-8") as file:
-        table = pd.read_csv(file, sep="\t", keep_default_na=False, converters={"codepoint": lambda h: int(h, 16)})
+        table = pd.read_csv(
+            file, sep="\t", keep_default_na=False, converters={"codepoint": lambda h: int(h, 16)}
+        )
     return table
 
 
@@ -72,7 +82,9 @@ def _font(face: str, points: float):  # type: ignore[no-untyped-def]
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{face}.ttf"
     if not path.is_file():
         known = sorted(p.stem for p in path.parent.glob("DejaVu*.ttf"))
-        raise ValueError(f"Expected a face that ships with Matplotlib; got {face!r}; there are {', '.join(known)}")
+        raise ValueError(
+            f"Expected a face that ships with Matplotlib; got {face!r}; there are {', '.join(known)}"
+        )
     return ImageFont.truetype(str(path), points, layout_engine=ImageFont.Layout.BASIC)
 
 
@@ -87,13 +99,19 @@ def render(char: str, face: str = "DejaVuSans") -> np.ndarray:
 
     points: float = POINTS
     left, top, right, bottom = _font(face, points).getbbox(char, anchor="ls")
-    room = min(SIZE / max(right - left, 1), BASELINE / max(-top, 1), (SIZE - BASELINE) / max(bottom, 1), 1)
+    room = min(
+        SIZE / max(right - left, 1), BASELINE / max(-top, 1), (SIZE - BASELINE) / max(bottom, 1), 1
+    )
     if room < 1:  # too wide, too tall or too deep for the canvas
         points = int(POINTS * room)
         left, top, right, bottom = _font(face, points).getbbox(char, anchor="ls")
     canvas = Image.new("L", (SIZE, SIZE))
     ImageDraw.Draw(canvas).text(
-        ((SIZE - right - left) // 2, BASELINE), char, fill=255, font=_font(face, points), anchor="ls"
+        ((SIZE - right - left) // 2, BASELINE),
+        char,
+        fill=255,
+        font=_font(face, points),
+        anchor="ls",
     )
     return np.asarray(canvas)
 
@@ -117,7 +135,9 @@ def load_glyphs(face: str = "DejaVuSans") -> Glyphs:
     table = table[table["codepoint"].isin(_supported(face))]
     images = np.stack([render(chr(c), face) for c in table["codepoint"]])
     images.flags.writeable = False
-    return Glyphs(images, table["name"].to_list(), table["codepoint"].to_numpy(), table["split"].to_numpy())
+    return Glyphs(
+        images, table["name"].to_list(), table["codepoint"].to_numpy(), table["split"].to_numpy()
+    )
 
 
 def all_faces(glyphs: Glyphs, faces: Sequence[str] = FACES) -> np.ndarray:
@@ -161,7 +181,9 @@ def vocabulary() -> dict[str, int]:
     (0, True, True)
     """
     table = characters()
-    counts = Counter(w for name in table["name"][table["split"] == "train"] for w in set(_words(name)))
+    counts = Counter(
+        w for name in table["name"][table["split"] == "train"] for w in set(_words(name))
+    )
     words = sorted(w for w, n in counts.items() if n >= 3 and len(w) > 1)
     tokens = ["<pad>", "<start>", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", *words, "<end>"]
     return {token: i for i, token in enumerate(tokens)}
@@ -207,7 +229,9 @@ def nearest_neighbor_pairs(
     from sklearn.metrics.pairwise import cosine_similarity
 
     tfidf = TfidfVectorizer(token_pattern=r"[^ -]+", lowercase=False).fit(train.names)
-    similar = cosine_similarity(*(g.images.reshape(len(g), -1).astype(np.float32) for g in (test, train)))
+    similar = cosine_similarity(
+        *(g.images.reshape(len(g), -1).astype(np.float32) for g in (test, train))
+    )
     far = similar < np.partition(similar, -k, axis=1)[:, [-k]]
     weights = np.where(far, 0, np.exp(sharpness * similar))
     x, y = weights @ tfidf.transform(train.names), tfidf.transform(test.names).toarray()

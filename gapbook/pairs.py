@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import safetensors.numpy
 
+from gapbook.exceptions import PairsError
+from gapbook.files import write_whole
 from gapbook.glyphs import characters
 from gapbook.published import fetch, locate, registry, source
 
@@ -23,10 +25,6 @@ BLOCK = 512  # rows that are checked at once, few enough for the processor's cac
 META = ("modalities", "captions", "source", "license")
 SUFFIXES = (".npz", ".npy", ".safetensors")
 UNSAFE = "unpickling can run any code"
-
-
-class PairsError(ValueError):
-    """The input is not a set of paired embeddings; the message says what was expected and what came."""
 
 
 def unit_rows(x: Any, name: str = "x") -> "torch.Tensor":
@@ -49,7 +47,9 @@ def unit_pair(x: Any, y: Any) -> tuple["torch.Tensor", "torch.Tensor"]:
     """Check two arrays of paired embeddings, both (n, d), and return their unit rows, both on the device of x."""
     a, b = _matrix(x, "x"), _matrix(y, "y")
     if a.shape != b.shape:
-        raise PairsError(f"Expected x and y of the same shape (n, d); got {tuple(a.shape)} and {tuple(b.shape)}")
+        raise PairsError(
+            f"Expected x and y of the same shape (n, d); got {tuple(a.shape)} and {tuple(b.shape)}"
+        )
     if len(a) < 2:
         raise PairsError(f"at least 2 pairs are needed; got {len(a)}")
     unit_x = _normalize(a, "x")
@@ -68,7 +68,9 @@ def _matrix(x: Any, name: str) -> "np.ndarray | torch.Tensor":
         try:
             a = np.asarray(x)
         except Exception as error:
-            raise PairsError(f"Expected {name} as an array (n, d); got {type(x).__name__} ({error})") from None
+            raise PairsError(
+                f"Expected {name} as an array (n, d); got {type(x).__name__} ({error})"
+            ) from None
         real = a.dtype.kind in "biuf"
     if not real:
         got = f"dtype {a.dtype}" if isinstance(x, np.ndarray | torch.Tensor) else type(x).__name__
@@ -83,10 +85,16 @@ def _normalize(a: "np.ndarray | torch.Tensor", name: str) -> "torch.Tensor":
 
     device = "cpu" if isinstance(a, np.ndarray) else a.device
     unit = torch.empty(tuple(a.shape), dtype=torch.float32, device=device)
-    peak = torch.empty((len(a), 1), dtype=torch.float64, device=device)  # largest magnitude of each row
+    peak = torch.empty(
+        (len(a), 1), dtype=torch.float64, device=device
+    )  # largest magnitude of each row
     for start in range(0, len(a), BLOCK):
         rows = a[start : start + BLOCK]
-        block = torch.from_numpy(rows.astype(np.float64)) if isinstance(rows, np.ndarray) else rows.double()
+        block = (
+            torch.from_numpy(rows.astype(np.float64))
+            if isinstance(rows, np.ndarray)
+            else rows.double()
+        )
         top = peak[start : start + BLOCK] = block.abs().amax(1, keepdim=True)
         scaled = block / top
         norm = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
@@ -95,11 +103,15 @@ def _normalize(a: "np.ndarray | torch.Tensor", name: str) -> "torch.Tensor":
     bad = (~peak[:, 0].isfinite()).nonzero()[:, 0].tolist()
     if bad:
         count = f"{len(bad)} row{'s' if len(bad) > 1 else ''}"
-        raise PairsError(f"{name} has non-finite values in {count} (first: {bad[0]}); drop or recompute these pairs")
+        raise PairsError(
+            f"{name} has non-finite values in {count} (first: {bad[0]}); drop or recompute these pairs"
+        )
     zero = (peak[:, 0] == 0).nonzero()[:, 0].tolist()
     if zero:
         more = f" (and {len(zero) - 1} more)" if len(zero) > 1 else ""
-        raise PairsError(f"row {zero[0]} of {name} has zero norm{more} and so no direction; drop or recompute the pair")
+        raise PairsError(
+            f"row {zero[0]} of {name} has zero norm{more} and so no direction; drop or recompute the pair"
+        )
     return unit
 
 
@@ -128,14 +140,24 @@ class PairedEmbeddings:
             array = rows.cpu().numpy()
             array.flags.writeable = False
             object.__setattr__(self, name, array)
-        modalities = (self.modalities,) if isinstance(self.modalities, str) else tuple(self.modalities)
+        modalities = (
+            (self.modalities,) if isinstance(self.modalities, str) else tuple(self.modalities)
+        )
         if len(modalities) != 2 or not all(isinstance(word, str) and word for word in modalities):
-            raise PairsError(f"Expected modalities as two names, such as ('image', 'text'); got {self.modalities!r}")
+            raise PairsError(
+                f"Expected modalities as two names, such as ('image', 'text'); got {self.modalities!r}"
+            )
         object.__setattr__(self, "modalities", modalities)
         if self.captions is not None:
-            captions = () if isinstance(self.captions, str) else tuple(str(caption) for caption in self.captions)
+            captions = (
+                ()
+                if isinstance(self.captions, str)
+                else tuple(str(caption) for caption in self.captions)
+            )
             if len(captions) != len(self.x):
-                raise PairsError(f"Expected {len(self.x)} captions, one for each pair; got {len(captions)}")
+                raise PairsError(
+                    f"Expected {len(self.x)} captions, one for each pair; got {len(captions)}"
+                )
             object.__setattr__(self, "captions", captions)
 
     def __len__(self) -> int:
@@ -171,15 +193,23 @@ class PairedEmbeddings:
         """
         path = Path(path)
         if not path.is_file():
-            raise PairsError(f"Expected a file; {path} {'is a folder' if path.is_dir() else 'does not exist'}")
+            raise PairsError(
+                f"Expected a file; {path} {'is a folder' if path.is_dir() else 'does not exist'}"
+            )
         arrays = read_arrays(path)
         if not {"x", "y"} <= arrays.keys():
             got = ", ".join(sorted(arrays)) or "none"
-            raise PairsError(f"Expected the keys x and y in {path}; got {got}: name two of them (shell: --columns X Y)")
+            raise PairsError(
+                f"Expected the keys x and y in {path}; got {got}: name two of them (shell: --columns X Y)"
+            )
         said: dict[str, Any] = {"source": path.name}
-        with contextlib.suppress(ValueError, TypeError):  # another program's file says nothing, or something else
+        with contextlib.suppress(
+            ValueError, TypeError
+        ):  # another program's file says nothing, or something else
             said |= json.loads(str(arrays.get("meta")))
-        return cls(arrays["x"], arrays["y"], **{key: said[key] for key in META if key in said} | meta)
+        return cls(
+            arrays["x"], arrays["y"], **{key: said[key] for key in META if key in said} | meta
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to ``.npz``, ``.safetensors`` or ``.npy`` (arrays only), whole or not at all.
@@ -200,27 +230,15 @@ class PairedEmbeddings:
         write_whole(path, content.getvalue())
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a temporary file in the same folder and move it to ``path``; remove it if anything goes wrong."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OSError(error.errno, f"cannot write {path} ({reason}); an earlier file there is unchanged") from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
 def read_arrays(path: Path) -> dict[str, Any]:
     """Return what a file holds, by key: ``.npz``, ``.safetensors`` (its meta data too), or x and y of an ``.npy``."""
     from safetensors import safe_open
 
     if path.suffix not in SUFFIXES:
         known = ", ".join(SUFFIXES)
-        raise PairsError(f"Expected a file ending in {known}, since others may be pickled, and {UNSAFE}; got {path}")
+        raise PairsError(
+            f"Expected a file ending in {known}, since others may be pickled, and {UNSAFE}; got {path}"
+        )
     if not path.stat().st_size:
         raise PairsError(f"{path} is empty: write it again")
     try:
@@ -230,13 +248,21 @@ def read_arrays(path: Path) -> dict[str, Any]:
         content = np.load(path, allow_pickle=False)
         if path.suffix == ".npz":
             return dict(content)
-    except Exception as error:  # NumPy, zipfile, zlib and safetensors each have their own for a damaged file
+    except (
+        Exception
+    ) as error:  # NumPy, zipfile, zlib and safetensors each have their own for a damaged file
         start = path.read_bytes()[:8]
         if start[:1] == b"\x80" or "Object arrays" in str(error):
-            raise PairsError(f"{path} holds pickled objects, and {UNSAFE}: save plain numbers with np.savez") from None
-        raise PairsError(f"{path} is damaged or not a {path.suffix} file: it starts with {start!r} ({error})") from None
+            raise PairsError(
+                f"{path} holds pickled objects, and {UNSAFE}: save plain numbers with np.savez"
+            ) from None
+        raise PairsError(
+            f"{path} is damaged or not a {path.suffix} file: it starts with {start!r} ({error})"
+        ) from None
     if np.ndim(content) != 3 or len(content) != 2:
-        raise PairsError(f"Expected one array of shape (2, n, d) in {path}; got {np.shape(content)}")
+        raise PairsError(
+            f"Expected one array of shape (2, n, d) in {path}; got {np.shape(content)}"
+        )
     return {"x": content[0], "y": content[1]}
 
 
@@ -257,7 +283,9 @@ def load_pairs(name: str, seed: int = 0) -> PairedEmbeddings:
     if str(seed) not in seeds:
         raise PairsError(f"{name} has no seed {seed!r}; its seeds are {', '.join(seeds)}")
     x, y = arrays[f"x.{seed}"], arrays[f"y.{seed}"]
-    return PairedEmbeddings(x, y, tuple(entry["modalities"]), captions, source=name, license=entry["license"])
+    return PairedEmbeddings(
+        x, y, tuple(entry["modalities"]), captions, source=name, license=entry["license"]
+    )
 
 
 def available_pairs() -> pd.DataFrame:
@@ -272,9 +300,18 @@ def available_pairs() -> pd.DataFrame:
     for name, entry in registry().items():
         found = locate(name)
         where = found[0] if found else load_command(name) if "url" in entry else "make glyphclip"
-        row = [name, "/".join(entry["modalities"]), *entry["shape"][1:], found is not None, where, entry["license"]]
+        row = [
+            name,
+            "/".join(entry["modalities"]),
+            *entry["shape"][1:],
+            found is not None,
+            where,
+            entry["license"],
+        ]
         rows.append(row)
-    return pd.DataFrame(rows, columns=["name", "modalities", "n", "d", "available", "where", "license"])
+    return pd.DataFrame(
+        rows, columns=["name", "modalities", "n", "d", "available", "where", "license"]
+    )
 
 
 def load_command(name: str) -> str:

@@ -5,7 +5,9 @@ import numpy as np
 from gapbook.geometry import gap_vector
 
 
-def project(x: np.ndarray, y: np.ndarray, method: str = "gap", seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def project(
+    x: np.ndarray, y: np.ndarray, method: str = "gap", seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """Project unit rows ``(n, d)`` of two modalities onto one plane: ``(n, 2)`` for each.
 
     * ``"gap"``: along the unit gap vector (0 halfway between the two means) and along the first principal component

@@ -1,22 +1,18 @@
 """The one list of embedding sources, and the download of those that their authors published."""
 
-import difflib
 import os
-from collections.abc import Iterable
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pooch
 import yaml
 
+from gapbook.exceptions import FetchError, nearest
+from gapbook.files import data_path
+
 RETRIES = 2
 TIMEOUT = 10  # seconds without an answer
-
-
-class FetchError(RuntimeError):
-    """A source is unknown, or its file cannot be had or is not the file it should be."""
 
 
 @lru_cache
@@ -29,32 +25,16 @@ def registry() -> dict[str, dict[str, Any]]:
     return yaml.safe_load(data_path("registry.yml").read_text(encoding="utf-8"))
 
 
-def data_path(relative: str) -> Path:
-    """Return the path of a file that comes with the package, whether or not it exists."""
-    return Path(str(files("gapbook.data"))) / relative
-
-
 def source(name: str) -> dict[str, Any]:
     """Return the registry's entry for a source; raise ``FetchError`` with the nearest name where there is none.
 
     >>> source("clip-coc")
     Traceback (most recent call last):
-    gapbook.published.FetchError: unknown source 'clip-coc'; did you mean 'clip-coco'?
+    gapbook.exceptions.FetchError: unknown source 'clip-coc'; did you mean 'clip-coco'?
     """
     if name not in registry():
         raise FetchError(f"unknown source {name!r}; {nearest(name, registry())}")
     return registry()[name]
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Half a sentence that suggests the known name nearest to ``name``, or lists those there are.
-
-    >>> nearest("seedz", ["seeds", "epochs"])
-    "did you mean 'seeds'?"
-    """
-    names = list(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names[:20]) or 'none'}"
 
 
 def _folders() -> dict[str, Path]:
@@ -94,7 +74,9 @@ def fetch(name: str) -> Path:
         return found[1]
     entry = source(name)
     if "url" not in entry:
-        raise FetchError(f"{data_path(entry['file'])} is missing; install gapbook again, or run: make glyphclip")
+        raise FetchError(
+            f"{data_path(entry['file'])} is missing; install gapbook again, or run: make glyphclip"
+        )
     folders = _folders()
     if "GAPBOOK_DATA" in folders and (given := folders["GAPBOOK_DATA"] / entry["file"]).is_file():
         hashes = f"expected {entry['sha256']}, found {pooch.file_hash(str(given))}"
@@ -106,12 +88,18 @@ def _download(file: str, url: str, sha256: str, folder: Path) -> Path:
     """Download by way of pooch, which checks a temporary file before it moves it in place."""
     from requests.exceptions import RequestException
 
-    cache = pooch.create(folder, "", registry={file: sha256}, urls={file: url}, retry_if_failed=RETRIES)
+    cache = pooch.create(
+        folder, "", registry={file: sha256}, urls={file: url}, retry_if_failed=RETRIES
+    )
     try:
-        return Path(cache.fetch(file, downloader=pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT)))
+        return Path(
+            cache.fetch(file, downloader=pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT))
+        )
     except RequestException as error:
         reason = getattr(error.response, "reason", type(error).__name__)
-        problem = f"cannot download {file} from {url} ({reason}); connect to the internet and try again, "
+        problem = (
+            f"cannot download {file} from {url} ({reason}); connect to the internet and try again, "
+        )
         problem += "or put the file into a folder and name that folder in GAPBOOK_DATA"
     except OSError as error:
         problem = f"cannot write {file} into the cache {folder} ({error.strerror or error}); "

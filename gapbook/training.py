@@ -16,16 +16,20 @@ from torch import nn
 from torch.nn.functional import cross_entropy, normalize
 from tqdm import tqdm
 
-from gapbook.encoders import embed_images, embed_texts, pixels
+from gapbook.encoders.clip import embed_images, embed_texts, pixels
+from gapbook.encoders.glyphclip import GlyphTwins
 from gapbook.geometry import modality_gap, retrieval
-from gapbook.glyphclip import GlyphTwins
 from gapbook.glyphs import FACES, Glyphs, all_faces, caption_tokens
 
 if TYPE_CHECKING:
     from transformers import CLIPModel
 
 EPOCHS, BATCH, RATE, DECAY, BETAS, WARM_UP, SHIFT = 30, 64, 1e-3, 0.1, (0.9, 0.98), 0.05, 2
-FIRST_SCALE, MAX_SCALE, SCALE_FACTOR = 1 / 0.07, 100.0, 10  # learnable temperature, as in CLIP, but faster
+FIRST_SCALE, MAX_SCALE, SCALE_FACTOR = (
+    1 / 0.07,
+    100.0,
+    10,
+)  # learnable temperature, as in CLIP, but faster
 
 
 def contrastive_loss(x: torch.Tensor, y: torch.Tensor, tau: float | torch.Tensor) -> torch.Tensor:
@@ -72,12 +76,18 @@ def embed_pairs(
 
     Returns unit rows ``(n, d)`` float32 of each side.
     """
-    second = all_faces(glyphs, FACES[::2])[1] if isinstance(model, GlyphTwins) else caption_tokens(glyphs.names)
+    second = (
+        all_faces(glyphs, FACES[::2])[1]
+        if isinstance(model, GlyphTwins)
+        else caption_tokens(glyphs.names)
+    )
     x, y = embed_images(model, glyphs.images), embed_texts(model, second)
     return x, y if rotation is None else (y @ rotation).astype(np.float32)
 
 
-def evaluate(model: "CLIPModel", glyphs: Glyphs, rotation: np.ndarray | None = None) -> dict[str, float]:
+def evaluate(
+    model: "CLIPModel", glyphs: Glyphs, rotation: np.ndarray | None = None
+) -> dict[str, float]:
     """Measure gap and recall, in both directions, of a model on some characters."""
     x, y = embed_pairs(model, glyphs, rotation)
     recall = retrieval(x, y).set_index(["direction", "k"])["recall"]
@@ -90,9 +100,13 @@ class Run:
     Each epoch draws from a random stream of its own, so a resumed run equals an uninterrupted one bit for bit.
     """
 
-    def __init__(self, model: "CLIPModel", recipe: dict, steps: int, rotation: np.ndarray | None = None) -> None:
+    def __init__(
+        self, model: "CLIPModel", recipe: dict, steps: int, rotation: np.ndarray | None = None
+    ) -> None:
         self.model, self.recipe, self.history = model, recipe, []  # type: ignore[var-annotated]
-        self.rotation = None if rotation is None else torch.from_numpy(np.array(rotation, np.float32))
+        self.rotation = (
+            None if rotation is None else torch.from_numpy(np.array(rotation, np.float32))
+        )
         scale, temperature, rate = model.logit_scale, recipe["temperature"], recipe["rate"]
         scale.data.fill_(math.log(FIRST_SCALE if temperature is None else 1 / temperature))
         scale.requires_grad_(temperature is None)
@@ -106,7 +120,8 @@ class Run:
         total = recipe["epochs"] * steps
         warm = max(1, round(WARM_UP * total))
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda t: min((t + 1) / warm, (1 + math.cos(math.pi * min(1, t / total))) / 2)
+            self.optimizer,
+            lambda t: min((t + 1) / warm, (1 + math.cos(math.pi * min(1, t / total))) / 2),
         )
 
     @property
@@ -192,20 +207,32 @@ def train(
     """
     if temperature is not None and not temperature > 0:
         raise ValueError(f"Expected a positive temperature or None (learned); got {temperature!r}")
-    recipe: dict[str, Any] = {"temperature": temperature, "epochs": epochs, "seed": seed, "n": len(data), "rate": rate}
+    recipe: dict[str, Any] = {
+        "temperature": temperature,
+        "epochs": epochs,
+        "seed": seed,
+        "n": len(data),
+        "rate": rate,
+    }
     if rotation is not None:
         if not np.allclose(rotation @ rotation.T, np.eye(len(rotation)), atol=1e-5):
-            raise ValueError("Expected rotation as an orthogonal matrix (d, d); its rows are not orthonormal")
+            raise ValueError(
+                "Expected rotation as an orthogonal matrix (d, d); its rows are not orthonormal"
+            )
         recipe["rotation"] = hashlib.sha256(np.asarray(rotation, np.float32).tobytes()).hexdigest()
     run = Run(model, recipe, len(data) // BATCH, rotation)
     draw = _views(data, isinstance(model, GlyphTwins))
     path = Path(checkpoint) if checkpoint else None
     if path and path.exists():
         run.resume(path)
-    bar = tqdm(total=epochs, initial=max(len(run.history) - 1, 0), desc="epochs", disable=not progress)
+    bar = tqdm(
+        total=epochs, initial=max(len(run.history) - 1, 0), desc="epochs", disable=not progress
+    )
     for epoch in range(len(run.history), epochs + 1):
         rng = np.random.default_rng([seed, epoch])
-        losses = [run.step(*draw(batch, rng)) for batch in (_batches(len(data), rng) if epoch else [])]
+        losses = [
+            run.step(*draw(batch, rng)) for batch in (_batches(len(data), rng) if epoch else [])
+        ]
         row = {"epoch": epoch, "loss": float(np.mean(losses)) if losses else None, "tau": run.tau}
         run.history.append(row | (evaluate(model, held_out, rotation) if held_out else {}))
         if path:
@@ -220,7 +247,9 @@ def train(
     return pd.DataFrame(run.history).astype({"loss": float})
 
 
-def _views(data: Glyphs, twins: bool) -> Callable[[torch.Tensor, np.random.Generator], tuple[torch.Tensor, ...]]:
+def _views(
+    data: Glyphs, twins: bool
+) -> Callable[[torch.Tensor, np.random.Generator], tuple[torch.Tensor, ...]]:
     """Return a function that draws the inputs of both encoders for some rows: views of images, and the second side."""
     images = torch.as_tensor(all_faces(data))
     tokens = torch.as_tensor(caption_tokens(data.names))

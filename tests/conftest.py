@@ -19,9 +19,13 @@ def pytest_collection_modifyitems(items):
 
 
 def press(*command):
-    done = subprocess.run([sys.executable, "-m", "gapbook.press", *command], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "gapbook.press", *command], cwd=ROOT, capture_output=True, text=True
+    )
     if done.returncode:
-        pytest.fail(f"gapbook.press {' '.join(command)}: {done.stderr or done.stdout}", pytrace=False)
+        pytest.fail(
+            f"gapbook.press {' '.join(command)}: {done.stderr or done.stdout}", pytrace=False
+        )
     return done.stdout
 
 

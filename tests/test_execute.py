@@ -11,8 +11,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from gapbook.press import PressError, execute, read_records
-from gapbook.press.build import build_site
 from gapbook.press.execute import execute_book
+from gapbook.press.site import build_site
 
 KERNEL = {"kernelspec": {"name": "of-another-machine", "display_name": "x", "language": "python"}}
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -20,7 +20,10 @@ PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgG
 
 def save(path, *sources, parameters="n_seeds = 2"):
     """Write a notebook: a title, a parameters cell, and a cell for each source (prose where it starts with #)."""
-    cells = [new_markdown_cell("# Title"), new_code_cell(parameters, metadata={"tags": ["parameters"]})]
+    cells = [
+        new_markdown_cell("# Title"),
+        new_code_cell(parameters, metadata={"tags": ["parameters"]}),
+    ]
     cells += [new_markdown_cell(s) if s.startswith("# ") else new_code_cell(s) for s in sources]
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(new_notebook(cells=cells, metadata=KERNEL), path)
@@ -38,7 +41,10 @@ def book(tmp_path, monkeypatch):
 def counter(tmp_path):
     """Code that leaves a mark outside whenever it runs, and a function that counts the marks."""
     file = tmp_path / "runs"
-    return f"open({str(file)!r}, 'a').write('x')", lambda: len(file.read_text()) if file.exists() else 0
+    return (
+        f"open({str(file)!r}, 'a').write('x')",
+        lambda: len(file.read_text()) if file.exists() else 0,
+    )
 
 
 def executed(book, name="01_a"):
@@ -46,7 +52,9 @@ def executed(book, name="01_a"):
 
 
 def left_behind(book):
-    return [str(p.relative_to(book.parent)) for p in (book.parent / "_build").rglob("*") if p.is_file()]
+    return [
+        str(p.relative_to(book.parent)) for p in (book.parent / "_build").rglob("*") if p.is_file()
+    ]
 
 
 def test_an_error_names_chapter_cell_and_error(book):
@@ -55,7 +63,9 @@ def test_an_error_names_chapter_cell_and_error(book):
     with pytest.raises(PressError) as caught:
         execute_book()
     assert str(caught.value) == "01_a, cell 4 (x = 1): ZeroDivisionError: division by zero"
-    assert left_behind(book) == ["_build/executed/02_b.ipynb"]  # the other chapter is kept, and nothing half-written
+    assert left_behind(book) == [
+        "_build/executed/02_b.ipynb"
+    ]  # the other chapter is kept, and nothing half-written
 
 
 def test_a_kernel_that_dies_is_told(book):
@@ -68,8 +78,16 @@ def test_a_kernel_that_dies_is_told(book):
 @pytest.mark.parametrize(
     ("profile", "text", "words"),
     [
-        ("full", "01_a: {n_seedz: 5}", r"01_a has no parameter 'n_seedz'; did you mean 'n_seeds'\?"),
-        ("full", "01_b: {n_seeds: 5}", r"full.yml sets parameters of '01_b', not a chapter; did you mean '01_a'\?"),
+        (
+            "full",
+            "01_a: {n_seedz: 5}",
+            r"01_a has no parameter 'n_seedz'; did you mean 'n_seeds'\?",
+        ),
+        (
+            "full",
+            "01_b: {n_seeds: 5}",
+            r"full.yml sets parameters of '01_b', not a chapter; did you mean '01_a'\?",
+        ),
         ("ful", "", r"there is no profile 'ful'; did you mean 'full'\?"),
     ],
 )
@@ -97,13 +115,17 @@ def test_a_profile_sets_parameters_and_shows_them(book):
     (book / "profiles" / "full.yml").write_text("01_a: {n_seeds: 5}")
     execute_book(profile="full")
     cells = executed(book).cells
-    assert "n_seeds = 5" in cells[2].source and cells[2].metadata == {"tags": ["injected-parameters"]}
+    assert "n_seeds = 5" in cells[2].source and cells[2].metadata == {
+        "tags": ["injected-parameters"]
+    }
     assert cells[-1].outputs[0].data["text/plain"] == "5"
 
 
 def test_a_chapter_that_hangs_runs_once_more_loudly(book, capfd):
     save(book / "01_a.ipynb", "import time\ntime.sleep(100)")
-    with pytest.raises(PressError, match=r"01_a, cell 3 \(import time\): A cell timed out .* after 2 seconds"):
+    with pytest.raises(
+        PressError, match=r"01_a, cell 3 \(import time\): A cell timed out .* after 2 seconds"
+    ):
         execute_book(timeout=2)
     assert capfd.readouterr().out.count("!!!! 01_a hangs, cell 3") == 1
     assert left_behind(book) == []
@@ -138,7 +160,9 @@ def test_a_change_around_the_chapter_runs_it_again(book, counter, monkeypatch, w
     code, runs = counter
     save(book / "01_a.ipynb", code)
     execute_book()
-    monkeypatch.setattr(execute, what, lambda: {"other"} if what == "available_sources" else "other")
+    monkeypatch.setattr(
+        execute, what, lambda: {"other"} if what == "available_sources" else "other"
+    )
     execute_book()
     assert runs() == 2
 
@@ -146,7 +170,11 @@ def test_a_change_around_the_chapter_runs_it_again(book, counter, monkeypatch, w
 def test_the_digest_depends_on_files_versions_and_facts(tmp_path, monkeypatch):
     (tmp_path / "a.py").write_text("1")
     before = execute.digest([tmp_path / "a.py"], "fact")
-    assert execute.digest([tmp_path / "a.py"], "fact") == before != execute.digest([tmp_path / "a.py"], "other")
+    assert (
+        execute.digest([tmp_path / "a.py"], "fact")
+        == before
+        != execute.digest([tmp_path / "a.py"], "other")
+    )
     monkeypatch.setattr(execute, "distributions", lambda: [])
     without = execute.digest([tmp_path / "a.py"], "fact")
     (tmp_path / "a.py").write_text("2")
@@ -191,7 +219,11 @@ def test_kernels_run_in_a_fresh_folder_with_their_share_of_cores(book, monkeypat
     execute_book(jobs=2)
     threads = max(1, (os.cpu_count() or 1) // 2)
     told = f"[] {threads} {book.parent / 'files'} {sys.executable}\n"
-    assert executed(book).cells[2].outputs[0].text == told == executed(book, "02_b").cells[2].outputs[0].text
+    assert (
+        executed(book).cells[2].outputs[0].text
+        == told
+        == executed(book, "02_b").cells[2].outputs[0].text
+    )
     assert "inline" in executed(book).cells[3].outputs[0].data["text/plain"]
 
 
@@ -214,13 +246,14 @@ def test_the_scoreboard_runs_last_and_reads_the_others(book):
 
 def test_costs_are_kept_and_folders_are_not(book):
     save(book / "01_a.ipynb", "x = bytearray(300_000_000)\nx[::4096] = b'1' * len(x[::4096])")
-    alone = (
-        "from gapbook.press.execute import execute_book as run; run()"  # Linux counts a parent's memory as a child's
-    )
+    alone = "from gapbook.press.execute import execute_book as run; run()"  # Linux counts a parent's memory as a child's
     subprocess.run([sys.executable, "-c", alone], check=True)
     run = json.loads((book.parent / "_build" / "executed" / "run.json").read_text())
     assert 300 < run["chapters"]["01_a"]["memory_mb"] < 600
-    assert 0 < run["chapters"]["01_a"]["seconds"] < 100 and run["machine"]["processors"] == os.cpu_count()
+    assert (
+        0 < run["chapters"]["01_a"]["seconds"] < 100
+        and run["machine"]["processors"] == os.cpu_count()
+    )
     assert str(book.parent) not in nbformat.writes(executed(book))
 
 
@@ -230,7 +263,9 @@ def test_alt_text_comes_to_where_the_page_looks_for_it(book):
     save(book / "01_a.ipynb", one, one + "\n" + one)
     execute_book()
     single, double = executed(book).cells[-2:]
-    assert single.metadata["mystnb"] == {"image": {"alt": 'a "dot"'}} and list(single.outputs[0].data) == ["image/png"]
+    assert single.metadata["mystnb"] == {"image": {"alt": 'a "dot"'}} and list(
+        single.outputs[0].data
+    ) == ["image/png"]
     assert double.metadata["mystnb"] == {"image": {"alt": 'a "dot" a "dot"'}}
 
 
@@ -246,7 +281,9 @@ def test_an_interrupted_run_leaves_nothing(book):
     )
     mark = book.parent / "mark"
     command = [sys.executable, "-m", "gapbook.press", "execute"]
-    run = subprocess.Popen(command, cwd=book.parent, env={**os.environ, "MARK": str(mark)}, stderr=subprocess.PIPE)
+    run = subprocess.Popen(
+        command, cwd=book.parent, env={**os.environ, "MARK": str(mark)}, stderr=subprocess.PIPE
+    )
     deadline = time.monotonic() + 90
     while not (mark.exists() and mark.read_text()) and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -265,9 +302,14 @@ def test_an_interrupted_run_leaves_nothing(book):
 
 def test_the_command_ends_with_one_message(book):
     save(book / "01_a.ipynb", "int('x')")
-    done = subprocess.run([sys.executable, "-m", "gapbook.press", "book"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "gapbook.press", "book"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1
-    assert done.stderr.strip() == "01_a, cell 3 (int('x')): ValueError: invalid literal for int() with base 10: 'x'"
+    assert (
+        done.stderr.strip()
+        == "01_a, cell 3 (int('x')): ValueError: invalid literal for int() with base 10: 'x'"
+    )
 
 
 @pytest.mark.slow

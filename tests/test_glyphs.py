@@ -14,8 +14,15 @@ SAMPLES = Path(__file__).parent / "glyph_samples.npz"
 
 def test_names_are_those_of_unicode_and_unique() -> None:
     table = g.characters()
-    assert table["codepoint"].is_monotonic_increasing and table["codepoint"].is_unique and table["name"].is_unique
-    assert all(unicodedata.name(chr(c)) == name for c, name in zip(table["codepoint"], table["name"], strict=True))
+    assert (
+        table["codepoint"].is_monotonic_increasing
+        and table["codepoint"].is_unique
+        and table["name"].is_unique
+    )
+    assert all(
+        unicodedata.name(chr(c)) == name
+        for c, name in zip(table["codepoint"], table["name"], strict=True)
+    )
     assert not any(unicodedata.category(chr(c))[0] in "ZCM" for c in table["codepoint"])
 
 
@@ -35,7 +42,8 @@ def test_no_glyph_is_empty_and_case_shows() -> None:
 
 
 @pytest.mark.parametrize(
-    "char", ["\N{PER TEN THOUSAND SIGN}", "\N{INTEGRAL}", "\N{FULL BLOCK}", "\N{BLACK RIGHTWARDS ARROW}"]
+    "char",
+    ["\N{PER TEN THOUSAND SIGN}", "\N{INTEGRAL}", "\N{FULL BLOCK}", "\N{BLACK RIGHTWARDS ARROW}"],
 )
 def test_a_glyph_that_overflows_is_shrunk_not_cut(char: str) -> None:
     room = g._font("DejaVuSans", 48)  # at twice the size, cut ink would be missing from the share
@@ -56,10 +64,14 @@ def test_faces_keep_the_order_and_fall_back_to_the_first() -> None:
     few = g.load_glyphs().part("validation")
     stack = g.all_faces(few)
     assert stack.shape == (4, len(few), 32, 32)
-    lacking = [i for i, c in enumerate(few.codepoints) if c not in g._supported("DejaVuSans-Oblique")]
+    lacking = [
+        i for i, c in enumerate(few.codepoints) if c not in g._supported("DejaVuSans-Oblique")
+    ]
     having = [i for i, c in enumerate(few.codepoints) if c in g._supported("DejaVuSans-Bold")]
     assert lacking and (stack[2][lacking] == few.images[lacking]).all()
-    assert (stack[1][having[5]] == g.render(chr(few.codepoints[having[5]]), "DejaVuSans-Bold")).all()
+    assert (
+        stack[1][having[5]] == g.render(chr(few.codepoints[having[5]]), "DejaVuSans-Bold")
+    ).all()
 
 
 def test_tokens_spell_unknown_words_cut_long_captions_and_end_with_the_largest_number() -> None:
@@ -80,7 +92,9 @@ def test_vocabulary_holds_no_word_of_held_out_captions_alone() -> None:
 def test_a_part_that_does_not_exist_and_a_face_that_is_not_there() -> None:
     with pytest.raises(ValueError, match='"train", "validation", "test"; got \'tset\''):
         g.load_glyphs().part("tset")
-    with pytest.raises(ValueError, match="ships with Matplotlib; got 'Comic'; there are DejaVuSans"):
+    with pytest.raises(
+        ValueError, match="ships with Matplotlib; got 'Comic'; there are DejaVuSans"
+    ):
         g.render("A", "Comic")
 
 
@@ -95,5 +109,8 @@ def test_baseline_gives_a_training_image_its_own_name() -> None:
 def test_twenty_neighbors_do_better_than_one_and_were_chosen_on_validation() -> None:
     glyphs = g.load_glyphs()
     part = [glyphs.part("train"), glyphs.part("validation")]
-    recall = {k: retrieval(*g.nearest_neighbor_pairs(*part, k=k), ks=(1,))["recall"].mean() for k in (1, 20, 400)}
+    recall = {
+        k: retrieval(*g.nearest_neighbor_pairs(*part, k=k), ks=(1,))["recall"].mean()
+        for k in (1, 20, 400)
+    }
     assert recall[20] > recall[1] and recall[20] > recall[400]

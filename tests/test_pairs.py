@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gapbook import pairs as module
-from gapbook.pairs import PairedEmbeddings, PairsError, available_pairs, load_pairs, unit_pair, unit_rows
-from gapbook.published import FetchError, data_path, registry
+from gapbook.exceptions import FetchError, PairsError
+from gapbook.files import data_path
+from gapbook.pairs import PairedEmbeddings, available_pairs, load_pairs, unit_pair, unit_rows
+from gapbook.published import registry
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(2, 20, 4))
-BUNDLED = ["glyphclip", "glyphclip-t10", "glyphclip-learnt", "glyphclip-init"]
+BUNDLED = ["glyphclip", "glyphclip-t10", "glyphclip-learned", "glyphclip-init"]
 
 
 def changed(array, row, value):
@@ -33,17 +35,29 @@ BAD_ARRAYS = {
     "a word": (("image", Y), "Expected x as an array (n, d) of real numbers; got str"),
     "a dictionary": (({"x": X}, Y), "Expected x as an array (n, d) of real numbers; got dict"),
     "ragged lists": (([[1, 2], [3]], Y), "Expected x as an array (n, d); got list"),
-    "object dtype": ((X, Y.astype(object)), "Expected y as an array (n, d) of real numbers; got dtype object"),
+    "object dtype": (
+        (X, Y.astype(object)),
+        "Expected y as an array (n, d) of real numbers; got dtype object",
+    ),
     "complex": ((X + 1j, Y), "Expected x as an array (n, d) of real numbers; got dtype complex128"),
     "complex tensor": ((torch.tensor(X + 1j), Y), "real numbers; got dtype torch.complex128"),
     "wrong rank": ((X[0], Y), "Expected x of shape (n, d); got (4,)"),
     "stack of both": ((np.stack([X, Y]), Y), "Expected x of shape (n, d); got (2, 20, 4)"),
     "no dimensions": ((X[:, :0], Y[:, :0]), "Expected x of shape (n, d); got (20, 0)"),
-    "different n": ((X, Y[1:]), "Expected x and y of the same shape (n, d); got (20, 4) and (19, 4)"),
-    "different d": ((X, Y[:, 1:]), "Expected x and y of the same shape (n, d); got (20, 4) and (20, 3)"),
+    "different n": (
+        (X, Y[1:]),
+        "Expected x and y of the same shape (n, d); got (20, 4) and (19, 4)",
+    ),
+    "different d": (
+        (X, Y[:, 1:]),
+        "Expected x and y of the same shape (n, d); got (20, 4) and (20, 3)",
+    ),
     "one pair": ((X[:1], Y[:1]), "at least 2 pairs are needed; got 1"),
     "no pairs": ((X[:0], Y[:0]), "at least 2 pairs are needed; got 0"),
-    "not a number": ((changed(X, [17, 18, 19], np.nan), Y), "x has non-finite values in 3 rows (first: 17)"),
+    "not a number": (
+        (changed(X, [17, 18, 19], np.nan), Y),
+        "x has non-finite values in 3 rows (first: 17)",
+    ),
     "infinity": ((X, changed(Y, 5, -np.inf)), "y has non-finite values in 1 row (first: 5)"),
     "zero row": ((X, changed(Y, 4, 0)), "row 4 of y has zero norm"),
     "zero rows": ((changed(X, [2, 9, 11], 0), Y), "row 2 of x has zero norm (and 2 more)"),
@@ -108,13 +122,21 @@ def no_array_inside(path):
 BAD_FILES = {
     "missing": ("a.npy", lambda path: None, "does not exist"),
     "folder": ("a.npz", lambda path: path.mkdir(), "is a folder"),
-    "other suffix": ("a.csv", lambda path: path.write_text("1,2"), "ending in .npz, .npy, .safetensors, since others"),
+    "other suffix": (
+        "a.csv",
+        lambda path: path.write_text("1,2"),
+        "ending in .npz, .npy, .safetensors, since others",
+    ),
     "torch file": (
         "a.pt",
         lambda path: path.write_bytes(b"PK"),
         "may be pickled, and unpickling can run any code; got",
     ),
-    "pickle renamed": ("a.npy", lambda path: path.write_bytes(pickle.dumps(X)), "unpickling can run any code"),
+    "pickle renamed": (
+        "a.npy",
+        lambda path: path.write_bytes(pickle.dumps(X)),
+        "unpickling can run any code",
+    ),
     "pickled npy": ("a.npy", pickled_npy, "unpickling can run any code"),
     "pickled npz": ("a.npz", pickled_member, "unpickling can run any code"),
     "text as npy": (
@@ -127,11 +149,19 @@ BAD_FILES = {
         lambda path: path.write_text("hello world"),
         "damaged or not a .npz file: it starts with b'hello wo'",
     ),
-    "text as safetensors": ("a.safetensors", lambda path: path.write_text("hello world"), "it starts with b'hello wo'"),
+    "text as safetensors": (
+        "a.safetensors",
+        lambda path: path.write_text("hello world"),
+        "it starts with b'hello wo'",
+    ),
     "empty": ("a.npy", lambda path: path.touch(), "a.npy is empty: write it again"),
     "truncated npz": ("a.npz", cut_npz, "damaged or not a .np"),
     "truncated npy": ("a.npy", cut_npy, "damaged or not a .np"),
-    "truncated safetensors": ("a.safetensors", cut_safetensors, "damaged or not a .safetensors file"),
+    "truncated safetensors": (
+        "a.safetensors",
+        cut_safetensors,
+        "damaged or not a .safetensors file",
+    ),
     "damaged npz": ("a.npz", damaged_npz, "damaged or not a .np"),
     "not an array in npz": ("a.npz", no_array_inside, "a.npz"),
     "wrong keys": ("a.npz", lambda path: np.savez(path, images=X, texts=Y), "keys x and y in"),
@@ -141,8 +171,16 @@ BAD_FILES = {
         "Expected the keys x and y in",
     ),
     "one array in npy": ("a.npy", lambda path: np.save(path, X), "shape (2, n, d)"),
-    "three arrays in npy": ("a.npy", lambda path: np.save(path, np.stack([X, X, Y])), "got (3, 20, 4)"),
-    "zero row inside": ("a.npz", lambda path: np.savez(path, x=X * 0, y=Y), "row 0 of x has zero norm"),
+    "three arrays in npy": (
+        "a.npy",
+        lambda path: np.save(path, np.stack([X, X, Y])),
+        "got (3, 20, 4)",
+    ),
+    "zero row inside": (
+        "a.npz",
+        lambda path: np.savez(path, x=X * 0, y=Y),
+        "row 0 of x has zero norm",
+    ),
 }
 
 
@@ -179,7 +217,9 @@ FORMS = {
     "tensor with gradient": tensor_with_history,
 }
 TOLERANCE = {"float16": 2e-3, "tensor float16": 2e-3, "tensor bfloat16": 2e-2}
-ROWS = hnp.arrays(np.float64, st.tuples(st.integers(2, 9), st.integers(1, 6)), elements=st.floats(-9, 9, width=16))
+ROWS = hnp.arrays(
+    np.float64, st.tuples(st.integers(2, 9), st.integers(1, 6)), elements=st.floats(-9, 9, width=16)
+)
 
 
 @settings(max_examples=150, deadline=None)
@@ -192,7 +232,9 @@ def test_every_form_gives_the_same_unit_rows_and_stays_as_it_was(rows, form):
     pairs = PairedEmbeddings.from_arrays(given_x, FORMS[form](rows[::-1].copy()))
     np.testing.assert_allclose(pairs.x, expected, atol=TOLERANCE.get(form, 1e-7))
     np.testing.assert_allclose(pairs.y, expected[::-1], atol=TOLERANCE.get(form, 1e-7))
-    assert pairs.x.dtype == np.float32 and pairs.x.flags.c_contiguous and not pairs.x.flags.writeable
+    assert (
+        pairs.x.dtype == np.float32 and pairs.x.flags.c_contiguous and not pairs.x.flags.writeable
+    )
     assert torch.equal(torch.tensor(rows), before)
     if isinstance(given_x, np.ndarray):
         assert not np.shares_memory(given_x, pairs.x)
@@ -234,15 +276,25 @@ def test_pairs_are_frozen_and_describe_themselves():
 
 
 def test_subset_keeps_rows_together():
-    pairs = PairedEmbeddings(X, Y, ("video", "text"), captions=[f"c{i}" for i in range(20)], license="MIT")
+    pairs = PairedEmbeddings(
+        X, Y, ("video", "text"), captions=[f"c{i}" for i in range(20)], license="MIT"
+    )
     mask = np.arange(20) % 7 == 3
-    for indices, expected in ((slice(2, 6), [2, 3, 4, 5]), ([5, 0], [5, 0]), (mask, [3, 10, 17]), ([-1, 1], [19, 1])):
+    for indices, expected in (
+        (slice(2, 6), [2, 3, 4, 5]),
+        ([5, 0], [5, 0]),
+        (mask, [3, 10, 17]),
+        ([-1, 1], [19, 1]),
+    ):
         part = pairs.subset(indices)
         np.testing.assert_array_equal(part.x, pairs.x[expected])
         np.testing.assert_array_equal(part.y, pairs.y[expected])
         assert part.captions == tuple(f"c{i}" for i in expected)
         assert (part.modalities, part.license) == (("video", "text"), "MIT")
-    for indices, sentence in (([3], "at least 2 pairs are needed; got 1"), ([0, 20], "Expected indices of 20 pairs")):
+    for indices, sentence in (
+        ([3], "at least 2 pairs are needed; got 1"),
+        ([0, 20], "Expected indices of 20 pairs"),
+    ):
         with pytest.raises(PairsError, match=sentence):
             pairs.subset(indices)
 
@@ -258,7 +310,11 @@ def test_a_saved_file_loads_again(tmp_path, suffix):
     np.testing.assert_array_equal(again.x, pairs.x)
     np.testing.assert_array_equal(again.y, pairs.y)
     if suffix != ".npy":
-        assert (again.modalities, again.captions, again.source) == (pairs.modalities, pairs.captions, "here")
+        assert (again.modalities, again.captions, again.source) == (
+            pairs.modalities,
+            pairs.captions,
+            "here",
+        )
     assert PairedEmbeddings.load(path, modalities=("a", "b")).modalities == ("a", "b")
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(PairsError, match="ending in"):
@@ -280,8 +336,12 @@ def test_files_of_other_programs_load(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".npy", ".safetensors"])
-@pytest.mark.parametrize("stop", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
-def test_a_full_disk_or_an_interruption_leaves_the_earlier_file(tmp_path, monkeypatch, suffix, stop):
+@pytest.mark.parametrize(
+    "stop", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()]
+)
+def test_a_full_disk_or_an_interruption_leaves_the_earlier_file(
+    tmp_path, monkeypatch, suffix, stop
+):
     path = tmp_path / f"pairs{suffix}"
     PairedEmbeddings(X, Y).save(path)
     before = path.read_bytes()
@@ -297,23 +357,36 @@ def test_a_full_disk_or_an_interruption_leaves_the_earlier_file(tmp_path, monkey
         PairedEmbeddings(Y, X).save(path)
     if isinstance(stop, OSError):
         assert error.value.errno == errno.ENOSPC
-        assert f"cannot write {path} (No space left on device); an earlier file there is unchanged" in str(error.value)
+        assert (
+            f"cannot write {path} (No space left on device); an earlier file there is unchanged"
+            in str(error.value)
+        )
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_an_unknown_name_suggests_the_nearest():
-    with pytest.raises(FetchError, match=r"unknown source 'clip-cocoo'; did you mean 'clip-coco'\?"):
+    with pytest.raises(
+        FetchError, match=r"unknown source 'clip-cocoo'; did you mean 'clip-coco'\?"
+    ):
         load_pairs("clip-cocoo")
-    with pytest.raises(FetchError, match=r"unknown source 'zzz'; there are glyphclip, .*clasp-uniprot-random"):
+    with pytest.raises(
+        FetchError, match=r"unknown source 'zzz'; there are glyphclip, .*clasp-uniprot-random"
+    ):
         load_pairs("zzz")
 
 
 @pytest.fixture
 def made_up_source(tmp_path, monkeypatch):
-    tensors = {f"{side}.{seed}": RNG.normal(size=(3, 4)).astype(np.float16) for side in "xy" for seed in (0, 2)}
+    tensors = {
+        f"{side}.{seed}": RNG.normal(size=(3, 4)).astype(np.float16)
+        for side in "xy"
+        for seed in (0, 2)
+    }
     safetensors.numpy.save_file(tensors, tmp_path / "e.safetensors")
-    names = pd.DataFrame({"split": ["test", "train", "test", "test"], "name": ['"QUOTATION MARK', "A", "B", "C"]})
+    names = pd.DataFrame(
+        {"split": ["test", "train", "test", "test"], "name": ['"QUOTATION MARK', "A", "B", "C"]}
+    )
     monkeypatch.setattr(module, "characters", lambda: names)
     entry = registry()["glyphclip"] | {"file": str(tmp_path / "e.safetensors")}
     monkeypatch.setitem(registry(), "made-up", entry)
@@ -323,7 +396,9 @@ def made_up_source(tmp_path, monkeypatch):
 def test_a_bundled_source_loads_by_seed_with_its_captions(made_up_source):
     pairs = load_pairs("made-up", seed=2)
     expected = made_up_source["y.2"].astype(float)
-    np.testing.assert_allclose(pairs.y, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-6)
+    np.testing.assert_allclose(
+        pairs.y, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-6
+    )
     assert pairs.captions == ('"QUOTATION MARK', "B", "C")
     assert (pairs.modalities, pairs.source) == (("image", "text"), "made-up")
     for seed in (1, "a", -1):
@@ -357,5 +432,8 @@ def test_available_pairs_lists_every_source_with_the_way_to_it(tmp_path, monkeyp
 
 
 def test_the_list_leaves_out_what_derives_from_medical_records():
-    assert "convirt" not in " ".join(f"{name} {entry['file']}" for name, entry in registry().items()).lower()
+    assert (
+        "convirt"
+        not in " ".join(f"{name} {entry['file']}" for name, entry in registry().items()).lower()
+    )
     assert data_path("registry.yml").is_file()

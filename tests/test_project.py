@@ -19,8 +19,13 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
 def pinned() -> dict[str, str]:
-    lines = (line.split("#")[0].strip() for line in (ROOT / "constraints.txt").read_text().splitlines())
-    return {str(canonicalize_name(name)): version for name, version in (line.split("==") for line in lines if line)}
+    lines = (
+        line.split("#")[0].strip() for line in (ROOT / "constraints.txt").read_text().splitlines()
+    )
+    return {
+        str(canonicalize_name(name)): version
+        for name, version in (line.split("==") for line in lines if line)
+    }
 
 
 def test_environment_installs_this_package_and_nothing_of_its_own() -> None:
@@ -33,7 +38,9 @@ def test_environment_installs_this_package_and_nothing_of_its_own() -> None:
 
 def test_every_requirement_has_a_pin_that_satisfies_it() -> None:
     pins, extras = pinned(), PROJECT["optional-dependencies"].values()
-    for requirement in map(Requirement, [*PROJECT["dependencies"], *(line for extra in extras for line in extra)]):
+    for requirement in map(
+        Requirement, [*PROJECT["dependencies"], *(line for extra in extras for line in extra)]
+    ):
         name = str(canonicalize_name(requirement.name))
         if name != "gapbook":
             assert name in pins, f"constraints.txt has no {name}"
@@ -44,7 +51,9 @@ def test_every_requirement_has_a_pin_that_satisfies_it() -> None:
 def test_jupyter_book_stays_below_2() -> None:
     book = [Requirement(text) for text in PROJECT["optional-dependencies"]["book"]]
     jupyter_book = next(r for r in book if r.name == "jupyter-book")
-    assert jupyter_book.specifier.contains("1.0.4.post1") and not jupyter_book.specifier.contains("2.0.0")
+    assert jupyter_book.specifier.contains("1.0.4.post1") and not jupyter_book.specifier.contains(
+        "2.0.0"
+    )
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
@@ -52,19 +61,30 @@ def test_notebooks_are_clean_and_install_nothing_unclaimed(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert not [cell for cell in code if cell.outputs or cell.execution_count], "run nbstripout on it"
+    assert not [cell for cell in code if cell.outputs or cell.execution_count], (
+        "run nbstripout on it"
+    )
     install = install_cell(notebook)
     if path.parent.name == "book":
-        assert install is not None and install is code[0] and notebook.cells[0].source.startswith("# ")
+        assert (
+            install is not None and install is code[0] and notebook.cells[0].source.startswith("# ")
+        )
         assert notebook.cells.index(install) == 1 and "remove-cell" in install.metadata["tags"]
-    assert not re.search(r"pip install (?!(?:-c \S+ )?-e )[^\n]*gapbook", "\n".join(cell.source for cell in code))
+    assert not re.search(
+        r"pip install (?!(?:-c \S+ )?-e )[^\n]*gapbook", "\n".join(cell.source for cell in code)
+    )
 
 
 def test_every_page_of_the_contents_exists() -> None:
     toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
-    pages = [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+    pages = [
+        toc["root"],
+        *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"]),
+    ]
     missing = [page for page in pages if not list((ROOT / "book").glob(f"{page}.*"))]
-    assert not missing and {p.relative_to(ROOT / "book").with_suffix("").as_posix() for p in NOTEBOOKS} <= set(pages)
+    assert not missing and {
+        p.relative_to(ROOT / "book").with_suffix("").as_posix() for p in NOTEBOOKS
+    } <= set(pages)
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
@@ -87,5 +107,7 @@ def test_workflows_call_the_commands_of_the_readme() -> None:
     text = {path.stem: path.read_text() for path in WORKFLOWS}
     assert set(text) == {"ci", "publish", "weekly"}
     assert (
-        ".ci/run" in text["ci"] and "make book" in text["publish"] and "make test" in (ROOT / ".ci" / "run").read_text()
+        ".ci/run" in text["ci"]
+        and "make book" in text["publish"]
+        and "make test" in (ROOT / ".ci" / "run").read_text()
     )

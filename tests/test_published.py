@@ -11,8 +11,9 @@ import pooch
 import pytest
 
 from gapbook import published
+from gapbook.exceptions import FetchError
 from gapbook.pairs import PairedEmbeddings, load_pairs
-from gapbook.published import FetchError, fetch, locate, registry, source
+from gapbook.published import fetch, locate, registry, source
 
 CONTENT = np.random.default_rng(0).normal(size=(2, 300, 64)).astype(np.float32)
 DATA = os.environ.get("GAPBOOK_DATA", "")
@@ -72,7 +73,9 @@ def cached(tmp_path):
 
 def one_line(error):
     assert "\n" not in str(error.value)
-    assert error.value.__suppress_context__ or error.value.__context__ is None  # no wall of tracebacks
+    assert (
+        error.value.__suppress_context__ or error.value.__context__ is None
+    )  # no wall of tracebacks
     return str(error.value)
 
 
@@ -91,7 +94,9 @@ def test_a_download_is_kept_and_loads(server, tmp_path, capfd):
 def test_a_folder_of_files_at_hand_comes_first(server, tmp_path, monkeypatch):
     monkeypatch.setenv("GAPBOOK_DATA", str(tmp_path / "mine"))
     (tmp_path / "mine").mkdir()
-    assert fetch("here").parent.name == "cache" and server.requests == 1  # the folder does not hold it
+    assert (
+        fetch("here").parent.name == "cache" and server.requests == 1
+    )  # the folder does not hold it
     (tmp_path / "mine" / "features_here.npy").write_bytes(server.body)
     assert fetch("here") == tmp_path / "mine" / "features_here.npy"
     assert locate("here")[0] == "GAPBOOK_DATA"
@@ -105,7 +110,10 @@ def test_a_wrong_file_at_hand_is_named_and_left_alone(server, tmp_path, monkeypa
         fetch("here")
     found = hashlib.sha256(b"another").hexdigest()
     expected = registry()["here"]["sha256"]
-    assert f"{tmp_path}/features_here.npy has the wrong sha256: expected {expected}, found {found}" in one_line(error)
+    assert (
+        f"{tmp_path}/features_here.npy has the wrong sha256: expected {expected}, found {found}"
+        in one_line(error)
+    )
     assert (tmp_path / "features_here.npy").read_bytes() == b"another"
     assert locate("here") is None and server.requests == 0
 
@@ -116,7 +124,12 @@ def test_a_wrong_download_is_named_and_not_kept(server, tmp_path):
     with pytest.raises(FetchError) as error:
         fetch("here")
     found = hashlib.sha256(server.body).hexdigest()
-    for part in ("features_here.npy", f"expected {right} but got {found}", "Deleted download", server.folder):
+    for part in (
+        "features_here.npy",
+        f"expected {right} but got {found}",
+        "Deleted download",
+        server.folder,
+    ):
         assert part in one_line(error)
     assert cached(tmp_path) == []
 
@@ -216,7 +229,9 @@ def test_every_published_source_is_pinned():
     pinned = {name: entry for name, entry in registry().items() if "url" in entry}
     assert len(pinned) == 6
     for entry in pinned.values():
-        assert entry["url"].endswith("/8e20cb24efa4c5f89aad694f2f65eb43ffc46d10/Figure_1_Modality_Gap/" + entry["file"])
+        assert entry["url"].endswith(
+            "/8e20cb24efa4c5f89aad694f2f65eb43ffc46d10/Figure_1_Modality_Gap/" + entry["file"]
+        )
         assert len(bytes.fromhex(entry["sha256"])) == 32
         _, n, d = entry["shape"]
         assert entry["bytes"] in (None, 128 + 2 * n * d * 4)
@@ -227,7 +242,9 @@ def test_every_published_source_is_pinned():
 def test_the_authors_files_are_as_registered(name):
     entry = source(name)
     if not Path(DATA, entry["file"]).is_file():
-        pytest.skip(f"{entry['file']} is not in the folder that GAPBOOK_DATA names ({DATA or 'none'})")
+        pytest.skip(
+            f"{entry['file']} is not in the folder that GAPBOOK_DATA names ({DATA or 'none'})"
+        )
     place, path = locate(name)
     assert place == "GAPBOOK_DATA" and path == fetch(name)
     assert path.stat().st_size == entry["bytes"]

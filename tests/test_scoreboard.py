@@ -2,7 +2,14 @@ import pytest
 
 from gapbook.press import PressError, Record, compare, reproduction_table
 from gapbook.press.paper import paper_curve, reported
-from gapbook.press.scoreboard import accept, check, load_expected, run_machine, run_summary, scoreboard_html
+from gapbook.press.scoreboard import (
+    accept,
+    check,
+    load_expected,
+    run_machine,
+    run_summary,
+    scoreboard_html,
+)
 
 BASE = Record(0.5, "distance", "01_a", tolerance=0.1, why="seeds")
 
@@ -15,7 +22,9 @@ def test_every_fact_stands_there_once():
     table = compare({})
     assert table.id.tolist() == list(reported())
     assert set(table.verdict) == {"erratum", "planned", "context"}
-    assert not table[table.verdict.isin(["planned", "context", "erratum"]) & (table.explanation == "")].id.tolist()
+    assert not table[
+        table.verdict.isin(["planned", "context", "erratum"]) & (table.explanation == "")
+    ].id.tolist()
 
 
 @pytest.mark.parametrize(
@@ -36,7 +45,9 @@ def test_verdict_of_a_recorded_fact(key, value, verdict):
 
 
 def test_strings_are_compared_exactly():
-    assert judged("table1.CIFAR10.direction", "up", tolerance=0, why="exact").verdict == "reproduced"
+    assert (
+        judged("table1.CIFAR10.direction", "up", tolerance=0, why="exact").verdict == "reproduced"
+    )
     assert judged("table1.CIFAR10.direction", "down", tolerance=0, why="exact").verdict == "differs"
 
 
@@ -46,13 +57,19 @@ def test_difference_of_a_list_is_the_largest():
 
 
 def test_a_written_chapter_without_its_data_says_how_to_get_it():
-    row = compare({"other": Record(1, notebook="01_modality_gap")}).set_index("id").loc["fig1.clip_random.i2t_r1"]
+    row = (
+        compare({"other": Record(1, notebook="01_modality_gap")})
+        .set_index("id")
+        .loc["fig1.clip_random.i2t_r1"]
+    )
     assert row.verdict == "needs data" and "gapbook fetch clip-coco-random" in row.explanation
 
 
 def test_the_seed_spread_is_the_tolerance_where_the_fact_has_none():
     assert judged("fig2b.bias.relu.L01", 0.32, spread=0.001).verdict == "reproduced"
-    with pytest.raises(PressError, match=r"fig2b.bias.relu.L01 is compared, but nothing states how far"):
+    with pytest.raises(
+        PressError, match=r"fig2b.bias.relu.L01 is compared, but nothing states how far"
+    ):
         judged("fig2b.bias.relu.L01", 0.32)
 
 
@@ -61,8 +78,13 @@ def test_reproduction_table_sets_paper_and_ours_side_by_side():
         "fig1.clip_random.i2t_r1": Record(0.002, "fraction", spread=0.0005),
         "ours.gap": Record(0.85, "distance"),
     }
-    table = reproduction_table(records, ["fig1.clip_random.i2t_r1", "ours.gap", "fig1.clasp.feature_shape"])
-    assert table.index.tolist()[:2] == ["image->text top-1 retrieval accuracy", "ours.gap"] and table.index.name is None
+    table = reproduction_table(
+        records, ["fig1.clip_random.i2t_r1", "ours.gap", "fig1.clasp.feature_shape"]
+    )
+    assert (
+        table.index.tolist()[:2] == ["image->text top-1 retrieval accuracy", "ours.gap"]
+        and table.index.name is None
+    )
     assert table.columns.tolist() == ["unit", "paper", "ours", "seed spread", "verdict"]
     assert table.iloc[0].tolist() == ["fraction", "0.002", "0.002", "0.0005", "reproduced"]
     assert table.iloc[1].tolist() == ["distance", "not reported", "0.85", "", "not reported"]
@@ -85,7 +107,10 @@ def test_html_has_every_fact_and_scrolls():
             {"a.gap": Record(0.61, "distance", "01_a")},
             r"a.gap = 0.61 distance \(01_a\); expected 0.5 distance within 0.1",
         ),
-        ({"a.gap": Record(0.5, "cosine", "01_a")}, r"a.gap = 0.5 cosine \(01_a\); expected 0.5 distance"),
+        (
+            {"a.gap": Record(0.5, "cosine", "01_a")},
+            r"a.gap = 0.5 cosine \(01_a\); expected 0.5 distance",
+        ),
         ({"a.gap": BASE, "a.new": Record(1, "", "01_a")}, r"a.new = 1 \(01_a\) has no baseline"),
         ({"a.gap": Record("0.5", "distance", "01_a")}, "a.gap = '0.5'"),
         ({"a.gap": Record([0.5, 0.5], "distance", "01_a")}, "a.gap = "),
@@ -97,7 +122,9 @@ def test_what_leaves_the_baseline_fails(got, words):
 
 
 def test_all_failures_come_in_one_message():
-    with pytest.raises(PressError, match=r"2 records(.|\n)*a.gap(.|\n)*b.new(.|\n)*gapbook.press accept"):
+    with pytest.raises(
+        PressError, match=r"2 records(.|\n)*a.gap(.|\n)*b.new(.|\n)*gapbook.press accept"
+    ):
         check({"b.new": Record(1)}, {"a.gap": BASE})
 
 
@@ -147,7 +174,11 @@ def test_accept_on_a_full_disk_keeps_the_old_baseline(tmp_path, monkeypatch):
     path = tmp_path / "expected.yml"
     accept({"a": Record(1)}, path)
     before = path.read_text()
-    monkeypatch.setattr(type(path), "write_bytes", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left")))
+    monkeypatch.setattr(
+        type(path),
+        "write_bytes",
+        lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left")),
+    )
     with pytest.raises(OSError, match="No space left"):
         accept({"a": Record(2)}, path)
     assert path.read_text() == before

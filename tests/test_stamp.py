@@ -19,7 +19,10 @@ CONSTRAINTS = "# CI\nnumpy==2.4.6\ntorch==2.13.0\nipykernel==7.4.0\njupyter_clie
 
 def chapter(*tags: str) -> nbformat.NotebookNode:
     metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    cells = [new_markdown_cell("# A chapter"), new_code_cell("# how to install", metadata={"tags": list(tags)})]
+    cells = [
+        new_markdown_cell("# A chapter"),
+        new_code_cell("# how to install", metadata={"tags": list(tags)}),
+    ]
     return new_notebook(cells=[*cells, new_code_cell("1 + 1")], metadata=metadata)
 
 
@@ -29,7 +32,10 @@ def test_stamp_installs_this_commit_under_constraints() -> None:
     stamped = stamp(source, URL, COMMIT, CONSTRAINTS)
     cell = install_cell(stamped)
     assert cell is not None and f'"gapbook[chapters] @ git+{URL}@{COMMIT}"' in cell.source
-    assert "numpy==2.4.6 torchmetrics==1.0\n" in cell.source and cell.metadata["tags"] == ["install", "remove-cell"]
+    assert "numpy==2.4.6 torchmetrics==1.0\n" in cell.source and cell.metadata["tags"] == [
+        "install",
+        "remove-cell",
+    ]
     assert nbformat.writes(source) == before and [c.source for c in stamped.cells[2:]] == ["1 + 1"]
     nbformat.validate(stamped)
 
@@ -58,7 +64,10 @@ def test_what_colab_brings_is_not_pinned() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((chapter("install"), URL, "main", ""), "40 hexadecimal digits, so that it cannot move; got 'main'"),
+        (
+            (chapter("install"), URL, "main", ""),
+            "40 hexadecimal digits, so that it cannot move; got 'main'",
+        ),
         ((chapter(), URL, COMMIT, ""), 'code cell tagged "install"'),
         ((chapter("install"), URL, COMMIT, "numpy>=2"), "name==version; got 'numpy>=2'"),
     ],
@@ -75,7 +84,8 @@ def test_stamp_folder_leaves_other_notebooks_alone(tmp_path: Path) -> None:
     other = (tmp_path / "appendix" / "board.ipynb").read_bytes()
     assert stamp_folder(tmp_path, URL, COMMIT, CONSTRAINTS) == [tmp_path / "01.ipynb"]
     assert (
-        COMMIT in (tmp_path / "01.ipynb").read_text() and (tmp_path / "appendix" / "board.ipynb").read_bytes() == other
+        COMMIT in (tmp_path / "01.ipynb").read_text()
+        and (tmp_path / "appendix" / "board.ipynb").read_bytes() == other
     )
     with pytest.raises(ValueError, match="got none"):
         stamp_folder(tmp_path / "appendix", URL, COMMIT, CONSTRAINTS)
@@ -110,27 +120,43 @@ def build(folder: Path) -> dict[str, str]:
     nbformat.write(chapter("install", "remove-cell"), folder / "runnable.ipynb")
     nbformat.write(chapter(), folder / "board.ipynb")
     settings = {
-        "extensions": ["myst_nb", "sphinx_book_theme", "sphinx-mathjax-offline", "gapbook.press.sphinx_ext"],
+        "extensions": [
+            "myst_nb",
+            "sphinx_book_theme",
+            "sphinx-mathjax-offline",
+            "gapbook.press.sphinx_ext",
+        ],
         "html_theme": "sphinx_book_theme",
         "html_theme_options": {"repository_url": "https://github.com/executablebooks/jupyter-book"},
         "nb_execution_mode": "off",
     }
     out = folder / "out"
-    Sphinx(folder, None, out, folder / "doctrees", "html", confoverrides=settings, status=None).build()
+    Sphinx(
+        folder, None, out, folder / "doctrees", "html", confoverrides=settings, status=None
+    ).build()
     return {name: (out / f"{name}.html").read_text() for name in ("runnable", "board")}
 
 
-def test_buttons_open_stamped_copies_of_this_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_buttons_open_stamped_copies_of_this_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GITHUB_REPOSITORY", "somebody/a-book")
     page = build(tmp_path / "book")
     colab = "https://colab.research.google.com/github/somebody/a-book/blob/notebooks/book/runnable.ipynb"
-    binder = "https://mybinder.org/v2/gh/somebody/a-book/notebooks?urlpath=lab/tree/book/runnable.ipynb"
+    binder = (
+        "https://mybinder.org/v2/gh/somebody/a-book/notebooks?urlpath=lab/tree/book/runnable.ipynb"
+    )
     assert colab in page["runnable"] and binder in page["runnable"] and URL in page["board"]
     assert "how to install" not in page["runnable"] and "colab.research" not in page["board"]
 
 
-def test_without_a_repository_there_are_no_buttons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_repository_there_are_no_buttons(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
     page = build(tmp_path / "book")
-    assert not any(word in page["runnable"] for word in ("executablebooks/jupyter-book", "colab.research", "mybinder"))
+    assert not any(
+        word in page["runnable"]
+        for word in ("executablebooks/jupyter-book", "colab.research", "mybinder")
+    )
     assert "_sources/runnable.ipynb" in page["runnable"]

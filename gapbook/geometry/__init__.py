@@ -15,15 +15,8 @@ from gapbook.geometry.gap import (
 )
 from gapbook.geometry.intervals import Z95
 from gapbook.geometry.kernels import cka, mmd
-from gapbook.geometry.neighbors import (
-    TIE,
-    hubness,
-    k_occurrence,
-    neighbor_agreement,
-    neighbor_overlap,
-    retrieval,
-    retrieval_ranks,
-)
-from gapbook.geometry.report import gap_report
+from gapbook.geometry.neighbors import hubness, k_occurrence, neighbor_agreement, neighbor_overlap
+from gapbook.geometry.ranks import TIE, retrieval, retrieval_ranks
 from gapbook.geometry.shape import alignment, effective_rank, isoscore, uniformity
+from gapbook.geometry.table import gap_report
 from gapbook.geometry.tiles import TILE

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from gapbook.exceptions import PairsError
 from gapbook.geometry.tiles import mean_cosine, upper_tiles
-from gapbook.pairs import PairsError, unit_rows
+from gapbook.pairs import unit_rows
 
 FINE = 2**22  # bins that [-1, 1] is cut into to find quartiles: 4.8e-7 wide
 
@@ -55,7 +56,9 @@ def cosine_stats(x: Any, bins: int = 100, progress: bool = False) -> CosineStats
     mean = mean_cosine(unit)
     per_bin = -(-FINE // bins)
     half = bins * per_bin / 2  # fine bins to one unit of cosine
-    counts = torch.from_numpy(np.zeros(bins * per_bin, np.int64)).to(unit.device)  # NumPy leaves empty pages untouched
+    counts = torch.from_numpy(np.zeros(bins * per_bin, np.int64)).to(
+        unit.device
+    )  # NumPy leaves empty pages untouched
     one = counts.new_ones(1)
     low, high, spread = 1.0, -1.0, 0.0
     for cosines in upper_tiles(unit, progress):
@@ -67,7 +70,9 @@ def cosine_stats(x: Any, bins: int = 100, progress: bool = False) -> CosineStats
     fine = counts.cpu().numpy()
     q25, median, q75 = (min(max(q, low), high) for q in _quantiles(fine, half, (0.25, 0.5, 0.75)))
     histogram = Histogram(2 * fine.reshape(bins, per_bin).sum(1), np.linspace(-1, 1, bins + 1))
-    return CosineStats(mean, (2 * spread / n_pairs) ** 0.5, low, q25, median, q75, high, n_pairs, histogram)
+    return CosineStats(
+        mean, (2 * spread / n_pairs) ** 0.5, low, q25, median, q75, high, n_pairs, histogram
+    )
 
 
 def _quantiles(fine: np.ndarray, half: float, levels: Sequence[float]) -> list[float]:

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from gapbook.exceptions import PairsError
 from gapbook.geometry.shape import alignment
 from gapbook.geometry.tiles import mean_cosine
-from gapbook.pairs import PairsError, unit_pair
+from gapbook.pairs import unit_pair
 
 
 def gap_vector(x: Any, y: Any) -> np.ndarray:
@@ -90,7 +91,9 @@ def linear_separability(x: Any, y: Any, seed: int = 0, groups: Any = None) -> fl
 
     a, b = (side.cpu().numpy() for side in unit_pair(x, y))
     if groups is not None and np.shape(groups) != (len(a),):
-        raise PairsError(f"Expected groups of shape ({len(a)},), one for each pair; got {np.shape(groups)}")
+        raise PairsError(
+            f"Expected groups of shape ({len(a)},), one for each pair; got {np.shape(groups)}"
+        )
     folds = min(5, len(a) if groups is None else len(np.unique(groups)))
     if folds < 2:
         raise PairsError("at least 2 groups are needed; got 1")

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from gapbook.geometry.kernels import Sums, cka_of, discrepancies, potentials
+from gapbook.geometry.kernels import cka_of, discrepancies, potentials
 from gapbook.geometry.neighbors import k_occurrence, nearest, neighbor_agreement, skewness
 from gapbook.geometry.shape import centered, isoscore_of, rank_of
+from gapbook.geometry.sums import Sums
 from gapbook.geometry.tiles import TILE
 
 Z95 = 1.959964  # standard normal quantile of a 95 % interval
@@ -30,8 +31,12 @@ def moments(x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor) -> dict[str
     products = (sum_x * sum_y, (sum_x - sum_y).square(), sum_x.square(), sum_y.square())
     means = (torch.stack([product.sum(1) for product in products], 1) - copies) / others[:, None]
     (cross, squared_gap, within_x, within_y), (paired, length) = means.T, once.T / n
-    shares = ((n - 1) * (products[1] - torch.outer(repeats / n, moved)) / others[:, None] + moved / n).clamp(min=0)
-    largest = (x.mean(0, dtype=torch.float64) - y.mean(0, dtype=torch.float64)).abs().topk(min(2, d))[1]
+    shares = (
+        (n - 1) * (products[1] - torch.outer(repeats / n, moved)) / others[:, None] + moved / n
+    ).clamp(min=0)
+    largest = (
+        (x.mean(0, dtype=torch.float64) - y.mean(0, dtype=torch.float64)).abs().topk(min(2, d))[1]
+    )
     values = {
         "modality_gap": (((n - 1) * squared_gap + length) / n).clamp(min=0).sqrt(),
         "cosine_within_x": within_x,
@@ -39,7 +44,9 @@ def moments(x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor) -> dict[str
         "cosine_paired": paired,
         "cosine_across": ((n - 1) * cross + paired) / n,
         "squared_gap_unbiased": squared_gap,
-        "relative_modality_gap": torch.where(length > 0, length / (length + 2 - within_x - within_y), 0.0),
+        "relative_modality_gap": torch.where(
+            length > 0, length / (length + 2 - within_x - within_y), 0.0
+        ),
         "alignment": length,
         "gap_share_top2": shares[:, largest].sum(1) / shares.sum(1),
     }
@@ -53,12 +60,16 @@ def _weighted(x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor) -> tuple[
     ||x_i||^2 and ||y_i||^2; and of (x_i - y_i)^2 (d,).
     """
     (d, r), kind = (x.shape[1], len(weights)), weights.dtype
-    sum_x, sum_y, once, copies = (torch.zeros(r, size, dtype=torch.float64) for size in (d, d, 2, 4))
+    sum_x, sum_y, once, copies = (
+        torch.zeros(r, size, dtype=torch.float64) for size in (d, d, 2, 4)
+    )
     moved = torch.zeros(d, dtype=torch.float64)
     for i in range(0, len(x), TILE):
         a, b = x[i : i + TILE].double(), y[i : i + TILE].double()
         drawn, apart = weights[:, i : i + TILE], (a - b).square()
-        own = torch.stack([(a * b).sum(1), apart.sum(1), a.square().sum(1), b.square().sum(1)], 1).to(kind)
+        own = torch.stack(
+            [(a * b).sum(1), apart.sum(1), a.square().sum(1), b.square().sum(1)], 1
+        ).to(kind)
         sum_x += drawn @ a.to(kind)
         sum_y += drawn @ b.to(kind)
         once += drawn @ own[:, :2]
@@ -67,7 +78,9 @@ def _weighted(x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor) -> tuple[
     return sum_x, sum_y, once, copies, moved
 
 
-def bootstrap(x: torch.Tensor, y: torch.Tensor, seed: int, replicates: int) -> dict[str, np.ndarray]:
+def bootstrap(
+    x: torch.Tensor, y: torch.Tensor, seed: int, replicates: int
+) -> dict[str, np.ndarray]:
     """Return the moments of redraws of the pairs with replacement, some at a time to bound memory."""
     rng, n, parts = np.random.default_rng(seed), len(x), []
     step = max(1, 2**23 // n)
@@ -84,7 +97,10 @@ def second_order(sums: Sums) -> dict[str, float]:
     scatters = (centered(sums.xx, sums.x, sums.n), centered(sums.yy, sums.y, sums.n))
     ranks, scores = map(rank_of, scatters), map(isoscore_of, scatters)
     names = ("effective_rank_x", "effective_rank_y", "isoscore_x", "isoscore_y")
-    return dict(zip(names, (*ranks, *scores), strict=True)) | {"cka": cka_of(sums), "cka_debiased": cka_of(sums, True)}
+    return dict(zip(names, (*ranks, *scores), strict=True)) | {
+        "cka": cka_of(sums),
+        "cka_debiased": cka_of(sums, True),
+    }
 
 
 def second_order_intervals(x: torch.Tensor, y: torch.Tensor, seed: int) -> dict[str, tuple]:
@@ -99,7 +115,10 @@ def second_order_intervals(x: torch.Tensor, y: torch.Tensor, seed: int) -> dict[
 
 def neighbor_intervals(x: torch.Tensor, y: torch.Tensor, k: int, seed: int) -> dict[str, tuple]:
     """Return value, low and high of hubness and agreement, from lists of 2 k neighbors that lose one of 20 groups."""
-    values = {f"hubness_{direction}": skewness(counts) for direction, counts in k_occurrence(x, y, k).items()}
+    values = {
+        f"hubness_{direction}": skewness(counts)
+        for direction, counts in k_occurrence(x, y, k).items()
+    }
     values["neighbor_agreement"] = neighbor_agreement(x, y, k)
     lists = [nearest(*sides, 2 * k) for sides in ((x, y), (y, x), (x, x), (y, y))]
 
@@ -107,7 +126,9 @@ def neighbor_intervals(x: torch.Tensor, y: torch.Tensor, k: int, seed: int) -> d
         stay = np.ones(len(x), dtype=bool)
         stay[group] = False
         near = [rows[stay] for rows in lists]
-        left = [stay[rows] & (stay[rows].cumsum(1) <= k) for rows in near]  # the k nearest of those that stay
+        left = [
+            stay[rows] & (stay[rows].cumsum(1) <= k) for rows in near
+        ]  # the k nearest of those that stay
         hubs = [skewness(np.bincount(near[i][left[i]], minlength=len(x))[stay]) for i in (0, 1)]
         same = (near[2][:, :, None] == near[3][:, None]) & left[2][:, :, None] & left[3][:, None]
         return dict(zip(values, (*hubs, float(same.sum() / (k * stay.sum()))), strict=True))
@@ -123,7 +144,11 @@ def kernel_intervals(x: torch.Tensor, y: torch.Tensor, t: float = 2.0) -> dict[s
         part, n = sums.cpu().numpy(), len(x)
         scale = np.asarray if name == "mmd" else np.log
         value = float(scale(part.sum() / (n * (n - 1))))
-        error = jackknife_error(scale((part.sum() - 2 * part) / ((n - 1) * (n - 2)))) if n > 2 else np.nan
+        error = (
+            jackknife_error(scale((part.sum() - 2 * part) / ((n - 1) * (n - 2))))
+            if n > 2
+            else np.nan
+        )
         found[name] = (value, value - Z95 * error, value + Z95 * error)
     return found
 
@@ -138,7 +163,9 @@ def _jackknife(values: dict[str, float], parts: Iterable[dict[str, float]]) -> d
 
     table = pd.DataFrame(list(parts))
     width = float(t.ppf(0.975, len(table) - 1)) * table.apply(jackknife_error)
-    return {name: (value, value - width[name], value + width[name]) for name, value in values.items()}
+    return {
+        name: (value, value - width[name], value + width[name]) for name, value in values.items()
+    }
 
 
 def jackknife_error(left_out: np.ndarray) -> float:
@@ -149,6 +176,9 @@ def jackknife_error(left_out: np.ndarray) -> float:
 
 def wilson(share: float, n: int) -> tuple[float, float]:
     """Return Wilson's 95 % score interval of a share among n trials."""
-    middle, spread = share + Z95**2 / (2 * n), Z95 * (share * (1 - share) / n + (Z95 / (2 * n)) ** 2) ** 0.5
+    middle, spread = (
+        share + Z95**2 / (2 * n),
+        Z95 * (share * (1 - share) / n + (Z95 / (2 * n)) ** 2) ** 0.5,
+    )
     low, high = (middle - spread) / (1 + Z95**2 / n), (middle + spread) / (1 + Z95**2 / n)
     return max(low, 0.0), min(high, 1.0)

@@ -1,12 +1,13 @@
 """Comparisons of two clouds through a kernel: whether they have one distribution, and one structure."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from gapbook.geometry.tiles import TILE, gram
-from gapbook.pairs import PairsError, unit_pair
+from gapbook.exceptions import PairsError
+from gapbook.geometry.sums import Sums
+from gapbook.geometry.tiles import TILE
+from gapbook.pairs import unit_pair
 
 
 def mmd(x: Any, y: Any, t: float = 2.0) -> float:
@@ -61,33 +62,6 @@ def cka(x: Any, y: Any, debiased: bool = False) -> float:
     return cka_of(Sums.of(*unit_pair(x, y)), debiased)
 
 
-@dataclass(frozen=True, eq=False)
-class Sums:
-    """What second-order measures need of n pairs of unit rows: sums of rows (d,) and of their products (d, d).
-
-    Sums of different pairs add, in any order; a part can be taken away again.
-    """
-
-    n: int
-    x: torch.Tensor
-    y: torch.Tensor
-    xx: torch.Tensor
-    yy: torch.Tensor
-    xy: torch.Tensor
-
-    @classmethod
-    def of(cls, x: torch.Tensor, y: torch.Tensor) -> "Sums":
-        """Sum over unit rows x and y, both (n, d)."""
-        total_x, total_y = x.sum(0, dtype=torch.float64), y.sum(0, dtype=torch.float64)
-        return cls(len(x), total_x, total_y, gram(x, x), gram(y, y), gram(x, y))
-
-    def __add__(self, other: "Sums") -> "Sums":
-        return Sums(*(mine + others for mine, others in zip(vars(self).values(), vars(other).values(), strict=True)))
-
-    def __sub__(self, other: "Sums") -> "Sums":
-        return Sums(*(mine - others for mine, others in zip(vars(self).values(), vars(other).values(), strict=True)))
-
-
 def cka_of(sums: Sums, debiased: bool = False) -> float:
     """Return linear CKA from sums over pairs."""
     sides = ((sums.xx, sums.x, sums.x), (sums.yy, sums.y, sums.y), (sums.xy, sums.x, sums.y))
@@ -95,7 +69,9 @@ def cka_of(sums: Sums, debiased: bool = False) -> float:
     return xy / (xx * yy) ** 0.5 if xx > 0 and yy > 0 else float("nan")
 
 
-def _dependence(product: torch.Tensor, a: torch.Tensor, b: torch.Tensor, n: int, debiased: bool) -> float:
+def _dependence(
+    product: torch.Tensor, a: torch.Tensor, b: torch.Tensor, n: int, debiased: bool
+) -> float:
     """Return ||sum (a_i - mean)(b_i - mean)^T||^2 from sums over pairs of unit rows, or without its bias.
 
     With K_ij = a_i . a_j and L_ij = b_i . b_j for i != j and 0 on the diagonal, the unbiased estimate is

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from gapbook.exceptions import PairsError
 from gapbook.geometry.kernels import potentials
 from gapbook.geometry.tiles import TILE, gram
-from gapbook.pairs import PairsError, unit_pair, unit_rows
+from gapbook.pairs import unit_pair, unit_rows
 
 ROUNDING = 1e-13  # of float32 rows: variance below this share of their squared length is none
 
@@ -44,7 +45,9 @@ def uniformity(x: Any, t: float = 2.0) -> float:
     _positive(t=t)
     unit = unit_rows(x)
     total = float(potentials(unit, unit, t)[0].sum())
-    return math.log(total / (len(unit) * (len(unit) - 1))) if total > 0 else -math.inf  # a large t underflows
+    return (
+        math.log(total / (len(unit) * (len(unit) - 1))) if total > 0 else -math.inf
+    )  # a large t underflows
 
 
 def effective_rank(x: Any, center: bool = True) -> float:
@@ -95,7 +98,11 @@ def isoscore_of(scatter: torch.Tensor) -> float:
 def centered(gram: torch.Tensor, total: torch.Tensor, n: int) -> torch.Tensor:
     """Return sum (x_i - mean)(x_i - mean)^T from sum x_i x_i^T and sum x_i; zero where only rounding is left."""
     scatter = gram - torch.outer(total, total) / n
-    return scatter if float(scatter.trace()) > ROUNDING * float(gram.trace()) else torch.zeros_like(scatter)
+    return (
+        scatter
+        if float(scatter.trace()) > ROUNDING * float(gram.trace())
+        else torch.zeros_like(scatter)
+    )
 
 
 def _scatter(unit: torch.Tensor) -> torch.Tensor:

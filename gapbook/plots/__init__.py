@@ -1,6 +1,7 @@
 """The book's figures, in one style. Blue circles are images, orange diamonds are texts, all through the book."""
 
-from gapbook.plots.cones import (
+from gapbook.plots.bias import group_rates, paired_by_changes
+from gapbook.plots.cone import (
     caps_by_dimension,
     cosine_frame,
     cosine_histograms,
@@ -10,8 +11,15 @@ from gapbook.plots.cones import (
     seed_clouds,
     theorem1,
 )
-from gapbook.plots.landscapes import loss_curves, losses_by_way, shift_frame
-from gapbook.plots.mitigations import tradeoff_panels
+from gapbook.plots.geometry import (
+    few_dimensions,
+    gap_at_temperature,
+    rank_with_gap,
+    shared_subspace,
+    start_and_end,
+)
+from gapbook.plots.landscape import loss_curves, losses_by_way, shift_frame
+from gapbook.plots.mitigation import tradeoff_panels
 from gapbook.plots.pairs import (
     clouds,
     clouds_grid,
@@ -21,12 +29,10 @@ from gapbook.plots.pairs import (
     similarity_blocks,
     training_frame,
 )
-from gapbook.plots.rates import group_rates, paired_by_changes
-from gapbook.plots.runs import fading, final_by_scale, over_epochs
-from gapbook.plots.simulations import free_runs, one_curve, slow_closing, sphere_frame, toy_losses
-from gapbook.plots.since import few_dimensions, gap_at_temperature, rank_with_gap, shared_subspace, start_and_end
+from gapbook.plots.simulation import free_runs, one_curve, slow_closing, sphere_frame, toy_losses
 from gapbook.plots.style import FIRST, SECOND, palette_png, show
-from gapbook.plots.tasks import (
+from gapbook.plots.training import fading, final_by_scale, over_epochs
+from gapbook.plots.zeroshot import (
     accuracy_by_shift,
     confusion_frame,
     exact_curves,

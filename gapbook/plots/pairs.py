@@ -13,12 +13,29 @@ from matplotlib.figure import Figure
 from gapbook.plots.style import FIRST, GROUPS, LINE, SECOND, STYLE
 
 
-def clouds(ax: Axes, a: np.ndarray, b: np.ndarray, names: Sequence[str] = ("image", "text"), size: float = 9) -> None:
+def clouds(
+    ax: Axes,
+    a: np.ndarray,
+    b: np.ndarray,
+    names: Sequence[str] = ("image", "text"),
+    size: float = 9,
+) -> None:
     """Draw two modalities as points ``(n, 2)``, with lines between partners, of 150 pairs or so."""
     lines = np.stack([a, b], axis=1)[:: max(1, len(a) // 150)]  # more would hide the points
     ax.add_collection(LineCollection(list(lines), colors=LINE, linewidths=0.4, alpha=0.6, zorder=0))
-    ax.scatter(a[:, 0], a[:, 1], s=size, c=FIRST, marker="o", linewidths=0, alpha=0.8, label=names[0])
-    ax.scatter(b[:, 0], b[:, 1], s=0.7 * size, c=SECOND, marker="D", linewidths=0, alpha=0.8, label=names[1])
+    ax.scatter(
+        a[:, 0], a[:, 1], s=size, c=FIRST, marker="o", linewidths=0, alpha=0.8, label=names[0]
+    )
+    ax.scatter(
+        b[:, 0],
+        b[:, 1],
+        s=0.7 * size,
+        c=SECOND,
+        marker="D",
+        linewidths=0,
+        alpha=0.8,
+        label=names[1],
+    )
     ax.autoscale_view()
 
 
@@ -32,7 +49,12 @@ def clouds_grid(
     rows = -(-len(panels) // columns)
     with plt.rc_context(STYLE):
         fig, grid = plt.subplots(
-            rows, columns, figsize=(4 * columns, 3.1 * rows + 0.3), squeeze=False, sharex=bool(axes), sharey=bool(axes)
+            rows,
+            columns,
+            figsize=(4 * columns, 3.1 * rows + 0.3),
+            squeeze=False,
+            sharex=bool(axes),
+            sharey=bool(axes),
         )
         for ax, (title, (a, b)) in zip(grid.flat, panels.items(), strict=False):
             clouds(ax, a, b, (names or {}).get(title, ("image", "text")))
@@ -49,7 +71,9 @@ def clouds_grid(
     return fig
 
 
-def contrastive_batch(images: np.ndarray, captions: Sequence[str], similarity: np.ndarray) -> Figure:
+def contrastive_batch(
+    images: np.ndarray, captions: Sequence[str], similarity: np.ndarray
+) -> Figure:
     """Draw a batch as the loss sees it: cosines of every image with every caption, partners on the diagonal."""
     n = len(captions)
     with plt.rc_context(STYLE):
@@ -57,9 +81,19 @@ def contrastive_batch(images: np.ndarray, captions: Sequence[str], similarity: n
         shown = ax.imshow(similarity, cmap="cividis")
         for i, j in np.ndindex(n, n):
             dark = similarity[i, j] < (similarity.min() + similarity.max()) / 2
-            ax.text(j, i, f"{similarity[i, j]:.2f}", ha="center", va="center", fontsize=8, color="w" if dark else "k")
+            ax.text(
+                j,
+                i,
+                f"{similarity[i, j]:.2f}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="w" if dark else "k",
+            )
             if i == j:
-                ax.add_patch(plt.Rectangle((i - 0.48, i - 0.48), 0.96, 0.96, fill=False, ec=SECOND, lw=2.5))
+                ax.add_patch(
+                    plt.Rectangle((i - 0.48, i - 0.48), 0.96, 0.96, fill=False, ec=SECOND, lw=2.5)
+                )
         ax.set_yticks(range(n), captions, color=SECOND, fontsize=8)
         ax.set_xticks([])
         ax.spines[:].set_visible(False)
@@ -77,11 +111,15 @@ def similarity_blocks(panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Fi
     from scipy.cluster.hierarchy import leaves_list, linkage
 
     with plt.rc_context(STYLE):
-        fig, row = plt.subplots(1, len(panels), figsize=(4.2 * len(panels) + 0.6, 4.2), squeeze=False)
+        fig, row = plt.subplots(
+            1, len(panels), figsize=(4.2 * len(panels) + 0.6, 4.2), squeeze=False
+        )
         for ax, (title, (x, y)) in zip(row[0], panels.items(), strict=True):
             order, n = leaves_list(linkage(np.hstack([x, y]), "average")), len(x)
             z = np.concatenate([x[order], y[order]])
-            shown = ax.imshow(z @ z.T, cmap="cividis", interpolation="antialiased", vmin=-0.4, vmax=1)
+            shown = ax.imshow(
+                z @ z.T, cmap="cividis", interpolation="antialiased", vmin=-0.4, vmax=1
+            )
             ax.axhline(n - 0.5, color="w", lw=1.5)
             ax.axvline(n - 0.5, color="w", lw=1.5)
             ax.set_xticks([n / 2, 3 * n / 2], ["images", "texts"])
@@ -99,7 +137,9 @@ def dots_with_intervals(table: pd.DataFrame, label: str) -> Figure:
         for (group, rows), color in zip(table.groupby("group", sort=False), GROUPS, strict=False):
             error = np.abs(rows[["low", "high"]].to_numpy().T - rows["value"].to_numpy())
             style: Any = {"fmt": ".", "markersize": 5, "elinewidth": 1, "capsize": 4, "alpha": 0.8}
-            ax.errorbar(rows["value"], rows["source"], xerr=error, color=color, label=str(group), **style)
+            ax.errorbar(
+                rows["value"], rows["source"], xerr=error, color=color, label=str(group), **style
+            )
         ax.invert_yaxis()
         ax.set(xlabel=label, xlim=(0, None))
         ax.grid(axis="x", color="#dddddd")
@@ -113,7 +153,13 @@ def gap_by_epoch(history: pd.DataFrame) -> Figure:
         fig, ax = plt.subplots(figsize=(6.4, 3))
         for (model, runs), color in zip(history.groupby("model", sort=False), GROUPS, strict=False):
             for seed, run in runs.groupby("seed"):
-                ax.plot(run["epoch"], run["gap"], color=color, lw=1.2, label=model if seed == 0 else None)
+                ax.plot(
+                    run["epoch"],
+                    run["gap"],
+                    color=color,
+                    lw=1.2,
+                    label=model if seed == 0 else None,
+                )
         ax.set(xlabel="epoch", ylabel="modality gap", ylim=(0, None))
         ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return fig

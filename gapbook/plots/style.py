@@ -6,7 +6,11 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-FIRST, SECOND, LINE = "#0072B2", "#D55E00", "#999999"  # Okabe and Ito's blue, vermilion; a grey for pair lines
+FIRST, SECOND, LINE = (
+    "#0072B2",
+    "#D55E00",
+    "#999999",
+)  # Okabe and Ito's blue, vermilion; a grey for pair lines
 GROUPS = ("#009E73", "#CC79A7", "#56B4E9")  # of models, not of modalities: green, purple, sky
 STYLE: Any = {
     "figure.facecolor": "white",
@@ -25,7 +29,9 @@ def palette_png(image: Any, colors: int = 256) -> bytes:
     from PIL import Image
 
     buffer, method = io.BytesIO(), Image.Quantize.MAXCOVERAGE  # rare colors keep theirs
-    image.convert("RGB").quantize(colors, method, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+    image.convert("RGB").quantize(colors, method, dither=Image.Dither.NONE).save(
+        buffer, "png", optimize=True
+    )
     return buffer.getvalue()
 
 
@@ -37,4 +43,8 @@ def show(fig: Figure, alt: str) -> None:
     drawn = io.BytesIO()
     fig.savefig(drawn, format="png", dpi=130)
     plt.close(fig)
-    display({"image/png": palette_png(Image.open(drawn))}, metadata={"image/png": {"alt": alt}}, raw=True)
+    display(
+        {"image/png": palette_png(Image.open(drawn))},
+        metadata={"image/png": {"alt": alt}},
+        raw=True,
+    )

@@ -14,26 +14,35 @@ import sys
 import time
 from pathlib import Path
 
-from gapbook.press.build import build_site
+from gapbook.exceptions import PressError
 from gapbook.press.execute import available_sources, execute_book
-from gapbook.press.record import PressError, read_records
+from gapbook.press.record import read_records
 from gapbook.press.scoreboard import accept, check, compare, load_expected
+from gapbook.press.site import build_site
 
 
 def main() -> int:
     """Run one command; return 0, or 1 after one message on stderr that says what is wrong."""
     plain = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("python -m gapbook.press", description=__doc__, formatter_class=plain)
+    parser = argparse.ArgumentParser(
+        "python -m gapbook.press", description=__doc__, formatter_class=plain
+    )
     parser.add_argument("command", choices=["book", "execute", "build", "accept", "regress"])
-    parser.add_argument("--profile", default="quick", help="quick, or a file of book/profiles (default: quick)")
-    parser.add_argument("--jobs", type=int, default=2, help="notebooks that run side by side (default: 2)")
+    parser.add_argument(
+        "--profile", default="quick", help="quick, or a file of book/profiles (default: quick)"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=2, help="notebooks that run side by side (default: 2)"
+    )
     given = parser.parse_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     Path("_build").mkdir(exist_ok=True)
     start = time.monotonic()
     try:
-        with Path("_build/.lock").open("w") as lock:  # two runs at a time would write the same files
+        with Path("_build/.lock").open(
+            "w"
+        ) as lock:  # two runs at a time would write the same files
             fcntl.flock(lock, fcntl.LOCK_EX)
             _run(given.command, given.profile, given.jobs)
     except PressError as error:

@@ -8,8 +8,7 @@ from typing import Any
 
 import yaml
 
-from gapbook.press.record import PressError
-from gapbook.published import nearest
+from gapbook.exceptions import PressError, nearest
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,9 @@ def _as_fact(curve: SimpleNamespace) -> Fact:
     said: dict[str, Any] = {name: getattr(curve, name, "") for name in names}
     label = curve.id.rpartition(".")[2]
     quantity = f"{curve.y_name.partition(' (')[0]} by {curve.x_name}: {label}"
-    return Fact(id=curve.id, quantity=quantity, value=curve.y, unit=getattr(curve, "unit", ""), **said)
+    return Fact(
+        id=curve.id, quantity=quantity, value=curve.y, unit=getattr(curve, "unit", ""), **said
+    )
 
 
 def _lookup(table: dict[str, Any], key: str, kind: str) -> Any:
@@ -102,8 +103,13 @@ def _lookup(table: dict[str, Any], key: str, kind: str) -> Any:
 
 def _members(kind: str) -> list[tuple[str, dict[str, Any]]]:
     """Flatten the groups of the file: what a group states holds for its members, unless they say otherwise."""
-    groups = yaml.safe_load((files("gapbook.data") / "paper.yml").read_text(encoding="utf-8"))["groups"]
-    shared = [
-        ({name: said for name, said in group.items() if name not in ("facts", "curves")}, group) for group in groups
+    groups = yaml.safe_load((files("gapbook.data") / "paper.yml").read_text(encoding="utf-8"))[
+        "groups"
     ]
-    return [(key, {**said, **own}) for said, group in shared for key, own in group.get(kind, {}).items()]
+    shared = [
+        ({name: said for name, said in group.items() if name not in ("facts", "curves")}, group)
+        for group in groups
+    ]
+    return [
+        (key, {**said, **own}) for said, group in shared for key, own in group.get(kind, {}).items()
+    ]

@@ -11,14 +11,11 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
+from gapbook.exceptions import PressError
 from gapbook.pairs import available_pairs
 
 PREFIX = "application/papermill.record/"
 _SESSION: dict[str, "Record"] = {}
-
-
-class PressError(Exception):
-    """The book cannot be made as asked; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +61,19 @@ def record(
     0.8514
     """
     if not re.fullmatch(r"[\w.+-]+", key):
-        raise PressError(f"a key is made of letters, digits and . _ + -, such as fig1.clip.gap; got {key!r}")
+        raise PressError(
+            f"a key is made of letters, digits and . _ + -, such as fig1.clip.gap; got {key!r}"
+        )
     if tolerance is not None and not why:
-        raise PressError(f"{key}: say why the tolerance is {tolerance}: record(..., tolerance=..., why='...')")
+        raise PressError(
+            f"{key}: say why the tolerance is {tolerance}: record(..., tolerance=..., why='...')"
+        )
     _SESSION[key] = entry = Record(
         _plain(key, value), unit, "", _plain(key, spread), _plain(key, tolerance), why, needs
     )
-    if InteractiveShell.initialized():  # the bundle of myst-nb's glue, of a MIME type that no front end shows
+    if (
+        InteractiveShell.initialized()
+    ):  # the bundle of myst-nb's glue, of a MIME type that no front end shows
         metadata = {"scrapbook": {"name": key, "mime_prefix": PREFIX}, "gapbook": entry.stated()}
         display({PREFIX + "text/plain": repr(entry.value)}, raw=True, metadata=metadata)
 
@@ -95,11 +98,15 @@ def tell(text: str, needs: str, missing: str | None = None) -> Any:
     absent = [name for name in needs.split(", ") if name not in available_sources()]
     if absent:
         how = " and ".join(f"`load_pairs({name!r})`" for name in absent)
-        return Markdown(f"*Not at hand, so left out here: {how} will fetch it.*" if missing is None else missing)
+        return Markdown(
+            f"*Not at hand, so left out here: {how} will fetch it.*" if missing is None else missing
+        )
     told = []
     for said, key, form, _ in Formatter().parse(text):
         if key is not None and key not in _SESSION:
-            raise PressError(f"{key} is told but not recorded in this notebook: record it before, or mend the name")
+            raise PressError(
+                f"{key} is told but not recorded in this notebook: record it before, or mend the name"
+            )
         told.append(said + ("" if key is None else format(_SESSION[key].value, form or "")))
     return Markdown("".join(told))
 
@@ -122,13 +129,17 @@ def read_records(path: str | Path) -> dict[str, Record]:
             cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
         except (ValueError, KeyError) as error:
             raise PressError(f"{file} is not a notebook: {error}") from error
-        for meta in [output.get("metadata", {}) for cell in cells for output in cell.get("outputs", [])]:
+        for meta in [
+            output.get("metadata", {}) for cell in cells for output in cell.get("outputs", [])
+        ]:
             if "gapbook" not in meta:
                 continue
             key, new = meta["scrapbook"]["name"], Record(**meta["gapbook"], notebook=name)
             old = found.setdefault(key, new)
             if old is not new and (old.notebook == name or old.value != new.value):
-                raise PressError(f"{key} is {old.value!r} in {old.notebook} and {new.value!r} in {name}: rename one")
+                raise PressError(
+                    f"{key} is {old.value!r} in {old.notebook} and {new.value!r} in {name}: rename one"
+                )
     return found
 
 
@@ -142,5 +153,7 @@ def _plain(key: str, value: Any) -> Any:
         raise PressError(f"{key}: a recorded number is finite; got {value}")
     if not (value is None or isinstance(value, bool | int | float | str)):
         got = f"{type(value).__name__} {getattr(value, 'shape', '')}".strip()
-        raise PressError(f"{key}: one number, bool or string or .tolist() can be recorded; got {got}")
+        raise PressError(
+            f"{key}: one number, bool or string or .tolist() can be recorded; got {got}"
+        )
     return value

@@ -14,13 +14,26 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from gapbook.pairs import load_command, write_whole
+from gapbook.exceptions import PressError
+from gapbook.files import write_whole
+from gapbook.pairs import load_command
 from gapbook.press.paper import Fact, reported
-from gapbook.press.record import PressError, Record
+from gapbook.press.record import Record
 from gapbook.published import registry
 
 VERDICTS = ["reproduced", "differs", "erratum", "needs data", "planned", "context"]
-COLUMNS = ["id", "figure", "quantity", "unit", "paper", "ours", "difference", "tolerance", "reason", "verdict"]
+COLUMNS = [
+    "id",
+    "figure",
+    "quantity",
+    "unit",
+    "paper",
+    "ours",
+    "difference",
+    "tolerance",
+    "reason",
+    "verdict",
+]
 COLUMNS += ["explanation"]
 HEADER = """\
 # What this book computes, under regression: `make book` fails where a value moves by more than its tolerance.
@@ -48,7 +61,9 @@ def compare(records: Mapping[str, Record]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def reproduction_table(records: Mapping[str, Record], keys: Iterable[str] | None = None) -> pd.DataFrame:
+def reproduction_table(
+    records: Mapping[str, Record], keys: Iterable[str] | None = None
+) -> pd.DataFrame:
     """Table that ends a reproduction: paper, ours, seed spread, verdict; ``keys`` default to the paper's.
 
     A key that the paper does not report stays in the table and says so. Rows are called by their quantities, or, where
@@ -78,14 +93,18 @@ def scoreboard_html(table: pd.DataFrame) -> str:
     parts, short = [], dict.fromkeys(("paper", "ours", "difference", "tolerance"), _short)
     for figure, rows in table.groupby("figure", sort=False):
         counts = rows.verdict.value_counts().reindex(VERDICTS).dropna().astype(int)
-        title = html.escape(f"{figure}: {', '.join(f'{n} {verdict}' for verdict, n in counts.items())}")
+        title = html.escape(
+            f"{figure}: {', '.join(f'{n} {verdict}' for verdict, n in counts.items())}"
+        )
         inner = rows.drop(columns="figure").to_html(index=False, border=0, formatters=short)
         scroll = f'<div style="overflow:auto;max-height:30em" tabindex="0" role="region" aria-label="{title}">'
         parts.append(f"<details><summary>{title}</summary>{scroll}{inner}</div></details>")
     return "\n".join(parts)
 
 
-def check(records: Mapping[str, Record], expected: Mapping[str, Record], available: Collection[str] = ()) -> None:
+def check(
+    records: Mapping[str, Record], expected: Mapping[str, Record], available: Collection[str] = ()
+) -> None:
     """Raise one :class:`PressError` that lists every record that left its baseline, lacks one, or is missing.
 
     A key may be missing only where it ``needs`` a source that is not among those ``available``.
@@ -101,10 +120,15 @@ def check(records: Mapping[str, Record], expected: Mapping[str, Record], availab
         if key not in expected:
             failures.append(f"{came} has no baseline")
         elif not _holds(got, expected[key]):
-            failures.append(f"{came}; expected {_told(expected[key])} within {expected[key].tolerance}")
+            failures.append(
+                f"{came}; expected {_told(expected[key])} within {expected[key].tolerance}"
+            )
     if failures:
         accept = "If they are right, run python -m gapbook.press accept and commit data/expected.yml by itself."
-        raise PressError("\n  ".join([f"{len(failures)} records differ from the baseline:", *failures]) + f"\n{accept}")
+        raise PressError(
+            "\n  ".join([f"{len(failures)} records differ from the baseline:", *failures])
+            + f"\n{accept}"
+        )
 
 
 def accept(records: Mapping[str, Record], path: Path, available: Collection[str] = ()) -> list[str]:
@@ -115,12 +139,18 @@ def accept(records: Mapping[str, Record], path: Path, available: Collection[str]
     computation, 1e-4 of the value for a float and 0 for everything else.
     """
     old, records = load_expected(path), _results(records)
-    kept = {key: want for key, want in old.items() if key in records or not _possible(want, available)}
+    kept = {
+        key: want for key, want in old.items() if key in records or not _possible(want, available)
+    }
     new = kept | {key: _baseline(key, got, old.get(key)) for key, got in records.items()}
     plain = {key: base.stated() for key, base in sorted(new.items())}
-    text = HEADER + yaml.safe_dump(plain, default_flow_style=None, width=118, sort_keys=False, allow_unicode=True)
+    text = HEADER + yaml.safe_dump(
+        plain, default_flow_style=None, width=118, sort_keys=False, allow_unicode=True
+    )
     write_whole(path, text.encode())
-    lines = {key: f"{key}: {_told(old.get(key))} -> {_told(new.get(key))}" for key in sorted(old | new)}
+    lines = {
+        key: f"{key}: {_told(old.get(key))} -> {_told(new.get(key))}" for key in sorted(old | new)
+    }
     return [line for key, line in lines.items() if _told(old.get(key)) != _told(new.get(key))]
 
 
@@ -140,7 +170,9 @@ def load_expected(path: Path | None = None) -> dict[str, Record]:
 def run_summary(folder: str | Path) -> pd.DataFrame:
     """Seconds and peak memory of each chapter of an executed book, in its own ``run.json``."""
     run = json.loads((Path(folder) / "run.json").read_text())
-    return pd.DataFrame.from_dict(run["chapters"], "index", columns=["seconds", "memory_mb"]).rename_axis("chapter")
+    return pd.DataFrame.from_dict(
+        run["chapters"], "index", columns=["seconds", "memory_mb"]
+    ).rename_axis("chapter")
 
 
 def run_machine(folder: str | Path) -> pd.Series:
@@ -164,14 +196,23 @@ def _judge(fact: Fact, ours: Record | None, chapters: set[str]) -> list[Any]:
     elif fact.erratum:
         verdict = "erratum"
     elif fact.chapter not in chapters:
-        explanation = f"chapter {fact.chapter} is not written yet" + (f"; needs {fact.needs}" if fact.needs else "")
+        explanation = f"chapter {fact.chapter} is not written yet" + (
+            f"; needs {fact.needs}" if fact.needs else ""
+        )
     elif fact.needs in registry():
         verdict, explanation = "needs data", f"needs {fact.needs}: {load_command(fact.needs)}"
     elif fact.needs:
         verdict, explanation = "needs data", f"needs {fact.needs}: make regress PROFILE=full"
     else:
         explanation = f"chapter {fact.chapter} does not compute it yet"
-    head = [fact.id, fact.figure, fact.quantity, fact.unit, fact.value, ours.value if ours else None]
+    head = [
+        fact.id,
+        fact.figure,
+        fact.quantity,
+        fact.unit,
+        fact.value,
+        ours.value if ours else None,
+    ]
     return [*head, difference, tolerance, reason, verdict, explanation]
 
 
@@ -180,20 +221,28 @@ def _stated(key: str, entry: Record) -> tuple[Any, str]:
     if entry.tolerance is not None:
         return entry.tolerance, entry.why
     if entry.spread:
-        return _two_digits(3 * entry.spread), f"3 standard deviations over seeds ({entry.spread:.2g})"
-    raise PressError(f"{key} is compared, but nothing states how far it may be off: record(..., spread=) or tolerance=")
+        return _two_digits(
+            3 * entry.spread
+        ), f"3 standard deviations over seeds ({entry.spread:.2g})"
+    raise PressError(
+        f"{key} is compared, but nothing states how far it may be off: record(..., spread=) or tolerance="
+    )
 
 
 def _baseline(key: str, got: Record, want: Record | None) -> Record:
     """Baseline of a key: the old one while it holds, else the new value under the known or the stated tolerance."""
     if want is not None:
         return replace(
-            want if _holds(got, want) else replace(want, value=got.value, unit=got.unit), notebook=got.notebook
+            want if _holds(got, want) else replace(want, value=got.value, unit=got.unit),
+            notebook=got.notebook,
         )
     if got.tolerance is not None or got.spread is not None:
         tolerance, why = _stated(key, got)
     elif isinstance(got.value, float) and got.value:
-        tolerance, why = _two_digits(1e-4 * abs(got.value)), "deterministic: only rounding differs between machines"
+        tolerance, why = (
+            _two_digits(1e-4 * abs(got.value)),
+            "deterministic: only rounding differs between machines",
+        )
     else:
         tolerance, why = 0, "deterministic: exact"
     return replace(got, tolerance=tolerance, why=why, spread=None)
@@ -212,7 +261,9 @@ def _holds(got: Record, want: Record) -> bool:
 
 
 def _within(ours: Any, theirs: Any, tolerance: Any) -> bool:
-    return bool(np.all(np.abs(_differences(ours, theirs)) <= np.asarray(tolerance or 0) * (1 + 1e-9)))
+    return bool(
+        np.all(np.abs(_differences(ours, theirs)) <= np.asarray(tolerance or 0) * (1 + 1e-9))
+    )
 
 
 def _difference(ours: Any, theirs: Any) -> float:

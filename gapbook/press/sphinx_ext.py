@@ -48,7 +48,9 @@ def link_repository(app: Sphinx, config: Config) -> None:
         }
 
 
-def keep_runnable(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+def keep_runnable(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any
+) -> None:
     """Leave the launch buttons off pages that cannot run elsewhere: notebooks without an install cell."""
     source = Path(app.srcdir) / f"{page}.ipynb"
     if source.is_file() and install_cell(nbformat.read(source, as_version=4)) is None:
@@ -76,19 +78,26 @@ def link_back(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         for number, place in enumerate(sorted(places, key=lambda r: (r.docname, r.line))):
             title = app.env.titles[place.docname].astext()
             uri = f"{app.builder.get_relative_uri(docname, place.docname)}#{place.citation_ref_id}"
-            back += [nodes.Text(", " if number else "Cited in "), nodes.reference("", title, refuri=uri, internal=True)]
+            back += [
+                nodes.Text(", " if number else "Cited in "),
+                nodes.reference("", title, refuri=uri, internal=True),
+            ]
         if len(back):
             entry += back
 
 
-def plain_text(app: Sphinx, what: str, name: str, item: Any, options: Any, lines: list[str]) -> None:
+def plain_text(
+    app: Sphinx, what: str, name: str, item: Any, options: Any, lines: list[str]
+) -> None:
     """Escape bars and stars in a docstring: but for examples and double backticks it is plain text, not markup."""
     example = False
     for i, line in enumerate(lines):
         example = bool(line.strip()) and (example or line.lstrip().startswith(">>>"))
         if not example:
             parts = line.split("``")
-            parts[::2] = [re.sub(r"([|\\]|\*(?=\S)|(?<=\S)\*)", r"\\\1", part) for part in parts[::2]]
+            parts[::2] = [
+                re.sub(r"([|\\]|\*(?=\S)|(?<=\S)\*)", r"\\\1", part) for part in parts[::2]
+            ]
             lines[i] = "``".join(parts)
 
 

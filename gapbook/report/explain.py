@@ -25,7 +25,10 @@ MEANINGS: dict[str, tuple[str, str, list[tuple[float | None, str]]]] = {
         "Mean cosine of two different rows of this modality, how narrow its cone is: 0 isotropic, 1 collapsed.",
         [
             (0.9, "Read a cosine only against other cosines of the same model and modality."),
-            (None, "Nearly collapsed. Check that the encoder is trained; subtract the mean before you use cosines."),
+            (
+                None,
+                "Nearly collapsed. Check that the encoder is trained; subtract the mean before you use cosines.",
+            ),
         ],
     ),
     "cosine_paired": (
@@ -47,7 +50,12 @@ MEANINGS: dict[str, tuple[str, str, list[tuple[float | None, str]]]] = {
         "Relative gap",
         "Partners' distance as a part of all distance: 0 for identical modalities; about one half where partners are "
         "as far apart as strangers of one modality; above where a gap is added; 1 for two points.",
-        [(None, "Compare models by it where their cones differ in width, and always by the same implementation.")],
+        [
+            (
+                None,
+                "Compare models by it where their cones differ in width, and always by the same implementation.",
+            )
+        ],
     ),
     "alignment": (
         "Alignment",
@@ -59,13 +67,21 @@ MEANINGS: dict[str, tuple[str, str, list[tuple[float | None, str]]]] = {
         "Share of the squared gap that its two largest dimensions carry.",
         [
             (0.3, "Spread over many dimensions: leaving single ones out does not close the gap."),
-            (None, "Leaving these two out shortens the gap. Check separability afterwards: it may not move."),
+            (
+                None,
+                "Leaving these two out shortens the gap. Check separability afterwards: it may not move.",
+            ),
         ],
     ),
     "effective_rank": (
         "Effective rank, {x}",
         "Number of directions that this modality spreads over, its mean taken away.",
-        [(None, "Far below the dimension, a projection to fewer dimensions may lose little: check held-out recall.")],
+        [
+            (
+                None,
+                "Far below the dimension, a projection to fewer dimensions may lose little: check held-out recall.",
+            )
+        ],
     ),
     "isoscore": (
         "IsoScore, {x}",
@@ -115,14 +131,22 @@ MEANINGS: dict[str, tuple[str, str, list[tuple[float | None, str]]]] = {
         "Skewness of how often a candidate is among the {near} nearest: 0 where all are found alike often.",
         [
             (1.0, "Few hubs: nothing to do."),
-            (None, "A few candidates answer many queries. Try NearestNeighborNormalization and check held-out recall."),
+            (
+                None,
+                "A few candidates answer many queries. Try NearestNeighborNormalization and check held-out recall.",
+            ),
         ],
     ),
     "neighbor_agreement": (
         "Neighbor agreement",
         "Share of a thing's {near} nearest neighbors, within each modality, that both modalities agree on: {chance} is "
         "chance.",
-        [(None, "It ignores where the modalities lie: if it is low, no rotation brings the neighborhoods together.")],
+        [
+            (
+                None,
+                "It ignores where the modalities lie: if it is low, no rotation brings the neighborhoods together.",
+            )
+        ],
     ),
     "uniformity": (
         "Uniformity, {x}",
@@ -132,7 +156,10 @@ MEANINGS: dict[str, tuple[str, str, list[tuple[float | None, str]]]] = {
     "mmd": (
         "Squared MMD",
         "Discrepancy of the two distributions through a Gaussian kernel: 0 for one distribution.",
-        [(0, "Its interval reaches down to 0: no difference shown, of means or other."), (None, "")],
+        [
+            (0, "Its interval reaches down to 0: no difference shown, of means or other."),
+            (None, ""),
+        ],
     ),
 }
 LOWEST = {  # measures whose advice goes by the lower end of an interval, and the row that has it
@@ -163,8 +190,14 @@ def explain(table: pd.DataFrame, modalities: tuple[str, str] = ("image", "text")
         if key in MEANINGS:
             label, meaning, advice = MEANINGS[key]
             judged = lows.get(LOWEST[key]) if key in LOWEST else value
-            todo = next(text for most, text in advice if most is None or (judged is not None and judged <= most))
-            rows.append((metric, *(text.format(**size, **words) for text in (label, meaning, todo))))
+            todo = next(
+                text
+                for most, text in advice
+                if most is None or (judged is not None and judged <= most)
+            )
+            rows.append(
+                (metric, *(text.format(**size, **words) for text in (label, meaning, todo)))
+            )
     return pd.DataFrame(rows, columns=["metric", "label", "meaning", "advice"])
 
 

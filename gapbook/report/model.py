@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from gapbook import __version__
+from gapbook.exceptions import PairsError
 from gapbook.geometry import gap_report, modality_gap
-from gapbook.landscape import loss_landscape
-from gapbook.pairs import PairedEmbeddings, PairsError
+from gapbook.landscape.loss import loss_landscape
+from gapbook.pairs import PairedEmbeddings
+from gapbook.precomputed.references import references
 from gapbook.report.explain import explain
-from gapbook.report.paste import number
-from gapbook.report.payoff import payoff
-from gapbook.report.references import references
+from gapbook.report.recommend import payoff
+from gapbook.report.tables import number
 from gapbook.shards.measure import BINS
 
 DRAWN = 5000  # pairs in figures and in the landscape
@@ -53,7 +54,9 @@ class ModelReport:
 
     def beside(self) -> pd.DataFrame:
         """Return this model and the book's reference models: a row a measure, a column a source."""
-        table = references().pivot_table(index="metric", columns="source", values="value", sort=False)
+        table = references().pivot_table(
+            index="metric", columns="source", values="value", sort=False
+        )
         own = self.table.set_index("metric")["value"].rename(self.name)
         return pd.concat([own, table.reindex(own.index)], axis=1)
 
@@ -107,7 +110,9 @@ def report_on(
     tell("landscape")
     if n > DRAWN:
         pairs = pairs.subset(np.sort(np.random.default_rng(seed).choice(n, DRAWN, replace=False)))
-        said.append(f"Figures and landscape, recalls and all that compares pairs with pairs: {DRAWN:,} pairs of these.")
+        said.append(
+            f"Figures and landscape, recalls and all that compares pairs with pairs: {DRAWN:,} pairs of these."
+        )
     landscape, gap = None, modality_gap(pairs.x, pairs.y)
     try:
         deltas = np.linspace(-REACH * gap, REACH * gap, STEPS).tolist()
@@ -129,7 +134,11 @@ def report_on(
 
 
 def landscape_of(
-    pairs: PairedEmbeddings, deltas: Sequence[float], temperature: float, seed: int = 0, orders: int = ORDERS
+    pairs: PairedEmbeddings,
+    deltas: Sequence[float],
+    temperature: float,
+    seed: int = 0,
+    orders: int = ORDERS,
 ) -> pd.DataFrame:
     """Return the symmetric loss after each shift: a DataFrame delta, tau, distance, loss, loss_std.
 
@@ -156,7 +165,10 @@ def _copies(pairs: PairedEmbeddings) -> list[str]:
     if min(counts) == len(pairs):
         return []
     fewest = pairs.modalities[int(np.argmin(counts))]
-    held = " and ".join(f"{count:,} distinct {name} rows" for count, name in zip(counts, pairs.modalities, strict=True))
+    held = " and ".join(
+        f"{count:,} distinct {name} rows"
+        for count, name in zip(counts, pairs.modalities, strict=True)
+    )
     return [
         f"{len(pairs):,} pairs hold {held}. Copies tie, and ties count against recall (half a place each: recall at 1 "
         "misses a partner that is there three times), and intervals take rows as independent. "
@@ -171,5 +183,6 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 def _plain(row: dict[Any, Any]) -> dict[str, Any]:
     """Return a row whose numbers JSON knows: NaN becomes None."""
     return {
-        str(key): None if isinstance(value, float) and not np.isfinite(value) else value for key, value in row.items()
+        str(key): None if isinstance(value, float) and not np.isfinite(value) else value
+        for key, value in row.items()
     }

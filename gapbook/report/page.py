@@ -12,13 +12,19 @@ from matplotlib.figure import Figure
 
 from gapbook import __version__
 from gapbook.geometry import cosine_stats
-from gapbook.plots.model import beside_references, cosine_densities, gap_view, landmarks, landscape_curve
+from gapbook.plots.report import (
+    beside_references,
+    cosine_densities,
+    gap_view,
+    landmarks,
+    landscape_curve,
+)
 from gapbook.plots.style import palette_png
+from gapbook.precomputed.references import references
 from gapbook.projections import project
 from gapbook.report.model import ModelReport
-from gapbook.report.paste import latex_table, markdown_table, number
-from gapbook.report.payoff import CANDIDATES, LEVEL, SPLITS, USEFUL
-from gapbook.report.references import references
+from gapbook.report.recommend import CANDIDATES, LEVEL, SPLITS, USEFUL
+from gapbook.report.tables import latex_table, markdown_table, number
 
 PAGE = Template("""<!doctype html>
 <html lang="en">
@@ -145,9 +151,15 @@ def figures(report: ModelReport) -> list[str]:
     pairs, (first, second) = report.pairs, report.pairs.modalities
     gap = report.value("modality_gap")
     found = [
-        _figure(gap_view(*project(pairs.x, pairs.y), pairs.modalities), f"{first} and {second} lie {gap:.3f} apart.")
+        _figure(
+            gap_view(*project(pairs.x, pairs.y), pairs.modalities),
+            f"{first} and {second} lie {gap:.3f} apart.",
+        )
     ]
-    sides = {f"two {name}s": cosine_stats(side).histogram for name, side in ((first, pairs.x), (second, pairs.y))}
+    sides = {
+        f"two {name}s": cosine_stats(side).histogram
+        for name, side in ((first, pairs.x), (second, pairs.y))
+    }
     partners = report.paired, np.linspace(-1, 1, len(report.paired) + 1)
     within = [report.value(f"cosine_within_{side}") for side in "xy"]
     text = (
@@ -156,12 +168,22 @@ def figures(report: ModelReport) -> list[str]:
     )
     found.append(_figure(cosine_densities(sides | {"partners": partners}), text))
     if report.landscape is not None:
-        found.append(_figure(landscape_curve(report.landscape, report.temperature), _landscape_text(report)))
+        found.append(
+            _figure(landscape_curve(report.landscape, report.temperature), _landscape_text(report))
+        )
     known: Any = references().query("metric == 'modality_gap'")
     own = report.table.query("metric == 'modality_gap'").assign(source="this model")
     rows = pd.concat([own, known])[["source", "value", "low", "high"]]
-    below = ", ".join(row.source for row in known.itertuples() if row.value < gap) or "none of the reference models"
-    found.append(_figure(beside_references(rows, "modality gap"), f"A gap of {gap:.3f} is wider than that of {below}."))
+    below = (
+        ", ".join(row.source for row in known.itertuples() if row.value < gap)
+        or "none of the reference models"
+    )
+    found.append(
+        _figure(
+            beside_references(rows, "modality gap"),
+            f"A gap of {gap:.3f} is wider than that of {below}.",
+        )
+    )
     return found
 
 
@@ -184,7 +206,10 @@ def _figure(figure: Figure, text: str) -> str:
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=144)
     plt.close(figure)
-    data, text = base64.b64encode(palette_png(Image.open(drawn))).decode(), escape(text[:1].upper() + text[1:])
+    data, text = (
+        base64.b64encode(palette_png(Image.open(drawn))).decode(),
+        escape(text[:1].upper() + text[1:]),
+    )
     return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
 
 
@@ -195,14 +220,20 @@ def _measures(table: pd.DataFrame, labels: pd.DataFrame) -> str:
     row: Any
     for row in table.itertuples():
         known = row.metric in words.index
-        label, meaning, advice = words.loc[row.metric] if known else (str(row.metric).replace("_", " "), "", "")
+        label, meaning, advice = (
+            words.loc[row.metric] if known else (str(row.metric).replace("_", " "), "", "")
+        )
         ends = f"{number(row.low)} to {number(row.high)}" if np.isfinite(row.low) else ""
         said = f"{escape(meaning)} <strong>{escape(advice)}</strong>" if known else ""
         value = f"{row.value:,.0f}" if row.unit == "pairs" else number(row.value)
         numbers = "".join(f'<td class="number">{cell}</td>' for cell in (value, ends))
         texts = f'<td>{escape(row.unit)}</td><td class="said">{said}</td>'
         rows.append(f'<tr><th scope="row">{escape(label)}</th>{numbers}{texts}</tr>')
-    return _table(["measure", "value", "95 % interval", "unit", "what it means, and what to do"], rows, "measures")
+    return _table(
+        ["measure", "value", "95 % interval", "unit", "what it means, and what to do"],
+        rows,
+        "measures",
+    )
 
 
 def _payoff(table: pd.DataFrame | None) -> str:
@@ -215,9 +246,14 @@ def _payoff(table: pd.DataFrame | None) -> str:
         verdict = _verdict(row.verdict)
         change = f"{number(row.change)} ({number(row.change_low)} to {number(row.change_high)})"
         texts = "".join(f"<td>{escape(cell)}</td>" for cell in (verdict, row.mitigation))
-        numbers = (f'<td class="number">{cell}</td>' for cell in (number(row.before), number(row.after), change))
+        numbers = (
+            f'<td class="number">{cell}</td>'
+            for cell in (number(row.before), number(row.after), change)
+        )
         rows.append(f'<tr><th scope="row">{escape(row.use)}</th>{texts}{"".join(numbers)}</tr>')
-    return _table(["use", "verdict", "best candidate", "without it", "with it", "change, interval"], rows)
+    return _table(
+        ["use", "verdict", "best candidate", "without it", "with it", "change, interval"], rows
+    )
 
 
 def _verdict(verdict: Any) -> str:
@@ -237,5 +273,7 @@ def _beside(table: pd.DataFrame, labels: pd.DataFrame) -> str:
 def _table(head: list[str], rows: list[str], kind: str = "compared") -> str:
     cells = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
     return (
-        f'<table class="{kind}">\n<thead><tr>{cells}</tr></thead>\n<tbody>\n' + "\n".join(rows) + "\n</tbody>\n</table>"
+        f'<table class="{kind}">\n<thead><tr>{cells}</tr></thead>\n<tbody>\n'
+        + "\n".join(rows)
+        + "\n</tbody>\n</table>"
     )

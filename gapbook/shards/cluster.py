@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from gapbook.pairs import PairsError
-from gapbook.shards.files import INSTALL, MissingPackageError
+from gapbook.exceptions import MissingPackageError, PairsError
+from gapbook.shards.files import INSTALL
 
 
 @contextmanager
@@ -22,7 +22,9 @@ def connect(scheduler: str | None = None, workers: int = 1) -> Iterator[Any]:
     try:
         import distributed
     except ImportError:
-        raise MissingPackageError(f"A folder of shards needs Dask, which is not installed: {INSTALL}") from None
+        raise MissingPackageError(
+            f"A folder of shards needs Dask, which is not installed: {INSTALL}"
+        ) from None
     if scheduler:
         try:
             client = distributed.Client(scheduler, timeout=10)

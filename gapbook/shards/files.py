@@ -7,7 +7,8 @@ from zipfile import ZipFile
 
 import numpy as np
 
-from gapbook.pairs import PairsError, read_arrays, unit_pair
+from gapbook.exceptions import ColumnsError, MissingPackageError, PairsError
+from gapbook.pairs import read_arrays, unit_pair
 
 if TYPE_CHECKING:
     import torch
@@ -16,24 +17,26 @@ SUFFIXES = (".npy", ".npz", ".safetensors", ".parquet")
 INSTALL = "python -m pip install distributed pyarrow"
 
 
-class ColumnsError(PairsError):
-    """A sound file that has other arrays than those asked for."""
-
-
-class MissingPackageError(ImportError):
-    """A package that only large inputs need is not installed; the message says how to get it."""
-
-
 def shard_names(folder: Path) -> list[str]:
     """Return the shards of a folder by name relative to it, sorted; raise ``PairsError`` where there are none."""
     if not folder.is_dir():
         raise PairsError(
             f"Expected a folder of shards; {folder} {'is a file' if folder.exists() else 'does not exist'}"
         )
-    found = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
-    names = sorted(path.as_posix() for path in found if not any(part.startswith((".", "_")) for part in path.parts))
+    found = (
+        path.relative_to(folder)
+        for path in folder.rglob("*")
+        if path.suffix in SUFFIXES and path.is_file()
+    )
+    names = sorted(
+        path.as_posix()
+        for path in found
+        if not any(part.startswith((".", "_")) for part in path.parts)
+    )
     if not names:
-        raise PairsError(f"Expected files ending in {', '.join(SUFFIXES)} in {folder}; there are none")
+        raise PairsError(
+            f"Expected files ending in {', '.join(SUFFIXES)} in {folder}; there are none"
+        )
     return names
 
 
@@ -43,12 +46,16 @@ def read_pairs(path: Path, columns: Sequence[str] = ("x", "y")) -> tuple[Any, An
     Raises ``PairsError`` for a file that is missing, damaged or without these arrays.
     """
     if not path.is_file():
-        raise PairsError(f"Expected a file; {path} {'is a folder' if path.is_dir() else 'does not exist'}")
+        raise PairsError(
+            f"Expected a file; {path} {'is a folder' if path.is_dir() else 'does not exist'}"
+        )
     names = ("x", "y") if path.suffix == ".npy" else tuple(columns)
     arrays = _read_parquet(path, names) if path.suffix == ".parquet" else read_arrays(path)
     if not set(names) <= arrays.keys():
         got = ", ".join(sorted(arrays)) or "none"
-        raise ColumnsError(f"Expected {' and '.join(names)} in {path.name}; got {got}: name them by --columns X Y")
+        raise ColumnsError(
+            f"Expected {' and '.join(names)} in {path.name}; got {got}: name them by --columns X Y"
+        )
     return arrays[names[0]], arrays[names[1]]
 
 
@@ -67,7 +74,9 @@ def _width(path: Path, name: str) -> int:
     if path.suffix == ".parquet":
         import pyarrow.parquet
 
-        with pyarrow.parquet.ParquetFile(path, buffer_size=2**16) as file:  # a buffer, or a whole column is read
+        with pyarrow.parquet.ParquetFile(
+            path, buffer_size=2**16
+        ) as file:  # a buffer, or a whole column is read
             return len(next(file.iter_batches(1, columns=[name])).column(0)[0])
     if path.suffix == ".safetensors":
         from safetensors import safe_open
@@ -83,7 +92,11 @@ def _width(path: Path, name: str) -> int:
 
 def _npy_width(file: Any) -> int:
     form = np.lib.format
-    read = form.read_array_header_1_0 if form.read_magic(file) == (1, 0) else form.read_array_header_2_0
+    read = (
+        form.read_array_header_1_0
+        if form.read_magic(file) == (1, 0)
+        else form.read_array_header_2_0
+    )
     return int(read(file)[0][-1])
 
 
@@ -92,7 +105,9 @@ def _read_parquet(path: Path, names: Sequence[str]) -> dict[str, Any]:
     try:
         import pyarrow.parquet
     except ImportError:
-        raise MissingPackageError(f"Parquet files need pyarrow, which is not installed: {INSTALL}") from None
+        raise MissingPackageError(
+            f"Parquet files need pyarrow, which is not installed: {INSTALL}"
+        ) from None
     if not path.stat().st_size:
         raise PairsError(f"{path} is empty: write it again")
     try:
@@ -101,24 +116,35 @@ def _read_parquet(path: Path, names: Sequence[str]) -> dict[str, Any]:
         table = file.read([name for name in names if name in there])
     except (pyarrow.ArrowException, OSError) as error:
         raise PairsError(f"{path} is damaged or not a Parquet file ({error})") from None
-    return dict.fromkeys(there) | {name: _vectors(table.column(name), name, path) for name in table.column_names}
+    return dict.fromkeys(there) | {
+        name: _vectors(table.column(name), name, path) for name in table.column_names
+    }
 
 
 def _vectors(column: Any, name: str, path: Path) -> np.ndarray:
     """Return a column of lists of one length as an array (n, d)."""
-    if not hasattr(column.type, "value_field") or column.null_count:  # value_type: dictionaries and tensors too
+    if (
+        not hasattr(column.type, "value_field") or column.null_count
+    ):  # value_type: dictionaries and tensors too
         got = f"{column.null_count} empty cells" if column.null_count else column.type
         raise PairsError(f"Expected a vector in every cell of column {name} of {path}; got {got}")
     chunks = [chunk for chunk in column.chunks if len(chunk)]
     lengths = {int(length) for chunk in chunks for length in np.unique(chunk.value_lengths())}
     if len(lengths) > 1:
-        raise PairsError(f"Expected vectors of one length in column {name} of {path}; got {sorted(lengths)[:5]}")
+        raise PairsError(
+            f"Expected vectors of one length in column {name} of {path}; got {sorted(lengths)[:5]}"
+        )
     width = lengths.pop() if lengths else 0
-    values = [chunk.flatten().to_numpy(zero_copy_only=False).reshape(len(chunk), width) for chunk in chunks]
+    values = [
+        chunk.flatten().to_numpy(zero_copy_only=False).reshape(len(chunk), width)
+        for chunk in chunks
+    ]
     return np.concatenate(values) if values else np.empty((0, 0))
 
 
-def unit_shard(path: Path, columns: Sequence[str] = ("x", "y")) -> tuple["torch.Tensor", "torch.Tensor"]:
+def unit_shard(
+    path: Path, columns: Sequence[str] = ("x", "y")
+) -> tuple["torch.Tensor", "torch.Tensor"]:
     """Return the unit rows of one file of pairs; a shard may have a single pair."""
     x, y = read_pairs(path, columns)
     if np.shape(x)[:1] == np.shape(y)[:1] == (1,):

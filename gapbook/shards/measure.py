@@ -18,12 +18,13 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 
-from gapbook.pairs import PairedEmbeddings, PairsError
+from gapbook.exceptions import ColumnsError, PairsError
+from gapbook.pairs import PairedEmbeddings
 from gapbook.shards.cluster import connect
-from gapbook.shards.files import ColumnsError, shard_names, unit_shard, width_of
+from gapbook.shards.files import shard_names, unit_shard, width_of
 
 if TYPE_CHECKING:
-    from gapbook.geometry.kernels import Sums
+    from gapbook.geometry.sums import Sums
 
 BINS = 100  # of partners' cosines over [-1, 1]
 FAN = 4  # parts that merge at once
@@ -96,7 +97,9 @@ class ShardedReport:
         return notes
 
 
-def shard_report(folder: str | os.PathLike[str], client: Any = None, **options: Any) -> pd.DataFrame:
+def shard_report(
+    folder: str | os.PathLike[str], client: Any = None, **options: Any
+) -> pd.DataFrame:
     """Return ``measure_shards(...).table``, with the notes on what it rests on in ``table.attrs["notes"]``."""
     report = measure_shards(folder, client, **options)
     report.table.attrs["notes"] = report.notes
@@ -125,7 +128,11 @@ def measure_shards(
     unless ``skip_bad`` leaves it out and counts it; ``MissingPackageError`` without Dask.
     """
     names, how = shard_names(Path(folder)), Options(**options)
-    if isinstance(how.sample, bool) or not isinstance(how.sample, int | np.integer) or how.sample < 2:
+    if (
+        isinstance(how.sample, bool)
+        or not isinstance(how.sample, int | np.integer)
+        or how.sample < 2
+    ):
         raise PairsError(f"Expected sample as an integer of at least 2; got {how.sample!r}")
     if client is not None:
         part = _run(client, Path(folder), names, how, progress)
@@ -135,7 +142,9 @@ def measure_shards(
     if part.sums is None or part.sample is None:
         name, why = next(iter(sorted(part.skipped.items())))
         raise PairsError(f"no shard in {folder} can be read; the first is {name}: {why}")
-    pairs = PairedEmbeddings(part.sample.rows[0], part.sample.rows[1], modalities, source=str(folder))
+    pairs = PairedEmbeddings(
+        part.sample.rows[0], part.sample.rows[1], modalities, source=str(folder)
+    )
     table = _table(part.sums, pairs, how.seed, replicates)
     return ShardedReport(table, part.paired, pairs, part.shards, part.skipped)
 
@@ -145,16 +154,22 @@ def measure_shards(
 
 def measure(folder: Path, name: str, number: int, width: int | None, how: Options) -> Part:
     """Read one shard and return what is kept of it."""
-    from gapbook.geometry.kernels import Sums
+    from gapbook.geometry.sums import Sums
 
     try:
         x, y = unit_shard(folder / name, how.columns)
         if width not in (None, x.shape[1]):
-            raise PairsError(f"Expected {width} dimensions, the most frequent in the folder; got {x.shape[1]}")
+            raise PairsError(
+                f"Expected {width} dimensions, the most frequent in the folder; got {x.shape[1]}"
+            )
     except (PairsError, OSError) as error:
         if how.skip_bad:
             return Part(0, {name: str(error)})
-        advice = "" if isinstance(error, ColumnsError) else ". Repair or remove it, or leave it out with --skip-bad"
+        advice = (
+            ""
+            if isinstance(error, ColumnsError)
+            else ". Repair or remove it, or leave it out with --skip-bad"
+        )
         raise PairsError(f"shard {name}: {error}{advice}") from None
     counts, _ = np.histogram((x * y).sum(1).clamp(-1, 1).numpy(), BINS, (-1, 1))
     keys = row_keys(name, len(x), how.seed)
@@ -167,16 +182,23 @@ def measure(folder: Path, name: str, number: int, width: int | None, how: Option
 
 def merge(parts: Sequence[Part], size: int) -> Part:
     """Add parts up, in any order and grouping; the sample keeps its ``size`` smallest hashes."""
-    shards, skipped = sum(part.shards for part in parts), {k: v for part in parts for k, v in part.skipped.items()}
+    shards, skipped = (
+        sum(part.shards for part in parts),
+        {k: v for part in parts for k, v in part.skipped.items()},
+    )
     sums, paired = None, sum(part.paired for part in parts)
     for part in parts:
         sums = part.sums if sums is None else sums if part.sums is None else sums + part.sums
     samples = [part.sample for part in parts if part.sample is not None]
     if not samples:
         return Part(shards, skipped)
-    keys, places = (np.concatenate([getattr(sample, name) for sample in samples]) for name in ("keys", "places"))
+    keys, places = (
+        np.concatenate([getattr(sample, name) for sample in samples]) for name in ("keys", "places")
+    )
     rows = np.concatenate([sample.rows for sample in samples], 1)
-    return Part(shards, skipped, sums, np.asarray(paired), Sample(keys, places, rows).smallest(size))
+    return Part(
+        shards, skipped, sums, np.asarray(paired), Sample(keys, places, rows).smallest(size)
+    )
 
 
 def row_keys(name: str, n: int, seed: int = 0) -> np.ndarray:
@@ -211,7 +233,9 @@ def _run(client: Any, folder: Path, names: list[str], how: Options, progress: bo
     from tqdm import tqdm
 
     folder, run, done = folder.resolve(), uuid4().hex, set()
-    with tqdm(total=len(names), desc="shards", unit="shard", disable=not progress, leave=False) as bar:
+    with tqdm(
+        total=len(names), desc="shards", unit="shard", disable=not progress, leave=False
+    ) as bar:
 
         def count(event: tuple[Any, str]) -> None:
             done.add(event[1])  # a shard that is read again counts once
@@ -226,16 +250,23 @@ def _run(client: Any, folder: Path, names: list[str], how: Options, progress: bo
         except KilledWorker as error:
             kind, *_, number = str(error.task).split("-")
             name = names[int(number)] if kind in ("shard", "width") else "parts of shards"
-            raise PairsError(f"workers died again and again on {name}: give them more memory, or cut it") from None
+            raise PairsError(
+                f"workers died again and again on {name}: give them more memory, or cut it"
+            ) from None
         finally:
             client.unsubscribe_topic("gapbook")
             if future is not None:
                 future.cancel()
 
 
-def _common_width(client: Any, folder: Path, names: list[str], how: Options, run: str) -> int | None:
+def _common_width(
+    client: Any, folder: Path, names: list[str], how: Options, run: str
+) -> int | None:
     """Return the dimension that all shards must have: the most frequent in their headers, of equal ones the first."""
-    paths, keys = [folder / name for name in names], [f"width-{run}-{number}" for number in range(len(names))]
+    paths, keys = (
+        [folder / name for name in names],
+        [f"width-{run}-{number}" for number in range(len(names))],
+    )
     widths = client.gather(client.map(width_of, paths, columns=how.columns, key=keys))
     counts = Counter(width for width in widths if width)
     return max(counts, key=counts.__getitem__, default=None)
@@ -260,9 +291,12 @@ def exact_values(sums: "Sums") -> dict[str, float]:
 
     n, gap = sums.n, (sums.x - sums.y) / sums.n
     within_x, within_y = (
-        float(total @ total - gram.trace()) / (n * (n - 1)) for total, gram in ((sums.x, sums.xx), (sums.y, sums.yy))
+        float(total @ total - gram.trace()) / (n * (n - 1))
+        for total, gram in ((sums.x, sums.xx), (sums.y, sums.yy))
     )
-    apart = (sums.xx + sums.yy - 2 * sums.xy).diagonal().clamp(min=0)  # sum of (x_i - y_i)^2 by dimension
+    apart = (
+        (sums.xx + sums.yy - 2 * sums.xy).diagonal().clamp(min=0)
+    )  # sum of (x_i - y_i)^2 by dimension
     square, paired = float(gap @ gap), max(float(apart.sum()) / n, 0.0)
     return {
         "modality_gap": square**0.5,
@@ -273,7 +307,9 @@ def exact_values(sums: "Sums") -> dict[str, float]:
         "squared_gap_unbiased": (n * square - paired) / (n - 1),
         "relative_modality_gap": paired / (paired + 2 - within_x - within_y) if paired else 0.0,
         "alignment": paired,
-        "gap_share_top2": float(gap.square().topk(min(2, len(gap)))[0].sum()) / square if square else np.nan,
+        "gap_share_top2": float(gap.square().topk(min(2, len(gap)))[0].sum()) / square
+        if square
+        else np.nan,
     } | second_order(sums)
 
 
@@ -289,5 +325,7 @@ def _table(sums: "Sums", sample: PairedEmbeddings, seed: int, replicates: int) -
         if name in exact:
             low, high = (exact[name] + (end - value) * narrower for end in (low, high))
             value = exact[name]
-        rows.append((name, value, low, high, unit, n if name in exact or name == "dimension" else k))
+        rows.append(
+            (name, value, low, high, unit, n if name in exact or name == "dimension" else k)
+        )
     return pd.DataFrame(rows, columns=[*table.columns, "pairs"])

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 STATUS = Path("/proc/self/status")
-needs_peak = pytest.mark.skipif(not STATUS.exists(), reason="peak memory is read from /proc, which only Linux has")
+needs_peak = pytest.mark.skipif(
+    not STATUS.exists(), reason="peak memory is read from /proc, which only Linux has"
+)
 
 # What the code of a benchmark can use: it prints one line of JSON.
 PROLOGUE = f"""
@@ -30,7 +32,9 @@ def fastest(run, times):
 
 def run(code: str, *arguments: str, **environment: str) -> dict:
     """Run code in a process of its own, on as many threads as there are cores, and read what it prints."""
-    env = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"} | environment  # waiting threads leave the cores to others
+    env = (
+        os.environ | {"OMP_WAIT_POLICY": "PASSIVE"} | environment
+    )  # waiting threads leave the cores to others
     command = [sys.executable, "-c", PROLOGUE + code, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stderr
@@ -43,5 +47,8 @@ def side_by_side(plain: str, ours: str, ratio: float, *arguments: str) -> tuple[
     for _ in range(2):
         if first["time"] < ratio * best["time"]:
             best = min(best, run(ours, *arguments), key=lambda spent: spent["time"])
-    print(f"{first['time'] / best['time']:.0f} times faster ({first['time']:.2f} s to {best['time']:.2f} s)", end="")
+    print(
+        f"{first['time'] / best['time']:.0f} times faster ({first['time']:.2f} s to {best['time']:.2f} s)",
+        end="",
+    )
     return first, best

@@ -70,7 +70,9 @@ def test_cosine_stats_is_25_times_faster_in_a_tenth_of_the_memory():
 def test_gap_report_of_50_000_pairs_takes_under_90_seconds_and_2_gigabytes():
     """Seconds are the processor's, of both threads together: on two free cores the clock shows no more than that."""
     spent = run(REPORT, OMP_NUM_THREADS="2")
-    print(f"{spent['cpu']:.0f} s of processor time, {spent['wall']:.0f} s by the clock, {spent['memory']:.0f} MB")
+    print(
+        f"{spent['cpu']:.0f} s of processor time, {spent['wall']:.0f} s by the clock, {spent['memory']:.0f} MB"
+    )
     assert (spent["values"]["n_pairs"], spent["values"]["n_sampled"]) == (50_000, 5_000)
     assert spent["cpu"] < 90
     assert spent["memory"] < 2048

@@ -49,7 +49,9 @@ def run(folder: Path, shards: int) -> dict:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not STATUS.exists(), reason="peak memory is read from /proc, which only Linux has")
+@pytest.mark.skipif(
+    not STATUS.exists(), reason="peak memory is read from /proc, which only Linux has"
+)
 def test_time_grows_with_the_shards_and_memory_does_not(tmp_path):
     rng = np.random.default_rng(0)
     np.save(tmp_path / "shard.npy", rng.normal(0.1, 1, size=(2, N, D)).astype(np.float32))

@@ -92,7 +92,10 @@ print(json.dumps({"ranks": ranks, "recalls": recalls, "time": spent["time"]}))
 @pytest.mark.slow
 def test_shift_sweep_is_80_times_faster(tmp_path) -> None:
     plain, ours = side_by_side(
-        COMMON + CLASSES + PLAIN_CLASSES, COMMON + CLASSES + OUR_CLASSES, 80, str(tmp_path / "plain.npy")
+        COMMON + CLASSES + PLAIN_CLASSES,
+        COMMON + CLASSES + OUR_CLASSES,
+        80,
+        str(tmp_path / "plain.npy"),
     )
     assert len(plain["rows"]) == 40 and 0.1 < max(accuracy for _, accuracy in plain["rows"]) < 0.9
     for (distance, accuracy), expected in zip(ours["rows"], plain["rows"], strict=True):
@@ -110,6 +113,8 @@ def test_retrieval_under_shift_is_25_times_faster() -> None:
     off = np.abs(np.subtract(ours["ranks"], plain["ranks"]))
     print(f", {(off > 0).sum()} ranks moved")
     assert off.shape == (2, 5000) and off.max() <= 1 and (off > 0).mean() < 0.01  # near ties
-    shares = [sum(rank < k for rank in ranks) / 5000 for ranks in plain["ranks"] for k in (1, 5, 10)]
+    shares = [
+        sum(rank < k for rank in ranks) / 5000 for ranks in plain["ranks"] for k in (1, 5, 10)
+    ]
     assert ours["recalls"] == pytest.approx(shares, abs=1e-3)
     assert plain["time"] >= 25 * ours["time"]

@@ -14,10 +14,14 @@ from gapbook.press.execute import available_sources
 from gapbook.press.scoreboard import check, load_expected
 
 ROOT = Path(__file__).parents[2]
-NOTEBOOKS = sorted(path for path in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+NOTEBOOKS = sorted(
+    path for path in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts
+)
 CHAPTERS = [path for path in NOTEBOOKS if re.match(r"\d\d_", path.name)]
 HIDDEN = {"install", "hide-cell", "hide-input", "remove-cell", "remove-input"}
-CODE_OR_MATH = re.compile(r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]+\$|\]\([^)]*\)|https?://\S+", re.DOTALL)
+CODE_OR_MATH = re.compile(
+    r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]+\$|\]\([^)]*\)|https?://\S+", re.DOTALL
+)
 DECIMAL = re.compile(r"(?<![\w.])\d?\.\d{2,}")
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -50,7 +54,9 @@ def test_source_has_no_outputs(path):
 @each_notebook
 def test_source_starts_with_imports_then_parameters(path):
     first, second = code_cells(path)[:2]
-    assert all(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.parse(first.source).body)
+    assert all(
+        isinstance(node, ast.Import | ast.ImportFrom) for node in ast.parse(first.source).body
+    )
     assert "parameters" in second.metadata.tags
 
 
@@ -64,12 +70,19 @@ def test_source_has_short_cells(path):
 
 @each_notebook
 def test_source_types_no_result_in_prose(path):
-    prose = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+    prose = [
+        cell.source
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "markdown"
+    ]
     assert not [number for text in prose for number in typed_decimals(text)]
 
 
 def test_typed_decimals_are_found():
-    assert typed_decimals("a gap of 0.82, `x = 0.25`, $t=0.07$, {glue:text}`a.b:.3f` and .55") == ["0.82", ".55"]
+    assert typed_decimals("a gap of 0.82, `x = 0.25`, $t=0.07$, {glue:text}`a.b:.3f` and .55") == [
+        "0.82",
+        ".55",
+    ]
 
 
 @each_notebook
@@ -90,7 +103,12 @@ def test_executed_copy_tells_no_folder_of_this_machine(path, executed_book):
 def test_executed_images_have_alt_text(path, executed_book):
     ran = nbformat.read(executed_book / path.relative_to(ROOT / "book"), as_version=4)
     outputs = [out for cell in ran.cells for out in cell.get("outputs", ()) if "data" in out]
-    silent = [mime for out in outputs for mime in out.data if mime.startswith("image/") and not out.metadata.get(mime)]
+    silent = [
+        mime
+        for out in outputs
+        for mime in out.data
+        if mime.startswith("image/") and not out.metadata.get(mime)
+    ]
     assert not silent
 
 
@@ -108,4 +126,8 @@ def test_executed_book_explains_what_differs_from_the_paper(executed_book):
 def test_executed_chapters_fit_in_three_gigabytes_and_say_what_they_took(executed_book):
     costs = json.loads((executed_book / "run.json").read_text())["chapters"]
     assert set(costs) >= {path.stem for path in CHAPTERS}
-    assert not {name: cost for name, cost in costs.items() if not 0 < cost["memory_mb"] < 3000 or cost["seconds"] <= 0}
+    assert not {
+        name: cost
+        for name, cost in costs.items()
+        if not 0 < cost["memory_mb"] < 3000 or cost["seconds"] <= 0
+    }

@@ -25,7 +25,9 @@ CHAPTERS = sorted(path.name for path in (ROOT / "book").glob("0*.ipynb"))
 
 
 def output(*command: str | Path) -> str:
-    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        command, cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,18 @@ def colab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     machine = tmp_path_factory.mktemp("colab")
     output(sys.executable, "-m", "venv", machine)
     python = machine / "bin" / "python"
-    output(python, "-m", "pip", "install", "-q", "-c", "constraints.txt", "pip>=24.1", "torch", "ipykernel")
+    output(
+        python,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "-c",
+        "constraints.txt",
+        "pip>=24.1",
+        "torch",
+        "ipykernel",
+    )
     (machine / "home").mkdir()
     spec = {
         "argv": [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
@@ -45,14 +58,18 @@ def colab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (machine / "kernels" / "python3").mkdir(parents=True)
     (machine / "kernels" / "python3" / "kernel.json").write_text(json.dumps(spec))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PIP_CACHE_DIR", output(python, "-m", "pip", "cache", "dir"))  # packages need not come twice
+        patch.setenv(
+            "PIP_CACHE_DIR", output(python, "-m", "pip", "cache", "dir")
+        )  # packages need not come twice
         for name in ("GAPBOOK_DATA", "PYTHONPATH", "IPYTHONDIR", "MPLBACKEND"):
             patch.delenv(name, raising=False)
         yield machine
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
-def test_stamped_chapter_runs_on_a_machine_of_its_own(chapter: str, colab: Path, tmp_path: Path) -> None:
+def test_stamped_chapter_runs_on_a_machine_of_its_own(
+    chapter: str, colab: Path, tmp_path: Path
+) -> None:
     commit = output("git", "rev-parse", "HEAD")
     source = nbformat.reads(output("git", "show", f"HEAD:book/{chapter}"), as_version=4)
     stamped = stamp(source, ROOT.as_uri(), commit, (ROOT / "constraints.txt").read_text())
@@ -61,7 +78,9 @@ def test_stamped_chapter_runs_on_a_machine_of_its_own(chapter: str, colab: Path,
         del stamped.cells[first + 1 :]
     kernels = KernelSpecManager(kernel_dirs=[str(colab / "kernels")], ensure_native_kernel=False)
     manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=kernels)
-    client = NotebookClient(stamped, km=manager, timeout=600, resources={"metadata": {"path": str(tmp_path)}})
+    client = NotebookClient(
+        stamped, km=manager, timeout=600, resources={"metadata": {"path": str(tmp_path)}}
+    )
     try:
         client.execute(cleanup_kc=True)  # the kernel is ours, and ends with its chapter
     finally:  # pip's complaint, if it had one, is shown with the failure
@@ -72,6 +91,8 @@ def test_stamped_chapter_runs_on_a_machine_of_its_own(chapter: str, colab: Path,
     assert origin["vcs_info"]["commit_id"] == commit and not origin.get("dir_info")
     outputs = [out for cell in stamped.cells if cell.cell_type == "code" for out in cell.outputs]
     assert any("image/png" in out.get("data", {}) for out in outputs)
-    assert not any(str(ROOT) in json.dumps(out.get("data", {})) for out in outputs), "it used the checkout"
+    assert not any(str(ROOT) in json.dumps(out.get("data", {})) for out in outputs), (
+        "it used the checkout"
+    )
     # only the first chapter on a machine installs the package, so only its folder holds the pins
     assert {path.name for path in tmp_path.iterdir()} <= {"gapbook-constraints.txt"}

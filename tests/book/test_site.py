@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
-NO_ALT = re.compile(r"^\s*$|^(\.\./)*_images/|^(image|figure|plot|output|png|img)\W*\d*$", re.IGNORECASE)
+NO_ALT = re.compile(
+    r"^\s*$|^(\.\./)*_images/|^(image|figure|plot|output|png|img)\W*\d*$", re.IGNORECASE
+)
 OVERFLOW = "document.scrollingElement.scrollWidth - innerWidth"
 
 
@@ -40,7 +42,9 @@ def browser() -> Iterator[Browser]:
 
 def pages(site: Path) -> list[str]:
     """List every page of the site but the redirect from index.html to the first one."""
-    found = [p.relative_to(site).as_posix() for p in site.rglob("*.html") if "_static" not in p.parts]
+    found = [
+        p.relative_to(site).as_posix() for p in site.rglob("*.html") if "_static" not in p.parts
+    ]
     assert {"intro.html", "01_modality_gap.html", "search.html"} <= set(found)
     return sorted(p for p in found if 'http-equiv="Refresh"' not in (site / p).read_text("utf-8"))
 
@@ -54,9 +58,13 @@ def watch(context: BrowserContext, home: str) -> list[str]:
         route.abort()
 
     context.route(lambda url: not url.startswith((home, "data:", "blob:")), block)
-    context.on("response", lambda r: trouble.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+    context.on(
+        "response", lambda r: trouble.append(f"{r.status} {r.url}") if r.status >= 400 else None
+    )
     context.on("requestfailed", lambda r: trouble.append(f"failed {r.url}: {r.failure}"))
-    context.on("console", lambda m: trouble.append(f"console: {m.text}") if m.type == "error" else None)
+    context.on(
+        "console", lambda m: trouble.append(f"console: {m.text}") if m.type == "error" else None
+    )
     context.on("weberror", lambda e: trouble.append(f"exception: {e.error}"))
     return trouble
 
@@ -111,7 +119,9 @@ def test_pages_are_complete(built_site: Path, base: str, page: Page) -> None:
         assert seen["unnamed"] == 0 and not seen["ids"], (
             f"{name}: {seen['unnamed']} unnamed controls, ids twice {seen['ids']}"
         )
-        assert seen["landmarks"] == 1 and seen["h1"] == 1 and seen["lang"] == "en", f"{name}: {seen}"
+        assert seen["landmarks"] == 1 and seen["h1"] == 1 and seen["lang"] == "en", (
+            f"{name}: {seen}"
+        )
         steps = [b - a for a, b in zip(seen["levels"], seen["levels"][1:], strict=False)]
         assert all(step <= 1 for step in steps), f"{name}: heading levels jump: {seen['levels']}"
         assert seen["typeset"] == seen["math"] and seen["problems"] == 0, (
@@ -136,7 +146,9 @@ def test_pages_mention_no_third_party_file(built_site: Path) -> None:
         assert not outside.search(path.read_text("utf-8")), f"{path} loads a file from another site"
     for path in built_site.rglob("*.css"):
         text = path.read_text("utf-8")
-        assert not re.search(r"""@import\s+(?:url\()?["']?(?:https?:)?//|url\(["']?(?:https?:)?//""", text), path
+        assert not re.search(
+            r"""@import\s+(?:url\()?["']?(?:https?:)?//|url\(["']?(?:https?:)?//""", text
+        ), path
 
 
 def test_nothing_overflows(built_site: Path, browser: Browser, base: str) -> None:
@@ -164,7 +176,10 @@ def test_the_toggle_switches_to_dark(base: str, page: Page) -> None:
             page.locator("button.theme-switch-button").locator("visible=true").first.click()
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     assert luminance(page, "body", "backgroundColor") < 60
-    assert luminance(page, ".gap-explore", "color") > 180 and luminance(page, ".gap-frames output", "color") > 180
+    assert (
+        luminance(page, ".gap-explore", "color") > 180
+        and luminance(page, ".gap-frames output", "color") > 180
+    )
 
 
 def shown(page: Page) -> str | None:
@@ -184,14 +199,18 @@ def test_sliders_move(base: str, page: Page) -> None:
     page.keyboard.press("ArrowRight")
     second = shown(page)
     assert second != first and slider.get_attribute("aria-valuetext") != reading
-    expect(slider.locator("xpath=following-sibling::output")).to_have_text(slider.get_attribute("aria-valuetext") or "")
+    expect(slider.locator("xpath=following-sibling::output")).to_have_text(
+        slider.get_attribute("aria-valuetext") or ""
+    )
     box = slider.bounding_box()
     assert box
     page.mouse.move(box["x"] + 10, box["y"] + box["height"] / 2)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] - 3, box["y"] + box["height"] / 2, steps=5)
     page.mouse.up()
-    assert shown(page) not in (first, second) and slider.input_value() == slider.get_attribute("max")
+    assert shown(page) not in (first, second) and slider.input_value() == slider.get_attribute(
+        "max"
+    )
 
 
 def test_sliders_play_unless_motion_is_unwelcome(base: str, page: Page) -> None:
@@ -242,7 +261,9 @@ def test_points_answer_pointer_and_keyboard(base: str, page: Page) -> None:
 
 
 def test_touch_selects_a_point(browser: Browser, base: str) -> None:
-    context = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    context = browser.new_context(
+        viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True
+    )
     page = context.new_page()
     page.goto(f"{base}/01_modality_gap.html")
     figure = page.locator(".gap-explore").first
@@ -259,14 +280,18 @@ def test_touch_selects_a_point(browser: Browser, base: str) -> None:
 
 def test_search_finds_a_word(base: str, page: Page) -> None:
     page.goto(f"{base}/search.html?q=retrieval")
-    expect(page.locator("#search-results li a", has_text=re.compile("gap", re.IGNORECASE)).first).to_be_visible()
+    expect(
+        page.locator("#search-results li a", has_text=re.compile("gap", re.IGNORECASE)).first
+    ).to_be_visible()
 
 
 def test_every_notebook_can_be_downloaded(built_site: Path, base: str, page: Page) -> None:
     links = {}
     for name in pages(built_site):
         page.goto(f"{base}/{name}")
-        links[name] = page.locator("a[href$='.ipynb']").evaluate_all("all => all.map((a) => a.href)")
+        links[name] = page.locator("a[href$='.ipynb']").evaluate_all(
+            "all => all.map((a) => a.href)"
+        )
         assert all(page.request.get(link).ok for link in links[name]), links[name]
     assert links["01_modality_gap.html"] and links["appendix/scoreboard.html"]
 

@@ -1,0 +1,11 @@
+"""What a classifier says of faces, by group."""
+
+from gapbook.bias.rates import (
+    chi_square_of_accuracies,
+    compare_shifts,
+    counts_that_print,
+    denigration_rates,
+    p_value_range,
+    paired_p_values,
+    rates_from_counts,
+)

@@ -1,0 +1,4 @@
+"""Figures that answer pointer and keyboard in a static page, with no kernel."""
+
+from gapbook.interactive.explorer import explore_pairs
+from gapbook.interactive.sliders import Interactive, frames

@@ -1,0 +1,13 @@
+"""Ways to close the gap, and what each costs on held-out pairs."""
+
+from gapbook.mitigation.transformers import (
+    Center,
+    Mitigation,
+    NearestNeighborNormalization,
+    Noise,
+    ProcrustesAlign,
+    ProjectOut,
+    RotateTogether,
+    ShiftAlongGap,
+    Standardize,
+)

@@ -1,0 +1,13 @@
+"""Small models of the loss: nine points on a sphere, and free vectors."""
+
+from gapbook.simulation.free_vectors import free_embeddings
+from gapbook.simulation.toys import (
+    NINE_LABELS,
+    BestScale,
+    best_logit_scale,
+    nine_point_loss,
+    nine_points,
+    sphere_loss,
+    sphere_points,
+    symmetric_loss,
+)

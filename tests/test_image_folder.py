@@ -1,0 +1,165 @@
+"""A folder of images and a CSV file of captions: what is read, what is refused, and what is embedded."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gapbook.encoders import Checkpoint, embed_images, embed_texts, pixels, random_clip
+from gapbook.exceptions import PairsError
+from gapbook.geometry import retrieval
+from gapbook.glyphs import caption_tokens, render
+from gapbook.image_folder import folder_pairs, read_folder
+
+LETTERS = {
+    "a.png": "LATIN SMALL LETTER A",
+    "b.png": "LATIN SMALL LETTER B",
+    "sub/c.png": "a comma, and ünicode",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "images" / "sub").mkdir(parents=True)
+    for letter, name in zip("abc", LETTERS, strict=True):
+        Image.fromarray(render(letter)).save(tmp_path / "images" / name)
+    rows = "".join(f'{name},7,"{text}"\n' for name, text in LETTERS.items())
+    (tmp_path / "captions.csv").write_text(f"image,score,caption\n{rows}", encoding="utf-8")
+    return tmp_path
+
+
+def wrapped() -> Checkpoint:
+    """An untrained small CLIP as a checkpoint, with a preparation and a tokenizer of its own."""
+
+    def prepare(batch, return_tensors):
+        return {
+            "pixel_values": pixels(np.stack([np.asarray(image.convert("L")) for image in batch]))
+        }
+
+    return Checkpoint(
+        random_clip(0, size="small"),
+        prepare,
+        lambda texts, **_: {"input_ids": torch.as_tensor(caption_tokens(texts))},
+    )
+
+
+def test_rows_come_in_the_order_of_the_file(folder: Path) -> None:
+    found = read_folder(folder / "images", folder / "captions.csv")
+    assert found == [(folder / "images" / name, text) for name, text in LETTERS.items()]
+
+
+def test_other_names_of_columns_and_a_byte_order_mark(folder: Path) -> None:
+    (folder / "other.csv").write_text("file,text\na.png,NA\nb.png, 12 \n", encoding="utf-8-sig")
+    found = read_folder(folder / "images", folder / "other.csv", columns=("file", "text"))
+    assert [text for _, text in found] == ["NA", "12"]  # neither a missing value nor a number
+
+
+def test_pairs_are_the_embeddings_of_the_arrays_themselves(folder: Path) -> None:
+    model = wrapped()
+    pairs = folder_pairs(folder / "images", folder / "captions.csv", model, progress=False)
+    x = embed_images(model.model, np.stack([render(letter) for letter in "abc"]))
+    y = embed_texts(model.model, caption_tokens(list(LETTERS.values())))
+    np.testing.assert_allclose(pairs.x, x, atol=1e-6)
+    np.testing.assert_allclose(pairs.y, y, atol=1e-6)
+    assert pairs.captions == tuple(LETTERS.values())
+
+
+def test_several_captions_an_image_are_equal_rows_that_the_source_tells_of(
+    folder: Path, monkeypatch
+) -> None:
+    texts = [f"{word} LETTER {letter}" for letter in "AB" for word in ("SMALL", "CAPITAL", "LATIN")]
+    names = [f"{name}.png" for name in "aaabbb"]
+    rows = [f"{name},{text}\n" for name, text in zip(names, texts, strict=True)]
+    order = [0, 3, 1, 4, 2, 5]  # an image's rows need not stand together
+    (folder / "captions.csv").write_text("image,caption\n" + "".join(rows[i] for i in order))
+    embedded: list[str] = []
+
+    def once(checkpoint: Checkpoint, paths: list[Path], progress: bool) -> np.ndarray:
+        embedded.extend(path.name for path in paths)
+        return embed_images(checkpoint, paths)
+
+    monkeypatch.setattr("gapbook.image_folder.embed_images", once)
+    pairs = folder_pairs(folder / "images", folder / "captions.csv", wrapped(), progress=False)
+    assert embedded == ["a.png", "b.png"] and pairs.captions == tuple(texts[i] for i in order)
+    assert (pairs.x[[0, 2, 4]] == pairs.x[0]).all() and (pairs.x[[1, 3, 5]] == pairs.x[1]).all()
+    assert (pairs.x[0] != pairs.x[1]).any()
+    assert (
+        pairs.source == "images and captions.csv (6 captions of 2 images: equal rows lower recall)"
+    )
+    found = retrieval(pairs.x, pairs.y, ks=[1]).set_index("direction")["recall"]
+    assert found["text_to_image"] == 0  # each partner ties with 2 equal rows
+
+
+def test_one_caption_an_image_needs_no_note(folder: Path) -> None:
+    pairs = folder_pairs(folder / "images", folder / "captions.csv", wrapped(), progress=False)
+    assert pairs.source == "images and captions.csv"
+
+
+def test_images_outside_the_folder_are_refused(folder: Path) -> None:
+    secret, inside = folder / "secret.png", folder / "images" / "a.png"
+    secret.write_bytes(inside.read_bytes())
+    (folder / "images" / "link.png").symlink_to(secret)
+    for name in ("../secret.png", "sub/../../secret.png", "link.png", str(secret), str(inside)):
+        (folder / "captions.csv").write_text(f"image,caption\nb.png,B\n{name},A\n")
+        with pytest.raises(
+            PairsError, match=rf"relative to .*images, of files in it; 1 of 2 .*\(first: {name}\)"
+        ):
+            read_folder(folder / "images", folder / "captions.csv")
+
+
+def test_names_through_links_and_dots_that_stay_in_the_folder_are_read(folder: Path) -> None:
+    (folder / "images" / "link.png").symlink_to(folder / "images" / "a.png")
+    (folder / "elsewhere").symlink_to(folder / "images")
+    (folder / "captions.csv").write_text("image,caption\nlink.png,A\nsub/../b.png,B\n")
+    assert [text for _, text in read_folder(folder / "elsewhere", folder / "captions.csv")] == [
+        "A",
+        "B",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is not a CSV file in UTF-8 with a header"),
+        (b"image,caption\na.png,\xff\xfe\n", "is not a CSV file in UTF-8"),
+        (b'image,caption\na.png,"open', "is not a CSV file in UTF-8"),
+        (
+            b"file,caption\na.png,A\n",
+            "columns image and caption .* got file, caption, without image",
+        ),
+        (b"image,caption\na.png,A\nb.png,\n", r"1 lack one \(first: row 3, the header being 1\)"),
+        (
+            b"image,caption\na.png,A\nz.png,Z\n",
+            r"1 of 2 images that captions.csv names are not in .* \(first: z.png\)",
+        ),
+        (
+            b"image,caption\na.png,A\n" + b"z" * 300 + b".png,Z\n",
+            r"1 of 2 images .* are not in .* correct the names",
+        ),
+        (
+            b"image,caption\na.png,A, or B\nb.png,B\n",
+            "a caption that holds a comma stands in double quotes",
+        ),
+        (
+            b"image,caption\na.png,A\nb.png,B, or C\n",
+            "a caption that holds a comma stands in double quotes",
+        ),
+        (b"image,caption\na.png,A\n", "at least 2 rows below the header .* got 1"),
+    ],
+)
+def test_a_bad_file_is_one_sentence(folder: Path, content: bytes, message: str) -> None:
+    (folder / "captions.csv").write_bytes(content)
+    with pytest.raises(PairsError, match=message) as told:
+        read_folder(folder / "images", folder / "captions.csv")
+    assert "\n" not in str(told.value)
+
+
+def test_a_missing_folder_or_file_is_named(folder: Path) -> None:
+    with pytest.raises(PairsError, match=r"folder of images; .*nowhere does not exist"):
+        read_folder(folder / "nowhere", folder / "captions.csv")
+    with pytest.raises(PairsError, match=r"folder of images; .*captions\.csv is a file"):
+        read_folder(folder / "captions.csv", folder / "captions.csv")
+    with pytest.raises(PairsError, match=r"CSV file; .*nothing\.csv does not exist"):
+        read_folder(folder / "images", folder / "nothing.csv")
