@@ -13,8 +13,10 @@ import torch
 
 from gapbook.exceptions import PairsError
 from gapbook.geometry import TIE
-from gapbook.landscape.shifts import BLOCK, lengths, moves
-from gapbook.landscape.shifts import direction as unit_direction
+from gapbook.landscape.shifts import ROWS_PER_BLOCK as BLOCK
+from gapbook.landscape.shifts import amounts_of_sides as moves
+from gapbook.landscape.shifts import lengths_after_shift as lengths
+from gapbook.landscape.shifts import unit_gap as unit_direction
 from gapbook.pairs import unit_pair, unit_rows
 
 TILE = 128  # rows and columns of a tile of retrieval, so small that one core's cache holds it
