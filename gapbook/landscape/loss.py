@@ -197,8 +197,7 @@ def best_shift(
 
     def measure(delta: float, tau: float) -> tuple[float, float, float]:
         table = loss_landscape(x, y, [delta], [tau], batch_size, direction)
-        distance, loss = table.loc[0, ["distance", "loss"]]
-        return float(delta), float(distance), float(loss)
+        return delta, table["distance"].item(), table["loss"].item()
 
     rows = []
     losses_by_tau = landscape["loss"].to_numpy().reshape(len(grid), -1).T
