@@ -53,7 +53,7 @@ def noise_embeddings(
         raise ValueError(
             f"Expected one of {', '.join(SCHEMES)} with scheme openai or transformers; got {model}, {scheme}"
         )
-    network = random_resnet18(seed) if model == "resnet18" else random_clip(seed, scheme)
+    network = random_resnet18(seed) if model == "resnet18" else random_clip(seed, scheme)  # type: ignore[arg-type]
     chunks = []
     bar = tqdm(
         total=items, desc=f"{model}, {scheme}, seed {seed}", unit="item", disable=not progress

@@ -14,6 +14,7 @@ import torch
 from gapbook.exceptions import PairsError
 from gapbook.geometry import TIE
 from gapbook.landscape.shifts import ROWS_PER_BLOCK as BLOCK
+from gapbook.landscape.shifts import Sides
 from gapbook.landscape.shifts import amounts_of_sides as moves
 from gapbook.landscape.shifts import lengths_after_shift as lengths
 from gapbook.landscape.shifts import unit_gap as unit_direction
@@ -26,7 +27,7 @@ def shifted_predictions(
     images: Any,
     class_texts: Any,
     deltas: Sequence[float],
-    sides: str = "both",
+    sides: Sides = "both",
     direction: Any = None,
 ) -> np.ndarray:
     """Return the class nearest to each image after each shift: int64 (m, n) for m deltas, n images.
@@ -48,7 +49,7 @@ def shift_sweep(
     class_texts: Any,
     labels: Any,
     deltas: Sequence[float],
-    sides: str = "both",
+    sides: Sides = "both",
     direction: Any = None,
 ) -> pd.DataFrame:
     """Return accuracy and distance of the means after each shift: a DataFrame with columns delta, distance, accuracy.
@@ -120,7 +121,7 @@ def retrieval_under_shift(
     y: Any,
     deltas: Sequence[float],
     ks: Sequence[int] = (1, 5, 10),
-    sides: str = "both",
+    sides: Sides = "both",
     along: Any = None,
 ) -> pd.DataFrame:
     """Return recall at each k after each shift, in both directions: a DataFrame delta, direction, k, recall.
@@ -149,7 +150,7 @@ def retrieval_under_shift(
 
 
 def shifted_ranks(
-    x: Any, y: Any, deltas: Sequence[float], sides: str = "both", along: Any = None
+    x: Any, y: Any, deltas: Sequence[float], sides: Sides = "both", along: Any = None
 ) -> dict[str, np.ndarray]:
     """Return the rank of each query's partner after each shift: {direction: float64 (m, n)}, as ``retrieval_ranks``.
 
