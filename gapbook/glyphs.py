@@ -68,7 +68,7 @@ class Glyphs:
     def __len__(self) -> int:
         return len(self.names)
 
-    def part(self, name: Literal["train", "validation", "test"]) -> "Glyphs":
+    def part(self, name: str) -> "Glyphs":
         """Return the characters of one part of the split.
 
         Parameters
