@@ -131,7 +131,8 @@ def fetch(name: str) -> Path:
     entry = registry_entry(name)
     if "url" not in entry:
         raise FetchError(
-            f"{data_path(entry['file'])} is missing; install gapbook again, or run: make glyphclip"
+            f"{data_path(entry['file'])} is missing; install gapbook again, or run: "
+            "make precomputed NAME=glyphclip"
         )
     folders = search_folders()
     if "GAPBOOK_DATA" in folders:
