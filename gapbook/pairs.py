@@ -16,7 +16,7 @@ import safetensors.numpy
 from gapbook.exceptions import PairsError
 from gapbook.files import write_whole
 from gapbook.glyphs import characters
-from gapbook.published import fetch, locate, registry, source
+from gapbook.published import fetch, locate, registry, registry_entry
 
 if TYPE_CHECKING:
     import torch
@@ -273,7 +273,7 @@ def load_pairs(name: str, seed: int = 0) -> PairedEmbeddings:
     Raises ``FetchError`` for an unknown name (with the nearest) or a file that cannot be had, ``PairsError`` for an
     unknown seed.
     """
-    entry, arrays = source(name), read_arrays(fetch(name))
+    entry, arrays = registry_entry(name), read_arrays(fetch(name))
     captions: Any = None
     if "url" in entry:
         arrays = {"x.0": arrays["x"], "y.0": arrays["y"]}

@@ -151,7 +151,7 @@ def draw_cover(path: Path = COVER) -> None:
         gap = modality_gap(pairs.x, pairs.y)
         views[f"{title}: gap {gap:.2f}"] = project(pairs.x, pairs.y)
     axes = ("along the gap vector", "first component of the rest")
-    clouds_grid(views, columns=3, axes=axes).savefig(path, dpi=110)
+    clouds_grid(views, columns=3, axis_labels=axes).savefig(path, dpi=110)
 
 
 def main() -> None:

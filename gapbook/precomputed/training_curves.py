@@ -16,7 +16,7 @@ from gapbook import encoders
 from gapbook.files import data_path, write_whole
 from gapbook.geometry import modality_gap
 from gapbook.geometry.rotations import procrustes, turn_to_gap
-from gapbook.glyphs import Glyphs, first_words, load_glyphs, one_image_a_caption
+from gapbook.glyphs import Glyphs, first_words, load_glyphs, share_image_by_caption
 from gapbook.precomputed.glyphclip import SEEDS, TAUS, read_history
 from gapbook.precomputed.jobs import run_side_by_side
 from gapbook.training import EPOCHS, LEARNING_RATE, TwoEncoders, embed_pairs, train
@@ -61,7 +61,7 @@ TWINS = ("one modality", "same seed")
 CUTS: dict[str, Callable[[Glyphs], Glyphs]] = {
     "first word": first_words,
     "two words": lambda glyphs: first_words(glyphs, 2),
-    "both cut": lambda glyphs: one_image_a_caption(first_words(glyphs)),
+    "both cut": lambda glyphs: share_image_by_caption(first_words(glyphs)),
 }
 
 # A model that is trained already is trained on in small steps.

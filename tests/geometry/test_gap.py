@@ -30,7 +30,7 @@ from gapbook.geometry import (
     retrieval_ranks,
 )
 from gapbook.pairs import load_pairs, unit_rows
-from gapbook.published import source
+from gapbook.published import registry_entry
 
 DATA = os.environ.get("GAPBOOK_DATA", "")
 STATS = ("mean", "std", "min", "q25", "median", "q75", "max")
@@ -344,7 +344,7 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_report_of_the_authors_embeddings(name):
-    file = source(name)["file"]
+    file = registry_entry(name)["file"]
     if not Path(DATA, file).is_file():
         pytest.skip(f"{file} is not in the folder that GAPBOOK_DATA names ({DATA or 'none'})")
     report = gap_report(load_pairs(name)).set_index("metric")["value"]
