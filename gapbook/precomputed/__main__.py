@@ -1,7 +1,6 @@
 """Make stored data again: ``python -m gapbook.precomputed NAME``.
 
-With no NAME, list what there is. An interrupted call goes on where it stopped: finished runs are
-kept in _build, and files in data/ change only at the end.
+With no NAME, list what there is. An interrupted call goes on where it stopped.
 """
 
 import argparse
