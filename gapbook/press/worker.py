@@ -1,0 +1,227 @@
+"""Execute notebooks side by side, each by papermill in a worker process of its own.
+
+Processes are spawned, not forked, so a worker inherits neither threads nor locks. Only the parent process hears
+Ctrl-C; it then ends each worker together with the kernel that the worker started. A worker whose parent was killed
+ends its kernel and itself.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import psutil
+from nbformat import NotebookNode
+
+# seconds after which a kernel that does not answer counts as hanging
+START_TIMEOUT = 120
+INTERRUPTIONS = {signal.SIGINT, signal.SIGTERM}
+# Linux counts memory in kilobytes, macOS in bytes
+MEMORY_UNIT = 1 if sys.platform == "darwin" else 2**10
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a notebook: its executed copy and what that took, or the error that stopped it."""
+
+    notebook: NotebookNode | None = None
+    seconds: float = 0.0
+    memory_mb: int = 0
+    error: str = ""
+    hangs: bool = False
+
+
+def execute_side_by_side(
+    notebooks: Mapping[str, NotebookNode],
+    finish: Callable[[str, Outcome], None],
+    *,
+    folder: Path,
+    jobs: int,
+    timeout: int,
+) -> None:
+    """Execute notebooks, several at a time, and call ``finish`` as soon as one of them has ended.
+
+    A notebook that hangs runs once more, in a new process. When this function ends, by an exception or without one,
+    all processes that it started have ended and its temporary files are removed.
+
+    Parameters
+    ----------
+    notebooks : mapping of str to NotebookNode
+        Notebooks by name, in the order in which they start.
+    finish : callable
+        Function of a name and an :class:`Outcome`. It is called in this process.
+    folder : Path
+        Folder for temporary files. Each notebook runs in an empty folder below it.
+    jobs : int
+        Number of notebooks that run at the same time. They share the processors.
+    timeout : int
+        Seconds that one cell may take.
+    """
+    waiting = dict(notebooks)
+    running: dict[Connection, tuple[str, BaseProcess]] = {}
+    repeated: set[str] = set()
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    with tempfile.TemporaryDirectory(prefix=".run-", dir=folder, ignore_cleanup_errors=True) as scratch:
+        try:
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    name = next(iter(waiting))
+                    run = Path(tempfile.mkdtemp(dir=scratch))
+                    _start(running, name, waiting.pop(name), run, timeout, _settings(run, threads))
+                for connection in wait(list(running)):
+                    assert isinstance(connection, Connection)
+                    name, worker = running[connection]
+                    outcome = _receive(connection)
+                    _end(worker)
+                    del running[connection]
+                    if outcome.hangs and name not in repeated:
+                        print(f"{'!' * 20} {name} hangs, {outcome.error} Trying once more.", flush=True)
+                        repeated.add(name)
+                        waiting[name] = notebooks[name]
+                    else:
+                        finish(name, outcome)
+        finally:
+            for _, worker in running.values():
+                _end(worker)
+
+
+def _settings(run: Path, threads: int) -> dict[str, str]:
+    """Environment variables that make kernels alike on every machine, whatever the user's own settings."""
+    settings = {
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads)),
+        "NUMBA_NUM_THREADS": os.environ.get("NUMBA_NUM_THREADS", str(threads)),
+        "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0"),
+        # the kernel is this interpreter, not one of the same name in the user's home
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "IPYTHONDIR": str(run / "ipython"),
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    }
+    if "GAPBOOK_DATA" in os.environ:
+        # relative to where the book is made, not to the folder of the kernel
+        settings["GAPBOOK_DATA"] = str(Path(os.environ["GAPBOOK_DATA"]).resolve())
+    return settings
+
+
+def _start(
+    running: dict[Connection, tuple[str, BaseProcess]],
+    name: str,
+    notebook: NotebookNode,
+    run: Path,
+    timeout: int,
+    settings: dict[str, str],
+) -> None:
+    """Start the worker of a notebook and enter it into ``running``."""
+    spawn = multiprocessing.get_context("spawn")
+    receiver, sender = spawn.Pipe(duplex=False)
+    worker = spawn.Process(target=_work, args=(sender, notebook, run, timeout, settings), daemon=True)
+    # an interruption waits until the worker is known, and the worker inherits that it hears none
+    signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
+    try:
+        worker.start()
+        running[receiver] = (name, worker)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTIONS)
+    sender.close()
+    print(f"{name}: started", flush=True)
+
+
+def _receive(connection: Connection) -> Outcome:
+    """What a worker has sent, or that it was killed before it could."""
+    try:
+        outcome: Outcome = connection.recv()
+    except EOFError:
+        return Outcome(error="before its end: the process that executes it was killed")
+    finally:
+        connection.close()
+    return outcome
+
+
+def _end(worker: BaseProcess) -> None:
+    """End a worker with all processes below it."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(worker.pid)
+        # stopped first, so that it starts nothing more
+        process.suspend()
+        _kill(process.children(recursive=True))
+        process.kill()
+    worker.join()
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(processes, timeout=10)
+
+
+def _work(sender: Connection, notebook: NotebookNode, run: Path, timeout: int, settings: dict[str, str]) -> None:
+    """Execute a notebook in this process and send what became of it; the worker's whole life."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTIONS)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+    os.environ.update(settings)
+    with (run / "log").open("w") as log:
+        # kernels inherit these and chat on them
+        os.dup2(log.fileno(), sys.stdout.fileno())
+        os.dup2(log.fileno(), sys.stderr.fileno())
+    sender.send(_execute(notebook, run, timeout))
+
+
+def _follow_parent() -> None:
+    """Wait for the end of the parent process, then end the kernel and this process."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    _kill(psutil.Process().children(recursive=True))
+    os._exit(1)
+
+
+def _execute(notebook: NotebookNode, run: Path, timeout: int) -> Outcome:
+    from nbclient.exceptions import CellTimeoutError
+    from papermill import PapermillExecutionError, execute_notebook
+
+    begun: list[int] = []
+    start = time.monotonic()
+    folder = run / "work"
+    folder.mkdir()
+    try:
+        executed = execute_notebook(
+            notebook,
+            None,
+            kernel_name="python3",
+            cwd=folder,
+            progress_bar=False,
+            start_timeout=START_TIMEOUT,
+            execution_timeout=timeout,
+            on_cell_start=lambda cell, cell_index: begun.append(cell_index),
+        )
+    except PapermillExecutionError as error:
+        return Outcome(error=f"{_place(notebook, begun)}: {error.ename}: {error.evalue}")
+    except Exception as error:
+        # jupyter_client raises a RuntimeError for a kernel that does not start
+        hangs = isinstance(error, CellTimeoutError) or (isinstance(error, RuntimeError) and not begun)
+        message = str(error).partition("\n")[0] or type(error).__name__
+        return Outcome(error=f"{_place(notebook, begun)}: {message}", hangs=hangs)
+    # the kernel has ended, so it counts as a child that was waited for
+    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * MEMORY_UNIT
+    return Outcome(executed, seconds=round(time.monotonic() - start, 1), memory_mb=memory // 2**20)
+
+
+def _place(notebook: NotebookNode, begun: list[int]) -> str:
+    """Number and first line of the last cell that has begun, counted as in the source."""
+    if not begun:
+        return "before its first cell"
+    upto = notebook.cells[: begun[-1] + 1]
+    number = sum("injected-parameters" not in cell.metadata.get("tags", ()) for cell in upto)
+    first_line = upto[-1].source.strip().partition("\n")[0]
+    return f"cell {number} ({first_line[:60]})"
