@@ -1,8 +1,8 @@
 """Execute notebooks side by side, each by papermill in a worker process of its own.
 
-Processes are spawned, not forked, so a worker inherits neither threads nor locks. Only the parent process hears
-Ctrl-C; it then ends each worker together with the kernel that the worker started. A worker whose parent was killed
-ends its kernel and itself.
+Processes are spawned, not forked, so a worker inherits neither threads nor locks. Only the parent
+process hears Ctrl-C; it then ends each worker together with the kernel that the worker started. A
+worker whose parent was killed ends its kernel and itself.
 """
 
 import contextlib
@@ -21,7 +21,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import psutil
+from nbclient.exceptions import CellTimeoutError
 from nbformat import NotebookNode
+from papermill import PapermillExecutionError, execute_notebook
+
+from gapbook.press.notebooks import is_injected
 
 # seconds after which a kernel that does not answer counts as hanging
 START_TIMEOUT = 120
@@ -32,7 +36,7 @@ MEMORY_UNIT = 1 if sys.platform == "darwin" else 2**10
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a notebook: its executed copy and what that took, or the error that stopped it."""
+    """What became of a notebook: its executed copy with its costs, or the error that stopped it."""
 
     notebook: NotebookNode | None = None
     seconds: float = 0.0
@@ -51,8 +55,9 @@ def execute_side_by_side(
 ) -> None:
     """Execute notebooks, several at a time, and call ``finish`` as soon as one of them has ended.
 
-    A notebook that hangs runs once more, in a new process. When this function ends, by an exception or without one,
-    all processes that it started have ended and its temporary files are removed.
+    A notebook that hangs runs once more, in a new process. When this function ends, by an
+    exception or without one, all processes that it started have ended and its temporary files are
+    removed.
 
     Parameters
     ----------
@@ -71,21 +76,26 @@ def execute_side_by_side(
     running: dict[Connection, tuple[str, BaseProcess]] = {}
     repeated: set[str] = set()
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    with tempfile.TemporaryDirectory(prefix=".run-", dir=folder, ignore_cleanup_errors=True) as scratch:
+    with tempfile.TemporaryDirectory(
+        prefix=".run-", dir=folder, ignore_cleanup_errors=True
+    ) as scratch:
         try:
             while waiting or running:
                 while waiting and len(running) < jobs:
                     name = next(iter(waiting))
                     run = Path(tempfile.mkdtemp(dir=scratch))
-                    _start(running, name, waiting.pop(name), run, timeout, _settings(run, threads))
-                for connection in wait(list(running)):
-                    assert isinstance(connection, Connection)
+                    _start(running, name, waiting.pop(name), run, timeout, threads)
+                wait(running)
+                for connection in [one for one in running if one.poll()]:
                     name, worker = running[connection]
                     outcome = _receive(connection)
                     _end(worker)
                     del running[connection]
                     if outcome.hangs and name not in repeated:
-                        print(f"{'!' * 20} {name} hangs, {outcome.error} Trying once more.", flush=True)
+                        print(
+                            f"{'!' * 20} {name} hangs, {outcome.error} Trying once more.",
+                            flush=True,
+                        )
                         repeated.add(name)
                         waiting[name] = notebooks[name]
                     else:
@@ -95,35 +105,20 @@ def execute_side_by_side(
                 _end(worker)
 
 
-def _settings(run: Path, threads: int) -> dict[str, str]:
-    """Environment variables that make kernels alike on every machine, whatever the user's own settings."""
-    settings = {
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads)),
-        "NUMBA_NUM_THREADS": os.environ.get("NUMBA_NUM_THREADS", str(threads)),
-        "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0"),
-        # the kernel is this interpreter, not one of the same name in the user's home
-        "JUPYTER_PREFER_ENV_PATH": "1",
-        "IPYTHONDIR": str(run / "ipython"),
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-    }
-    if "GAPBOOK_DATA" in os.environ:
-        # relative to where the book is made, not to the folder of the kernel
-        settings["GAPBOOK_DATA"] = str(Path(os.environ["GAPBOOK_DATA"]).resolve())
-    return settings
-
-
 def _start(
     running: dict[Connection, tuple[str, BaseProcess]],
     name: str,
     notebook: NotebookNode,
     run: Path,
     timeout: int,
-    settings: dict[str, str],
+    threads: int,
 ) -> None:
     """Start the worker of a notebook and enter it into ``running``."""
     spawn = multiprocessing.get_context("spawn")
     receiver, sender = spawn.Pipe(duplex=False)
-    worker = spawn.Process(target=_work, args=(sender, notebook, run, timeout, settings), daemon=True)
+    worker = spawn.Process(
+        target=_work, args=(sender, notebook, run, timeout, threads), daemon=True
+    )
     # an interruption waits until the worker is known, and the worker inherits that it hears none
     signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
     try:
@@ -136,7 +131,7 @@ def _start(
 
 
 def _receive(connection: Connection) -> Outcome:
-    """What a worker has sent, or that it was killed before it could."""
+    """Read what a worker has sent; it has sent nothing if it was killed."""
     try:
         outcome: Outcome = connection.recv()
     except EOFError:
@@ -152,8 +147,9 @@ def _end(worker: BaseProcess) -> None:
         process = psutil.Process(worker.pid)
         # stopped first, so that it starts nothing more
         process.suspend()
-        _kill(process.children(recursive=True))
+        below = process.children(recursive=True)
         process.kill()
+        _kill(below)
     worker.join()
 
 
@@ -161,20 +157,38 @@ def _kill(processes: list[psutil.Process]) -> None:
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(processes, timeout=10)
+    # they write no more; who inherits them may take longer to notice their end
+    psutil.wait_procs(processes, timeout=1)
 
 
-def _work(sender: Connection, notebook: NotebookNode, run: Path, timeout: int, settings: dict[str, str]) -> None:
-    """Execute a notebook in this process and send what became of it; the worker's whole life."""
+def _work(
+    sender: Connection, notebook: NotebookNode, run: Path, timeout: int, threads: int
+) -> None:
+    """Execute a notebook in this process, a worker, and send what became of it."""
+    # ignored before it is heard
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTIONS)
     threading.Thread(target=_follow_parent, daemon=True).start()
-    os.environ.update(settings)
     with (run / "log").open("w") as log:
-        # kernels inherit these and chat on them
+        # the kernel inherits these and chats on them
         os.dup2(log.fileno(), sys.stdout.fileno())
         os.dup2(log.fileno(), sys.stderr.fileno())
+    _set_environment(run, threads)
     sender.send(_execute(notebook, run, timeout))
+
+
+def _set_environment(run: Path, threads: int) -> None:
+    """Make kernels alike on every machine, whatever the user's own settings of Jupyter are."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    os.environ.setdefault("NUMBA_NUM_THREADS", str(threads))
+    os.environ.setdefault("PYTHONHASHSEED", "0")
+    # the kernel is this interpreter, not one of the same name in the user's home
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    os.environ["IPYTHONDIR"] = str(run / "ipython")
+    os.environ.pop("MPLBACKEND", None)
+    if "GAPBOOK_DATA" in os.environ:
+        # relative to where the book is made, not to the folder of the kernel
+        os.environ["GAPBOOK_DATA"] = str(Path(os.environ["GAPBOOK_DATA"]).resolve())
 
 
 def _follow_parent() -> None:
@@ -187,9 +201,6 @@ def _follow_parent() -> None:
 
 
 def _execute(notebook: NotebookNode, run: Path, timeout: int) -> Outcome:
-    from nbclient.exceptions import CellTimeoutError
-    from papermill import PapermillExecutionError, execute_notebook
-
     begun: list[int] = []
     start = time.monotonic()
     folder = run / "work"
@@ -209,7 +220,9 @@ def _execute(notebook: NotebookNode, run: Path, timeout: int) -> Outcome:
         return Outcome(error=f"{_place(notebook, begun)}: {error.ename}: {error.evalue}")
     except Exception as error:
         # jupyter_client raises a RuntimeError for a kernel that does not start
-        hangs = isinstance(error, CellTimeoutError) or (isinstance(error, RuntimeError) and not begun)
+        hangs = isinstance(error, CellTimeoutError) or (
+            isinstance(error, RuntimeError) and not begun
+        )
         message = str(error).partition("\n")[0] or type(error).__name__
         return Outcome(error=f"{_place(notebook, begun)}: {message}", hangs=hangs)
     # the kernel has ended, so it counts as a child that was waited for
@@ -218,10 +231,10 @@ def _execute(notebook: NotebookNode, run: Path, timeout: int) -> Outcome:
 
 
 def _place(notebook: NotebookNode, begun: list[int]) -> str:
-    """Number and first line of the last cell that has begun, counted as in the source."""
+    """Name the last cell that has begun by its number in the source and its first line."""
     if not begun:
         return "before its first cell"
     upto = notebook.cells[: begun[-1] + 1]
-    number = sum("injected-parameters" not in cell.metadata.get("tags", ()) for cell in upto)
+    number = sum(not is_injected(cell) for cell in upto)
     first_line = upto[-1].source.strip().partition("\n")[0]
     return f"cell {number} ({first_line[:60]})"
