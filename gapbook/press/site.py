@@ -1,5 +1,6 @@
 """Build the site from the executed notebooks, with warnings as errors."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -52,7 +53,7 @@ def build_site(run: str | Path = "_build/executed") -> str:
         if site.exists():
             site.rename(Path(scratch, "old"))
         new.rename(site)
-    return f"built in {site}"
+    return f"built in {os.path.relpath(site)}"
 
 
 def _digest(pages: Path) -> str:
