@@ -13,6 +13,7 @@ from gapbook.files import write_whole
 
 COSTS = "costs.csv"
 MACHINE = "machine.csv"
+COLUMNS = {"seconds": "time (s)", "memory_mb": "peak memory (MB)"}
 PACKAGES = [
     "gapbook",
     "numpy",
@@ -50,8 +51,8 @@ def write_costs(run: Path, costs: Mapping[str, Cost]) -> None:
         seconds=round(sum(cost["seconds"] for cost in costs.values()), 1),
         memory_mb=max((cost["memory_mb"] for cost in costs.values()), default=0),
     )
-    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("notebook")
-    write_whole(run / COSTS, table.to_csv().encode())
+    table = pd.DataFrame.from_dict(rows, orient="index").rename(columns=COLUMNS)
+    write_whole(run / COSTS, table.rename_axis("notebook").to_csv().encode())
     machine = {
         "system": f"{platform.system()} {platform.machine()}",
         "processors": str(os.cpu_count()),
@@ -73,6 +74,7 @@ def read_costs(run: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a notebook and the row ``all``, columns ``seconds`` and ``memory_mb``.
+        One row a notebook and the row ``all``, with the columns ``time (s)`` and
+        ``peak memory (MB)``.
     """
     return pd.read_csv(run / COSTS, index_col="notebook")
