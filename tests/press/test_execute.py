@@ -7,6 +7,8 @@ from gapbook.press import PressError
 from gapbook.press.costs import read_costs
 from gapbook.press.execute import execute_book
 
+pytestmark = pytest.mark.book
+
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA"
     "AABJRU5ErkJggg=="
@@ -59,7 +61,6 @@ def test_a_change_of_prose_keeps_outputs_and_a_change_of_code_does_not(book, run
     assert run(force=True) == {"01_a": "executed"}
 
 
-@pytest.mark.slow
 def test_a_change_of_the_package_runs_all_and_one_of_the_baseline_its_readers(book, run, inputs):
     book.save("01_a", "'result'")
     book.save("board", "load_expected = 1")
@@ -72,7 +73,6 @@ def test_a_change_of_the_package_runs_all_and_one_of_the_baseline_its_readers(bo
     assert run() == {"01_a": "unchanged", "board": "unchanged"}
 
 
-@pytest.mark.slow
 def test_damaged_files_are_made_again(book, run):
     book.save("01_a", "'result'")
     run()

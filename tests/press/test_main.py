@@ -9,6 +9,8 @@ import time
 import psutil
 import pytest
 
+pytestmark = pytest.mark.book
+
 COMMAND = [sys.executable, "-m", "gapbook.press"]
 # leaves the number of its process behind, then waits
 WAITS = "import os, pathlib, time\npathlib.Path({!r}).write_text(str(os.getpid()))\ntime.sleep(100)"
@@ -59,7 +61,6 @@ def test_an_interrupted_run_leaves_neither_files_nor_processes(book, number, sta
     assert wait_for(lambda: not any(map(is_running, started)))
 
 
-@pytest.mark.slow
 def test_a_second_run_waits_for_the_first(book):
     counter = book.folder / "runs"
     book.save("01_a", f"open({str(counter)!r}, 'a').write('x')", "import time\ntime.sleep(2)")

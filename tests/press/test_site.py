@@ -4,10 +4,11 @@ from gapbook.press import PressError
 from gapbook.press.execute import execute_book
 from gapbook.press.site import build_site
 
+pytestmark = pytest.mark.book
+
 RECORD = "from gapbook.press import record\nrecord('a.gap', 0.5, 'distance')"
 
 
-@pytest.mark.slow
 def test_a_site_is_built_once_and_survives_a_failure(book):
     book.save("01_a", RECORD, "# Gap {glue:text}`a.gap:.3f`")
     book.write("_toc.yml", "format: jb-book\nroot: 01_a\n")

@@ -13,6 +13,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from gapbook.press.worker import execute_side_by_side
 
+pytestmark = pytest.mark.book
+
 KERNEL = {"kernelspec": {"name": "of-another-machine", "display_name": "x", "language": "python"}}
 ENVIRONMENT = """
 import os, sys
