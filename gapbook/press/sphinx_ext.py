@@ -137,7 +137,8 @@ def plain_text(
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the functions above; Sphinx calls this."""
     app.setup_extension("sphinx.ext.autodoc")
-    app.connect("autodoc-process-docstring", plain_text)
+    # before napoleon, which takes the underlines away
+    app.connect("autodoc-process-docstring", plain_text, priority=400)
     app.connect("config-inited", link_repository)
     app.connect("html-page-context", keep_runnable, priority=600)
     app.connect("doctree-resolved", link_back)
