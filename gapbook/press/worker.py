@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Self
 
 import psutil
 from nbclient.exceptions import CellTimeoutError
@@ -73,61 +74,68 @@ def execute_side_by_side(
         Seconds that one cell may take.
     """
     waiting = dict(notebooks)
-    running: dict[Connection, tuple[str, BaseProcess]] = {}
     repeated: set[str] = set()
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    with tempfile.TemporaryDirectory(
-        prefix=".run-", dir=folder, ignore_cleanup_errors=True
-    ) as scratch:
+    with _Workers(folder, timeout, jobs) as workers:
+        while waiting or workers.running:
+            while waiting and len(workers.running) < jobs:
+                name = next(iter(waiting))
+                workers.start(name, waiting.pop(name))
+                print(f"{name}: started", flush=True)
+            for name, outcome in workers.wait():
+                if outcome.hangs and name not in repeated:
+                    alarm = f"{'!' * 20} {name} hangs, {outcome.error} Trying once more."
+                    print(alarm, flush=True)
+                    repeated.add(name)
+                    waiting[name] = notebooks[name]
+                else:
+                    finish(name, outcome)
+
+
+class _Workers:
+    """The workers that run, each with the connection on which it sends its outcome."""
+
+    def __init__(self, folder: Path, timeout: int, jobs: int) -> None:
+        self.running: dict[Connection, tuple[str, BaseProcess]] = {}
+        self.timeout = timeout
+        self.threads = max(1, (os.cpu_count() or 1) // jobs)
+        self.scratch = tempfile.TemporaryDirectory(
+            prefix=".run-", dir=folder, ignore_cleanup_errors=True
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for _, worker in self.running.values():
+            _end(worker)
+        self.scratch.cleanup()
+
+    def start(self, name: str, notebook: NotebookNode) -> None:
+        run = Path(tempfile.mkdtemp(dir=self.scratch.name))
+        spawn = multiprocessing.get_context("spawn")
+        receiver, sender = spawn.Pipe(duplex=False)
+        arguments = (sender, notebook, run, self.timeout, self.threads)
+        worker = spawn.Process(target=_work, args=arguments, daemon=True)
+        # an interruption waits until the worker is known, and the worker inherits to hear none
+        signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
         try:
-            while waiting or running:
-                while waiting and len(running) < jobs:
-                    name = next(iter(waiting))
-                    run = Path(tempfile.mkdtemp(dir=scratch))
-                    _start(running, name, waiting.pop(name), run, timeout, threads)
-                wait(running)
-                for connection in [one for one in running if one.poll()]:
-                    name, worker = running[connection]
-                    outcome = _receive(connection)
-                    _end(worker)
-                    del running[connection]
-                    if outcome.hangs and name not in repeated:
-                        print(
-                            f"{'!' * 20} {name} hangs, {outcome.error} Trying once more.",
-                            flush=True,
-                        )
-                        repeated.add(name)
-                        waiting[name] = notebooks[name]
-                    else:
-                        finish(name, outcome)
+            worker.start()
+            self.running[receiver] = (name, worker)
         finally:
-            for _, worker in running.values():
-                _end(worker)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTIONS)
+        # with the worker's end open here, too, its death would not end the connection
+        sender.close()
 
-
-def _start(
-    running: dict[Connection, tuple[str, BaseProcess]],
-    name: str,
-    notebook: NotebookNode,
-    run: Path,
-    timeout: int,
-    threads: int,
-) -> None:
-    """Start the worker of a notebook and enter it into ``running``."""
-    spawn = multiprocessing.get_context("spawn")
-    receiver, sender = spawn.Pipe(duplex=False)
-    worker = spawn.Process(
-        target=_work, args=(sender, notebook, run, timeout, threads), daemon=True
-    )
-    # an interruption waits until the worker is known, and the worker inherits that it hears none
-    signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
-    try:
-        worker.start()
-        running[receiver] = (name, worker)
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTIONS)
-    sender.close()
-    print(f"{name}: started", flush=True)
+    def wait(self) -> list[tuple[str, Outcome]]:
+        """Wait until one or more workers have ended, and return their outcomes by name."""
+        wait(self.running)
+        ended = []
+        for connection in [one for one in self.running if one.poll()]:
+            name, worker = self.running[connection]
+            ended.append((name, _receive(connection)))
+            _end(worker)
+            del self.running[connection]
+        return ended
 
 
 def _receive(connection: Connection) -> Outcome:
@@ -217,24 +225,23 @@ def _execute(notebook: NotebookNode, run: Path, timeout: int) -> Outcome:
             on_cell_start=lambda cell, cell_index: begun.append(cell_index),
         )
     except PapermillExecutionError as error:
-        return Outcome(error=f"{_place(notebook, begun)}: {error.ename}: {error.evalue}")
+        place = _place(notebook, error.cell_index)
+        return Outcome(error=f"{place}: {error.ename}: {error.evalue}")
     except Exception as error:
-        # jupyter_client raises a RuntimeError for a kernel that does not start
-        hangs = isinstance(error, CellTimeoutError) or (
-            isinstance(error, RuntimeError) and not begun
-        )
+        place = _place(notebook, begun[-1]) if begun else "before its first cell"
         message = str(error).partition("\n")[0] or type(error).__name__
-        return Outcome(error=f"{_place(notebook, begun)}: {message}", hangs=hangs)
+        # jupyter_client raises a RuntimeError for a kernel that does not start
+        does_not_start = isinstance(error, RuntimeError) and not begun
+        hangs = does_not_start or isinstance(error, CellTimeoutError)
+        return Outcome(error=f"{place}: {message}", hangs=hangs)
     # the kernel has ended, so it counts as a child that was waited for
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * MEMORY_UNIT
     return Outcome(executed, seconds=round(time.monotonic() - start, 1), memory_mb=memory // 2**20)
 
 
-def _place(notebook: NotebookNode, begun: list[int]) -> str:
-    """Name the last cell that has begun by its number in the source and its first line."""
-    if not begun:
-        return "before its first cell"
-    upto = notebook.cells[: begun[-1] + 1]
-    number = sum(not is_injected(cell) for cell in upto)
-    first_line = upto[-1].source.strip().partition("\n")[0]
+def _place(notebook: NotebookNode, index: int) -> str:
+    """Name a cell by its number in the source, from 1, and its first line."""
+    cells = notebook.cells[: index + 1]
+    number = sum(not is_injected(cell) for cell in cells)
+    first_line = cells[-1].source.strip().partition("\n")[0]
     return f"cell {number} ({first_line[:60]})"

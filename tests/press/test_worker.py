@@ -60,6 +60,7 @@ def outcomes(tmp_path_factory):
             memory=["x = b'1' * 300_000_000"],
             error=["x = 1", "y = 2\nx / 0"],
             killed=["import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"],
+            orphaned=["import os, signal\nos.kill(os.getppid(), signal.SIGKILL)"],
         )
 
 
@@ -83,6 +84,10 @@ def test_an_error_names_cell_and_error(outcomes):
 
 def test_a_kernel_that_dies_is_named(outcomes):
     assert outcomes["killed"].error == "cell 2 (import os, signal): Kernel died"
+
+
+def test_a_worker_that_is_killed_fails_its_notebook_alone(outcomes):
+    assert outcomes["orphaned"].error == "before its end: the process that executes it was killed"
 
 
 def test_a_notebook_that_hangs_runs_once_more_loudly(tmp_path, capfd):
