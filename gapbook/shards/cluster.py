@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gapbook.exceptions import MissingPackageError, PairsError
-from gapbook.shards.files import INSTALL
+from gapbook.array_files import INSTALL
 
 
 @contextmanager
