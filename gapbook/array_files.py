@@ -1,4 +1,4 @@
-"""Arrays in files that others wrote: NumPy, safetensors and Parquet, read without unpickling anything."""
+"""Arrays in files that others wrote: NumPy, safetensors and Parquet, read without unpickling."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -126,7 +126,7 @@ def _vectors(column: "pyarrow.ChunkedArray", name: str, path: Path) -> np.ndarra
 
 
 def read_width(path: Path, name: str) -> int:
-    """Return the dimension of an array (n, d), or of a column of vectors, that the header of a file states.
+    """Return the dimension d of an array (n, d) or column of vectors, as the header states it.
 
     No more than the header is read (of Parquet: the first row). A damaged header raises whatever
     its library raises.

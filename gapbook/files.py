@@ -47,7 +47,7 @@ def require_file(path: Path, what: str = "a file") -> None:
 
 
 def require_folder(path: Path, what: str = "a folder") -> None:
-    """Raise ``PairsError`` unless there is a folder at ``path``; ``what`` names what it should hold.
+    """Raise ``PairsError`` unless there is a folder at ``path``; ``what`` names the kind of folder.
 
     Examples
     --------
@@ -63,7 +63,7 @@ def require_folder(path: Path, what: str = "a folder") -> None:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` to write to, and move it to ``path`` at the end of the block.
+    """Yield a temporary path to write to, and move what is there to ``path`` afterwards.
 
     An error, an interruption or a full disk within the block leaves an earlier file at ``path`` as
     it was, and no temporary file behind.

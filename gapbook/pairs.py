@@ -1,4 +1,4 @@
-"""The one gate for input: checked, unit-length paired embeddings from arrays, files or named sources."""
+"""The one gate for input: checked, unit-length pairs from arrays, files or named sources."""
 
 import contextlib
 import io
@@ -288,7 +288,8 @@ class PairedEmbeddings:
         ----------
         path : str or path
             A ``.npz`` or ``.safetensors`` file with two arrays (n, d), a ``.parquet`` file with two
-            columns of vectors, or a ``.npy`` file of one array (2, n, d). Pickled files are refused.
+            columns of vectors, or a ``.npy`` file of one array (2, n, d). Pickled files are
+            refused.
         columns : sequence of two str
             The names of the two arrays or columns. An ``.npy`` file has no names.
         **metadata
@@ -356,7 +357,7 @@ class PairedEmbeddings:
 def two_arrays(
     arrays: dict[str, Any], path: Path, columns: Sequence[str] = ("x", "y")
 ) -> tuple[Any, Any]:
-    """Return the two arrays of these names that ``read_arrays`` read from ``path``, not yet checked.
+    """Return the two arrays of these names among those read from ``path``, not yet checked.
 
     An ``.npy`` file has x and y, whatever the names. Raises ``ColumnsError`` where one is missing.
     """
@@ -420,7 +421,8 @@ def load_pairs(name: str, seed: int = 0) -> PairedEmbeddings:
     if "url" in entry:
         arrays = {"x.0": arrays["x"], "y.0": arrays["y"]}
     else:
-        captions = characters().set_index("split").loc["test", "name"]
+        table = characters()
+        captions = tuple(table.loc[table["split"] == "test", "name"])
     seeds = sorted(key.removeprefix("x.") for key in arrays if key.startswith("x."))
     if str(seed) not in seeds:
         raise PairsError(f"{name} has no seed {seed!r}; its seeds are {', '.join(seeds)}")

@@ -10,7 +10,7 @@ def unit(rows):
 
 
 def sample(n, d, shift=0.5, seed=0, falling=False):
-    """Draw pairs, float32 (n, d) each and not of unit length, that share a part and differ by a shift.
+    """Draw pairs that share a part and differ by a shift: float32 (n, d), not of unit length.
 
     x moves by ``shift`` in every dimension, y by half of it in the other direction. With
     ``falling``, the variance falls from dimension to dimension as 1 / k.

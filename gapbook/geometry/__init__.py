@@ -1,8 +1,9 @@
-"""Measure where two modalities lie on the sphere: gap, cosines, neighbors, shape, and one table of them all.
+"""Measure where two modalities lie on the sphere: gap, cosines, neighbors, shape, one table.
 
-Every function takes NumPy arrays or torch tensors (n, d), on any device and of any float type, brings rows to unit
-length by the gate in ``gapbook.pairs`` (whose ``PairsError`` names what is wrong), and leaves its input as it was.
-Work runs on the input's device in tiles: no n by n matrix exists at any time.
+Every function takes NumPy arrays or torch tensors (n, d), on any device and of any float type. It
+brings rows to unit length by the gate in ``gapbook.pairs``, whose ``PairsError`` names what is
+wrong, and leaves its input as it was. Work runs on the input's device in tiles: no n by n matrix
+exists at any time.
 """
 
 from gapbook.geometry.cosines import CosineStats, Histogram, cosine_stats

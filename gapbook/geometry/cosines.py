@@ -1,4 +1,4 @@
-"""Cosines of rows: of all different rows of one modality, how narrow its cone is, and of partners."""
+"""Cosines of all different rows of one modality, how narrow its cone is, and of partners."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,17 @@ class Histogram(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class CosineStats:
-    """Statistics of the cosines of all n (n - 1) ordered pairs of different rows; ``std`` is the population's."""
+    """Statistics of the cosines of all ordered pairs of different rows of one modality.
+
+    Parameters
+    ----------
+    mean, std, min, q25, median, q75, max : float
+        The mean, the standard deviation (of the population), the ends and the quartiles.
+    n_pairs : int
+        The number of ordered pairs of n rows, n (n - 1).
+    histogram : Histogram
+        Counts of the cosines in equal bins over [-1, 1].
+    """
 
     mean: float
     std: float
@@ -108,24 +118,27 @@ def cosine_stats(x: ArrayLike, bins: int = 100, progress: bool = False) -> Cosin
     quartiles = np.clip(_quantiles(fine, fine_per_unit, (0.25, 0.5, 0.75)), low, high)
     # The upper triangle has each pair of rows once, and n_pairs counts it twice.
     coarse = 2 * fine.reshape(bins, fine_per_bin).sum(1)
+    q25, median, q75 = quartiles.tolist()
     return CosineStats(
-        mean,
-        (2 * squares / n_pairs) ** 0.5,
-        low,
-        *quartiles.tolist(),
-        high,
-        n_pairs,
-        Histogram(coarse, np.linspace(-1, 1, bins + 1)),
+        mean=mean,
+        std=(2 * squares / n_pairs) ** 0.5,
+        min=low,
+        q25=q25,
+        median=median,
+        q75=q75,
+        max=high,
+        n_pairs=n_pairs,
+        histogram=Histogram(coarse, np.linspace(-1, 1, bins + 1)),
     )
 
 
 def _quantiles(fine: np.ndarray, fine_per_unit: float, levels: Sequence[float]) -> list[float]:
-    """Interpolate quantiles of values that each stand for two equal ones, from their counts in fine bins."""
+    """Interpolate quantiles from counts in fine bins; each value stands for two equal ones."""
     cumulative = np.cumsum(fine)
     count = int(cumulative[-1])
 
     def value(rank: int) -> float:
-        """Return the value with this rank, where those of a bin are taken as evenly spread within it."""
+        """Return the value with this rank, as if values were evenly spread within their bin."""
         place = int(np.searchsorted(cumulative, rank, side="right"))
         before = cumulative[place] - fine[place]
         inside = (rank - before + 0.5) / fine[place]

@@ -1,4 +1,4 @@
-"""95 % intervals for a redraw of the pairs, from sums that are reweighted or have a part taken away."""
+"""95 % intervals for a redraw of the pairs, from sums that are reweighted or lose a part."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike
-from scipy.stats import norm, t
+from scipy.stats import norm
+from scipy.stats import t as student_t
 
 from gapbook.geometry.kernels import kernel_sums, mmd_terms
 from gapbook.geometry.neighbors import (
@@ -38,7 +39,7 @@ class Estimate(NamedTuple):
 def bootstrap_intervals(
     x: torch.Tensor, y: torch.Tensor, seed: int, replicates: int
 ) -> dict[str, Estimate]:
-    """Return estimates of the measures of first order of unit rows (n, d): percentiles of a bootstrap."""
+    """Estimate the measures of first order of unit rows (n, d), by percentiles of a bootstrap."""
     values = weighted_measures(WeightedSums.of(x, y))
     redrawn = bootstrap(x, y, seed, replicates)
     estimates = {}
@@ -53,7 +54,7 @@ def bootstrap_intervals(
 def bootstrap(
     x: torch.Tensor, y: torch.Tensor, seed: int, replicates: int
 ) -> dict[str, np.ndarray]:
-    """Return the measures of first order of redraws of the pairs with replacement: {name: (replicates,)}."""
+    """Measure redraws of the pairs with replacement to first order: {name: (replicates,)}."""
     n = len(x)
     rng = np.random.default_rng(seed)
     step = max(1, WEIGHTS_AT_ONCE // n)
@@ -70,7 +71,7 @@ def bootstrap(
 
 
 def covariance_intervals(x: torch.Tensor, y: torch.Tensor, seed: int) -> dict[str, Estimate]:
-    """Return estimates of the measures of covariances of unit rows (n, d): a jackknife of groups of pairs.
+    """Estimate the measures of covariances of unit rows (n, d), by a jackknife of groups of pairs.
 
     A redraw with replacement repeats pairs, which by itself lowers the rank of n rows that are not
     far more than d.
@@ -83,7 +84,7 @@ def covariance_intervals(x: torch.Tensor, y: torch.Tensor, seed: int) -> dict[st
 
 
 def neighbor_intervals(x: torch.Tensor, y: torch.Tensor, k: int, seed: int) -> dict[str, Estimate]:
-    """Return estimates of hubness and neighbor agreement of unit rows (n, d): a jackknife of groups of pairs.
+    """Estimate hubness and neighbor agreement of unit rows (n, d), by a jackknife of groups.
 
     Lists of 2 k neighbors lose those of the group, and what is left is cut off at k.
     """
@@ -120,7 +121,7 @@ def _neighbor_measures(lists: _NeighborLists, stays: np.ndarray, k: int) -> dict
     """Return hubness and agreement of the pairs that stay, ``stays`` (n,) boolean."""
 
     def first_k(neighbors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the lists of rows that stay, and which of their entries are the k nearest that stay."""
+        """Return the lists of rows that stay, and a mask of their k nearest entries that stay."""
         rows = neighbors[stays]
         there = stays[rows]
         return rows, there & (there.cumsum(1) <= k)
@@ -141,7 +142,7 @@ def _neighbor_measures(lists: _NeighborLists, stays: np.ndarray, k: int) -> dict
 
 
 def kernel_intervals(x: torch.Tensor, y: torch.Tensor) -> dict[str, Estimate]:
-    """Return estimates of uniformity and MMD, both with t = 2, of unit rows (n, d): a jackknife of single pairs."""
+    """Estimate uniformity and MMD of unit rows (n, d), t = 2, by a jackknife of single pairs."""
     sharpness = 2.0
     terms_x = kernel_sums(x, x, sharpness)[0].cpu().numpy()
     terms_y = kernel_sums(y, y, sharpness)[0].cpu().numpy()
@@ -154,7 +155,7 @@ def kernel_intervals(x: torch.Tensor, y: torch.Tensor) -> dict[str, Estimate]:
 
 
 def _without_single_pairs(terms: np.ndarray, scale: Callable[[ArrayLike], np.ndarray]) -> Estimate:
-    """Return an estimate of the scaled mean over different pairs, where ``terms`` (n,) are the sums for each pair."""
+    """Estimate the scaled mean over different pairs; ``terms`` (n,) are the sums for each pair."""
     n = len(terms)
     value = float(scale(terms.sum() / (n * (n - 1))))
     if n == 2:
@@ -174,9 +175,9 @@ def _groups(n: int, seed: int) -> list[np.ndarray]:
 def _jackknife(
     values: Mapping[str, float], left_out: Iterable[Mapping[str, float]]
 ) -> dict[str, Estimate]:
-    """Return estimates from the values without each group: Student's t with groups - 1 degrees of freedom."""
+    """Estimate by Student's t, of groups - 1 degrees, from the values without each group."""
     table = pd.DataFrame(list(left_out))
-    quantile = float(t.ppf(0.975, len(table) - 1))
+    quantile = float(student_t.ppf(0.975, len(table) - 1))
     estimates = {}
     for name, value in values.items():
         half_width = quantile * jackknife_error(table[name].to_numpy())

@@ -1,4 +1,4 @@
-"""Comparisons of two clouds through a kernel: whether they have one distribution, and one structure."""
+"""Comparisons of two clouds through a kernel: of their distributions and of their structure."""
 
 import torch
 from numpy.typing import ArrayLike
@@ -10,7 +10,7 @@ from gapbook.pairs import unit_pair
 
 
 def mmd(x: ArrayLike, y: ArrayLike, t: float = 2.0) -> float:
-    """Return the squared maximum mean discrepancy of two modalities, unbiased: 0 for one distribution.
+    """Return the squared maximum mean discrepancy, unbiased: 0 for one distribution.
 
     Parameters
     ----------
@@ -63,7 +63,11 @@ def mmd_terms(a: torch.Tensor, b: torch.Tensor, t: float) -> torch.Tensor:
 def kernel_sums(
     a: torch.Tensor, b: torch.Tensor, t: float, rows_per_tile: int = ROWS_PER_TILE
 ) -> torch.Tensor:
-    """Return the sums over j != i of ``exp(-t |a_i - b_j|^2)`` and of ``exp(-t |a_j - b_i|^2)``: float64 (2, n)."""
+    """Return the sums of the kernel over j != i for each i, float64 (2, n).
+
+    The first row has the sums of ``exp(-t |a_i - b_j|^2)``, the second those of
+    ``exp(-t |a_j - b_i|^2)``.
+    """
     sums = torch.zeros(2, len(a), dtype=torch.float64, device=a.device)
     starts = range(0, len(a), rows_per_tile)
     for i in starts:
@@ -81,7 +85,7 @@ def kernel_sums(
 
 
 def cka(x: ArrayLike, y: ArrayLike, debiased: bool = False) -> float:
-    """Return linear centered kernel alignment: how alike the two modalities arrange the same things.
+    """Return linear centered kernel alignment: how alike both modalities arrange the things.
 
     Parameters
     ----------

@@ -1,6 +1,7 @@
 """One row for each measure of a report: its name, unit, label, better direction and function.
 
-The table of a report, the report over shards, the page and the chapters all read units and labels here.
+Units and labels are read here: by the table of a report, of pairs as of shards, by the page and by
+the chapters.
 """
 
 from collections.abc import Callable
@@ -35,7 +36,7 @@ class Measure:
     better : {"higher", "lower"} or None
         Which values are better, where this can be said of the measure by itself.
     function : callable or None
-        It takes x and y, both (n, d), row i of x belonging to row i of y, and returns the value as a float.
+        It takes x and y, both (n, d), row i of x belonging to row i of y, and returns a number.
         None where two arrays are not enough.
 
     Examples

@@ -12,7 +12,7 @@ from gapbook.geometry.ranks import TIE
 from gapbook.geometry.tiles import ROWS_PER_TILE
 from gapbook.pairs import unit_pair
 
-# Cosines that are held at once, 32 MB of them: fewer queries at a time where there are many candidates.
+# Cosines that are held at once, 32 MB of them: the more candidates, the fewer queries at a time.
 COSINES_AT_ONCE = 2**22
 
 
@@ -22,7 +22,7 @@ def default_neighbors(n: int) -> int:
 
 
 def hubness(x: ArrayLike, y: ArrayLike, k: int = 10) -> pd.DataFrame:
-    """Return the skewness of k-occurrence in both directions: large where a few hubs answer many queries.
+    """Return the skewness of k-occurrence: large where a few hubs answer many queries.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def hubness(x: ArrayLike, y: ArrayLike, k: int = 10) -> pd.DataFrame:
 
 
 def skewness(counts: np.ndarray) -> float:
-    """Return ``m_3 / m_2^1.5`` of central moments, 0 for counts that are all the same but for rounding."""
+    """Return ``m_3 / m_2^1.5`` of central moments, 0 for counts that differ by rounding only."""
     from scipy.stats import skew
 
     if counts.var() <= 1e-12:
@@ -191,10 +191,11 @@ def neighbor_overlap(x: ArrayLike, y: ArrayLike, k: int = 10) -> np.ndarray:
 
 
 def nearest_candidates(queries: torch.Tensor, candidates: torch.Tensor, count: int) -> np.ndarray:
-    """Return the indices of the nearest candidates of each query, nearest first: (n, count), or all that there are.
+    """Return the indices of the nearest candidates of each query, nearest first: (n, count).
 
-    Rows have unit length. No row is its own neighbor where queries and candidates are the same
-    tensor. Candidates that tie come in any order.
+    Rows have unit length. There are fewer columns where there are fewer candidates. No row is its
+    own neighbor where queries and candidates are the same tensor. Candidates that tie come in any
+    order.
     """
     same = queries is candidates
     others = len(candidates) - same
@@ -209,7 +210,7 @@ def nearest_candidates(queries: torch.Tensor, candidates: torch.Tensor, count: i
 def cosines_with_all(
     queries: torch.Tensor, candidates: torch.Tensor, cosines_at_once: int = COSINES_AT_ONCE
 ) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Yield slices of the queries with their cosines with all candidates, in float64 so that duplicates tie."""
+    """Yield slices of queries with their cosines with all candidates, float64: duplicates tie."""
     all_candidates = candidates.double()
     step = min(ROWS_PER_TILE, max(1, cosines_at_once // len(all_candidates)))
     for start in range(0, len(queries), step):
@@ -218,7 +219,7 @@ def cosines_with_all(
 
 
 def shares_of_places(cosines: torch.Tensor, k: int) -> torch.Tensor:
-    """Return the share of the first k places that each candidate has: 1, 0, or a part where it ties for the last.
+    """Return the share of one of the first k places that each candidate has.
 
     Parameters
     ----------
@@ -230,15 +231,15 @@ def shares_of_places(cosines: torch.Tensor, k: int) -> torch.Tensor:
     Returns
     -------
     tensor (q, n)
-        Shares in float64; those of a query sum to k. Cosines within 1.2e-7 tie, and candidates that
-        tie for the last places share them in equal parts.
+        Shares in float64, 1 for a place and 0 for none; those of a query sum to k. Cosines within
+        1.2e-7 tie, and candidates that tie for the last places share them in equal parts.
 
     Examples
     --------
     >>> shares_of_places(torch.tensor([[0.9, 0.5, 0.5, 0.1]]), k=2).tolist()
     [[1.0, 0.5, 0.5, 0.0]]
     """
-    last = cosines.topk(k, dim=1).values[:, -1:]
+    last = cosines.topk(k, dim=1)[0][:, -1:]
     better = cosines > last + TIE
     tied = (cosines >= last - TIE) & ~better
     part = (k - better.sum(1, keepdim=True)) / tied.sum(1, keepdim=True)

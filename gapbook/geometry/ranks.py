@@ -16,7 +16,7 @@ TIE = float(torch.finfo(torch.float32).eps)
 
 
 def ranks_from_cosines(cosines: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
-    """Return the rank of each query's partner among all candidates, from 0, with half a place for each tie.
+    """Return the rank of each query's partner, from 0, with half a place for each tie.
 
     Parameters
     ----------
@@ -42,10 +42,11 @@ def ranks_from_cosines(cosines: torch.Tensor, own: torch.Tensor) -> torch.Tensor
 
 
 def half_places(cosines: torch.Tensor, own: torch.Tensor, dim: int) -> torch.Tensor:
-    """Count along ``dim`` two for each cosine that is better than a partner's and one for each that ties with it.
+    """Count two for each candidate that is better than the partner, and one for each that ties.
 
-    Counts of tiles add up to twice the rank, plus one where the partner itself is among them.
-    ``own`` are the cosines of partners, in a shape that broadcasts.
+    ``dim`` is the dimension of the candidates, which is summed over. Counts of tiles add up to
+    twice the rank, plus one where the partner itself is among them. ``own`` are the cosines of
+    partners, in a shape that broadcasts.
     """
     return (cosines > own + TIE).sum(dim) + (cosines >= own - TIE).sum(dim)
 
@@ -142,4 +143,4 @@ def retrieval(x: ArrayLike, y: ArrayLike, ks: Sequence[int] = (1, 5, 10)) -> pd.
 
 
 def _is_place(k: object) -> bool:
-    return isinstance(k, int | np.integer) and k >= 1
+    return isinstance(k, int | np.integer) and int(k) >= 1

@@ -1,4 +1,4 @@
-"""The shape of a cloud on the sphere: how close partners are, how evenly it spreads and over how many directions."""
+"""The shape of a cloud on the sphere: how evenly it spreads, and over how many directions."""
 
 import math
 
@@ -105,7 +105,7 @@ def uniformity(x: ArrayLike, t: float = 2.0) -> float:
 
 
 def effective_rank(x: ArrayLike, center: bool = True) -> float:
-    """Return the effective rank, the number of directions that the rows of one modality spread over.
+    """Return the effective rank, the number of directions that one modality spreads over.
 
     Parameters
     ----------
@@ -209,9 +209,10 @@ def isoscore_of(scatter: torch.Tensor) -> float:
 
 
 def centered(gram: torch.Tensor, total: torch.Tensor, n: int) -> torch.Tensor:
-    """Return ``sum (x_i - mean)(x_i - mean)^T`` from sums of n rows; zero where only rounding is left.
+    """Return ``sum (x_i - mean)(x_i - mean)^T`` from sums of n rows.
 
-    ``gram`` is the sum of ``x_i x_i^T``, (d, d), and ``total`` that of x_i, (d,).
+    It is zero where only rounding is left. ``gram`` is the sum of ``x_i x_i^T``, (d, d), and
+    ``total`` that of x_i, (d,).
     """
     scatter = gram - torch.outer(total, total) / n
     if float(scatter.trace()) > ROUNDING * float(gram.trace()):

@@ -1,4 +1,4 @@
-"""Measures that follow from sums over pairs, each formula once: for a sample, its redraws, and shards that add up."""
+"""Measures from sums over pairs, each formula once: for a sample, its redraws and shards."""
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ def weighted_measures(sums: WeightedSums) -> dict[str, np.ndarray]:
     n = sums.n
     different = n**2 - sums.squared_weights
     different[different == 0] = torch.nan
-    # The number of pairs, seen by these averages: n where each pair is drawn once. Then ``of_copies`` is exactly 0.
+    # It is n where each pair is drawn once, and ``of_copies`` is then exactly 0.
     effective = different / (n - 1)
 
     cosine_paired = sums.cosines / n
@@ -75,7 +75,7 @@ def first_order_value(name: str, x: ArrayLike, y: ArrayLike) -> float:
 
 
 def covariance_measures(sums: PairSums) -> dict[str, float]:
-    """Return the measures that follow from the covariances of the two modalities, by the names of ``MEASURES``."""
+    """Return the measures that follow from covariances, by the names of ``MEASURES``."""
     scatter_x = centered(sums.xx, sums.x, sums.n)
     scatter_y = centered(sums.yy, sums.y, sums.n)
     return {

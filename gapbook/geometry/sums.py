@@ -1,4 +1,4 @@
-"""Sums over pairs of unit rows. They add up over parts of the data, and many measures follow from them alone."""
+"""Sums over pairs of unit rows, which add up over parts of the data."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from gapbook.geometry.tiles import ROWS_PER_TILE, gram, mean_row, sum_of_rows
 
 @dataclass(frozen=True, eq=False)
 class PairSums:
-    """Sums over n pairs of unit rows x_i and y_i, in float64: the rows and all products of two coordinates.
+    """Sums over n pairs of unit rows x_i and y_i, in float64: of rows and of their products.
 
     Sums over different pairs can be added, in any order, and sums over some of the pairs can be
     taken away again.
@@ -100,7 +100,7 @@ class WeightedSums:
     def of(
         cls, x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor | None = None
     ) -> "WeightedSums":
-        """Sum over unit rows x and y (n, d) with ``weights`` (r, n), by default one weighting with each pair once.
+        """Sum over unit rows x and y (n, d) with ``weights`` (r, n), by default each pair once.
 
         Products with the weights are computed in their own float type, and summed up in float64.
         """
@@ -110,7 +110,7 @@ class WeightedSums:
         r = len(weights)
         sum_x = x.new_zeros(r, d, dtype=torch.float64)
         sum_y = x.new_zeros(r, d, dtype=torch.float64)
-        drawn = x.new_zeros(r, 2, dtype=torch.float64)
+        once = x.new_zeros(r, 2, dtype=torch.float64)
         own = x.new_zeros(r, 4, dtype=torch.float64)
         squared_differences = x.new_zeros(d, dtype=torch.float64)
         for start in range(0, n, ROWS_PER_TILE):
@@ -123,43 +123,47 @@ class WeightedSums:
             products = torch.stack(of_pairs, 1).to(w.dtype)
             sum_x += w @ a.to(w.dtype)
             sum_y += w @ b.to(w.dtype)
-            drawn += w @ products[:, :2]
+            once += w @ products[:, :2]
             own += w.square() @ products
             squared_differences += squares.sum(0)
-        gap = mean_row(x) - mean_row(y)
         return cls(
-            n,
-            weights.square().sum(1, dtype=torch.float64),
-            sum_x,
-            sum_y,
-            *drawn.T,
-            *own.T,
-            squared_differences,
-            _two_largest(gap),
+            n=n,
+            squared_weights=weights.square().sum(1, dtype=torch.float64),
+            x=sum_x,
+            y=sum_y,
+            cosines=once[:, 0],
+            distances=once[:, 1],
+            own_cosines=own[:, 0],
+            own_distances=own[:, 1],
+            own_x=own[:, 2],
+            own_y=own[:, 3],
+            squared_differences=squared_differences,
+            largest=_two_largest(mean_row(x) - mean_row(y)),
         )
 
     @classmethod
     def of_sums(cls, sums: PairSums) -> "WeightedSums":
         """Return one weighting with each pair once, from sums over the pairs.
 
-        Differences of sums leave rounding where x_i and y_i agree, so what cannot be below 0 is cut off there.
+        Differences of sums leave rounding where x_i and y_i agree, so what cannot be below 0 is
+        cut off there.
         """
         squared_differences = (sums.xx + sums.yy - 2 * sums.xy).diagonal().clamp(min=0)
         cosines = sums.xy.trace()[None]
         distances = squared_differences.sum()[None]
         return cls(
-            sums.n,
-            sums.x.new_full((1,), float(sums.n)),
-            sums.x[None],
-            sums.y[None],
-            cosines,
-            distances,
-            cosines,
-            distances,
-            sums.xx.trace()[None],
-            sums.yy.trace()[None],
-            squared_differences,
-            _two_largest((sums.x - sums.y) / sums.n),
+            n=sums.n,
+            squared_weights=sums.x.new_full((1,), float(sums.n)),
+            x=sums.x[None],
+            y=sums.y[None],
+            cosines=cosines,
+            distances=distances,
+            own_cosines=cosines,
+            own_distances=distances,
+            own_x=sums.xx.trace()[None],
+            own_y=sums.yy.trace()[None],
+            squared_differences=squared_differences,
+            largest=_two_largest(sums.x - sums.y),
         )
 
 

@@ -1,4 +1,4 @@
-"""One table of all measures of a set of pairs, with intervals, and what a report needs beside it."""
+"""One table of all measures of pairs, with intervals, and what a report needs beside it."""
 
 from dataclasses import dataclass, field
 
@@ -30,7 +30,7 @@ MIN_PAIRS_FOR_INTERVALS = 30
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What measuring a set of pairs gives, whether they lie in memory, in a file or in a folder of shards.
+    """What measuring pairs gives, whether they lie in memory, in a file or in a folder.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Measured:
 def measure(
     pairs: PairedEmbeddings, seed: int = 0, replicates: int = 1000, sample: int = SAMPLE_SIZE
 ) -> Measured:
-    """Measure pairs: every measure with its interval, the sample that some of them rest on, and notes.
+    """Measure pairs: every measure with its interval, the sample behind some of them, and notes.
 
     Parameters
     ----------

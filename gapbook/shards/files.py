@@ -49,7 +49,7 @@ def shard_names(folder: Path) -> list[str]:
 
 
 def shard_width(path: Path, columns: Sequence[str] = ("x", "y")) -> int | None:
-    """Return the dimension of the first array that a shard's header states, None for a damaged header.
+    """Return the dimension of x that the header of a shard states, None for a damaged header.
 
     It is cheap, for no more than the header is read. What is wrong further on is found by
     ``unit_shard``.

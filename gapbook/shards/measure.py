@@ -1,10 +1,11 @@
-"""Measure pairs that lie in a folder of many files, with Dask: each file is read once, and what is kept of it merges.
+"""Measure pairs that lie in a folder of many files, with Dask.
 
-Sums of rows and of their products, and counts of the cosines of partners, add up exactly in any
-order. What needs pairs of pairs or a fit (recall, separability, hubs, kernels) rests on a sample:
-the rows with the smallest hashes of shard name and row number, which depend neither on the order of
-the work nor on the workers. A worker holds one shard and a few partial results of fixed size, and
-partial results are merged in a fixed tree, so that every run gives the same bits.
+Each file is read once, and what is kept of it merges. Sums of rows and of their products, and
+counts of the cosines of partners, add up exactly in any order. What needs pairs of pairs or a fit
+(recall, separability, hubs, kernels) rests on a sample: the rows with the smallest hashes of shard
+name and row number, which depend neither on the order of the work nor on the workers. A worker
+holds one shard and a few partial results of fixed size, and partial results are merged in a fixed
+tree, so that every run gives the same bits.
 """
 
 import os
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from dask.delayed import Delayed
     from distributed import Client
 
-# Partial results that merge at once: more would fill a worker's memory, fewer would take more steps.
+# Partial results that merge at once: more would fill the memory of a worker.
 MERGED_AT_ONCE = 4
 # The topic on which workers tell the client that a shard is done.
 TOPIC = "gapbook"
@@ -261,9 +262,9 @@ def _notes(result: PartialResult, of_sample: Measured) -> list[str]:
     if k < n:
         notes.append(
             "Measures of sums and covariances are exact over all pairs; the others rest on a "
-            f"sample of {k:,}, chosen by a hash of shard name and row. Recall, hubness and neighbor "
-            "agreement depend on that number. Intervals of exact values are the sample's, narrowed "
-            f"by sqrt({k:,} / {n:,})."
+            f"sample of {k:,}, chosen by a hash of shard name and row. Recall, hubness and "
+            "neighbor agreement depend on that number. Intervals of exact values are the "
+            f"sample's, narrowed by sqrt({k:,} / {n:,})."
         )
     # The first note says how many pairs the sample has.
     notes += of_sample.notes[1:]
@@ -275,7 +276,7 @@ def _notes(result: PartialResult, of_sample: Measured) -> list[str]:
 
 
 def _with_exact_values(table: pd.DataFrame, sums: PairSums, k: int) -> pd.DataFrame:
-    """Return the table of a sample of k pairs with exact values over all pairs, and intervals narrowed to them."""
+    """Put exact values over all pairs into the table of a sample of k, with narrowed intervals."""
     n = sums.n
     exact = exact_measures(sums) | {"n_pairs": n}
     narrowing = (k / n) ** 0.5
@@ -332,7 +333,7 @@ def measure_shard(
 
 
 def merge_results(parts: Sequence[PartialResult], size: int) -> PartialResult:
-    """Add partial results up, in any order and grouping; the sample keeps its ``size`` smallest hashes."""
+    """Add partial results up, in any order; the sample keeps its ``size`` smallest hashes."""
     shards = sum(part.shards for part in parts)
     skipped: dict[str, str] = {}
     for part in parts:
@@ -354,7 +355,9 @@ def merge_results(parts: Sequence[PartialResult], size: int) -> PartialResult:
 
 
 def row_hashes(name: str, n: int, seed: int = 0) -> np.ndarray:
-    """Return a hash of each row of a shard: uint64 (n,), the splitmix64 sequence from a hash of the shard's name.
+    """Return a hash of each of the n rows of a shard: uint64 (n,).
+
+    It is the splitmix64 sequence that starts at a hash of the seed and the name of the shard.
 
     Examples
     --------
@@ -423,7 +426,10 @@ def _run(
 def _common_width(
     client: "Client", folder: Path, names: list[str], settings: ShardSettings, run: str
 ) -> int | None:
-    """Return the dimension that all shards must have: the most frequent in their headers, of equal ones the first."""
+    """Return the dimension that all shards must have, the most frequent in their headers.
+
+    Of several that are as frequent it is the first.
+    """
     paths = [folder / name for name in names]
     keys = [f"width-{run}-{number}" for number in range(len(names))]
     widths = client.gather(client.map(shard_width, paths, columns=settings.columns, key=keys))
@@ -434,7 +440,10 @@ def _common_width(
 def _tree(
     folder: Path, names: list[str], width: int | None, settings: ShardSettings, run: str
 ) -> "Delayed":
-    """Return the whole work as one task: shards merge in a fixed tree, so that a worker holds few parts at a time."""
+    """Return the whole work as one task.
+
+    Shards merge in a fixed tree, so that a worker holds few partial results at a time.
+    """
     from dask import delayed
 
     level = []
