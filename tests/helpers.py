@@ -59,3 +59,13 @@ def pairs_or_skip(name):
     if locate(name) is None:
         pytest.skip(f"{name} is not at hand: gapbook fetch {name}")
     return load_pairs(name)
+
+
+def parquet_table(pairs, columns=("x", "y"), fixed=False):
+    """Return pairs as a table of Parquet: two columns of vectors, of a fixed length or not."""
+    import pyarrow
+
+    width = pairs.x.shape[1] if fixed else -1
+    kind = pyarrow.list_(pyarrow.float32(), width)
+    arrays = [pyarrow.array(list(side), type=kind) for side in (pairs.x, pairs.y)]
+    return pyarrow.table(dict(zip(columns, arrays, strict=True)))
