@@ -62,7 +62,7 @@ def test_what_stops_the_writing_leaves_the_earlier_file(tmp_path, stop):
 def test_a_full_disk_leaves_the_earlier_file_and_is_named(tmp_path):
     path = tmp_path / "a.txt"
     write_whole(path, b"first")
-    with pytest.raises(OSError) as error, whole_file(path) as temporary:  # noqa: PT011
+    with pytest.raises(OSError) as error, whole_file(path) as temporary:
         temporary.symlink_to("/dev/full")
         temporary.write_bytes(b"second")
     assert error.value.errno == errno.ENOSPC

@@ -1,7 +1,6 @@
 """Reports over 1, 10 and 100 shards: time grows with their number, memory does not."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
