@@ -26,11 +26,11 @@ def test_a_file_or_folder_that_is_missing_or_another_kind_is_named(tmp_path):
     require_folder(tmp_path)
     with pytest.raises(PairsError, match=f"^Expected a CSV file; {tmp_path} is a folder$"):
         require_file(tmp_path, "a CSV file")
-    with pytest.raises(PairsError, match="^Expected a file; .* does not exist$"):
+    with pytest.raises(PairsError, match=r"^Expected a file; .* does not exist$"):
         require_file(tmp_path / "b.csv")
     with pytest.raises(PairsError, match=f"^Expected a folder of images; {file} is a file$"):
         require_folder(file, "a folder of images")
-    with pytest.raises(PairsError, match="^Expected a folder; .* does not exist$"):
+    with pytest.raises(PairsError, match=r"^Expected a folder; .* does not exist$"):
         require_folder(tmp_path / "b")
 
 

@@ -70,7 +70,7 @@ def test_cosine_stats_is_faster_than_numpy_in_a_third_of_the_memory():
 @pytest.mark.slow
 @needs_peak
 def test_gap_report_of_50_000_pairs_takes_under_90_seconds_and_2_gigabytes():
-    """Seconds are the processor's, of both threads together: on two free cores the clock shows less."""
+    """Seconds are the processor's, of both threads together: the clock shows less."""
     spent = run(REPORT, OMP_NUM_THREADS="2")
     print(f"{spent['cpu']:.0f} s of processor time, {spent['wall']:.0f} s by the clock, ", end="")
     print(f"{spent['memory']:.0f} MB")
