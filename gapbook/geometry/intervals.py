@@ -47,8 +47,10 @@ def bootstrap_intervals(
     for name, value in values.items():
         # A redraw may be one pair n times, which has no different pairs.
         known = redrawn[name][~np.isnan(redrawn[name])]
-        low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
-        estimates[name] = Estimate(float(value[0]), float(low), float(high))
+        estimates[name] = Estimate(float(value[0]))
+        if len(known):
+            low, high = np.percentile(known, [2.5, 97.5])
+            estimates[name] = Estimate(float(value[0]), float(low), float(high))
     return estimates
 
 
