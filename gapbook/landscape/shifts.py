@@ -18,6 +18,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from gapbook.exceptions import PairsError
+from gapbook.geometry.tiles import mean_row
 from gapbook.pairs import unit_pair
 
 Sides = Literal["both", "images", "texts"]
@@ -201,7 +202,7 @@ def unshifted_pairs(x: ArrayLike, y: ArrayLike) -> ShiftedPairs:
     unit_x, unit_y = unit_pair(x, y)
     zeros = torch.zeros(2, len(unit_x), dtype=torch.float64, device=unit_x.device)
     ones = torch.ones_like(zeros[:1])
-    no_direction = torch.zeros_like(mean_row(unit_x))
+    no_direction = zeros.new_zeros(unit_x.shape[1])
     return ShiftedPairs(unit_x, unit_y, no_direction, zeros[0], zeros[1], zeros[:, :1], ones, ones)
 
 
@@ -222,12 +223,6 @@ def signed_distances(pairs: ShiftedPairs) -> np.ndarray:
 def row_blocks(n: int) -> Iterator[slice]:
     """Yield slices that cover n rows."""
     return (slice(i, i + ROWS_PER_BLOCK) for i in range(0, n, ROWS_PER_BLOCK))
-
-
-def mean_row(rows: torch.Tensor) -> torch.Tensor:
-    """Compute the mean row in float64, block by block: far faster than ``mean`` with a dtype."""
-    sums = [rows[block].double().sum(0) for block in row_blocks(len(rows))]
-    return torch.stack(sums).sum(0) / len(rows)
 
 
 def _projections(rows: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
