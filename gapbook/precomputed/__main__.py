@@ -25,7 +25,18 @@ PRODUCTS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Make one product, or list all; return 0, or 130 after an interruption."""
+    """Make one product, or list all.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        What the shell passes by default.
+
+    Returns
+    -------
+    int
+        0, or 130 after an interruption.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m gapbook.precomputed",
         description=__doc__,
