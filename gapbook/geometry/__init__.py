@@ -13,7 +13,7 @@ from gapbook.geometry.gap import (
     modality_gap,
     relative_modality_gap,
 )
-from gapbook.geometry.intervals import Z95
+from gapbook.geometry.intervals import Z95, MeanInterval, t_interval
 from gapbook.geometry.kernels import cka, mmd
 from gapbook.geometry.neighbors import hubness, k_occurrence, neighbor_agreement, neighbor_overlap
 from gapbook.geometry.ranks import TIE, retrieval, retrieval_ranks
