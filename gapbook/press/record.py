@@ -151,12 +151,13 @@ def record_table(
         tuple one part an item. A Series has rows only, so its keys are ``<prefix>.<row>``. A
         missing value (NaN) is not recorded.
     unit
-        The unit of all values, or units by column; a column that is not named has none.
+        The unit of all values, or units by column (of a Series by row); what is not named has
+        none.
     spread
         The standard deviations over seeds, by column and row, as in a table of the same labels;
         where one is missing, there is none. Of a Series by row.
     tolerance
-        One for all values, or tolerances by column, as in :func:`record`.
+        One for all values, or tolerances by column (of a Series by row), as in :func:`record`.
     needs
         One for all values, or by row, as in :func:`record`; a row that is not named needs nothing.
 
@@ -169,9 +170,9 @@ def record_table(
     Examples
     --------
     >>> table = pd.DataFrame({"gap": [0.74, 0.1], "R@1": [0.2, 0.21]}, index=["1/100", "1/10"])
-    >>> record_table("ch04.train", table, {"gap": "distance", "R@1": "fraction"})
-    >>> [key for key in recorded() if key.startswith("ch04.train.")]
-    ['ch04.train.1_100.gap', 'ch04.train.1_10.gap', 'ch04.train.1_100.r_1', 'ch04.train.1_10.r_1']
+    >>> record_table("ch04.final", table, {"gap": "distance", "R@1": "fraction"})
+    >>> [key for key in recorded() if key.startswith("ch04.final.")]
+    ['ch04.final.1_100.gap', 'ch04.final.1_10.gap', 'ch04.final.1_100.r_1', 'ch04.final.1_10.r_1']
     """
     places: dict[str, Any] = {}
     for row, column, value in _cells(table):
@@ -184,9 +185,9 @@ def record_table(
         record(
             key,
             value,
-            _by(unit, column, ""),
+            _by(unit, row if column is None else column, ""),
             spread=_spread_at(spread, row, column),
-            tolerance=_by(tolerance, column, None),
+            tolerance=_by(tolerance, row if column is None else column, None),
             needs=_by(needs, row, ""),
         )
 
