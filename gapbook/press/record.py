@@ -172,7 +172,7 @@ def record_table(
     >>> table = pd.DataFrame({"gap": [0.74, 0.1], "R@1": [0.2, 0.21]}, index=["1/100", "1/10"])
     >>> record_table("ch04.final", table, {"gap": "distance", "R@1": "fraction"})
     >>> [key for key in recorded() if key.startswith("ch04.final.")]
-    ['ch04.final.1_100.gap', 'ch04.final.1_10.gap', 'ch04.final.1_100.r_1', 'ch04.final.1_10.r_1']
+    ['ch04.final.1_100.gap', 'ch04.final.1_10.gap', 'ch04.final.1_100.r1', 'ch04.final.1_10.r1']
     """
     places: dict[str, Any] = {}
     for row, column, value in _cells(table):
@@ -197,10 +197,11 @@ def slug(label: Any) -> str:
 
     Examples
     --------
-    >>> slug("temperature 1/100"), slug("CLIP, images"), slug(-0.5), slug("clip-coco")
-    ('temperature_1_100', 'clip_images', '-0_5', 'clip-coco')
+    >>> slug("temperature 1/100"), slug("CLIP, images"), slug("R@1"), slug("clip-coco"), slug(-0.5)
+    ('temperature_1_100', 'clip_images', 'r1', 'clip-coco', '-0_5')
     """
-    part = re.sub(r"[^a-z0-9-]+", "_", str(label).lower()).strip("_")
+    text = str(label).lower().replace("@", "")
+    part = re.sub(r"[^a-z0-9-]+", "_", text).strip("_")
     if not part:
         raise PressError(
             f"a part of a key is made of letters and digits; {label!r} has none: rename the label"
