@@ -25,7 +25,14 @@ OTHER_UNCERTAINTY = re.compile(
     r"(.*_)?(sd|se|std|sem|half|half_width|interval|ci|ci95|ci95_low|ci95_high|low|high)"
 )
 # renames the columns that pandas and tables of intervals call otherwise
-SUFFIXES = {"std": "sd", "sem": "se", "low": "ci95_low", "high": "ci95_high"}
+SUFFIXES = {
+    "std": "sd",
+    "sem": "se",
+    "low": "ci95_low",
+    "high": "ci95_high",
+    "change_low": ("change", "ci95_low"),
+    "change_high": ("change", "ci95_high"),
+}
 _SESSION: dict[str, "Record"] = {}
 
 
