@@ -1,7 +1,7 @@
 """What loss is left when the gap is closed: each way on the same pairs, at a given and at the best temperature.
 
-Translation and centering bend: they bring rows back to unit length and so change the cosines within a modality. A
-rotation does not.
+Translation and centering bend: they bring rows back to unit length and so change the cosines within
+a modality. A rotation does not.
 """
 
 import numpy as np
@@ -21,10 +21,11 @@ def compare_ways(
 ) -> pd.DataFrame:
     """Close the gap in each way on random halves of the pairs: a DataFrame way, half, gap, given, retuned, tau.
 
-    For the pairs "as they are" and after each of ``WAYS``, fitted on them: the gap left, the symmetric loss in batches
-    of 50 at the ``given`` temperature, and the loss and temperature after it is ``retuned``. Halves are drawn without
-    replacement and in random order. The standard deviation of a mean over half of the pairs, over such halves, is the
-    standard error of the mean over all of them. Raises ``PairsError``.
+    For the pairs "as they are" and after each of ``WAYS``, fitted on them: the gap left, the
+    symmetric loss in batches of 50 at the ``given`` temperature, and the loss and temperature after
+    it is ``retuned``. Halves are drawn without replacement and in random order. The standard
+    deviation of a mean over half of the pairs, over such halves, is the standard error of the mean
+    over all of them. Raises ``PairsError``.
 
     >>> from gapbook import load_pairs
     >>> compare_ways(load_pairs("glyphclip"), 0.01, halves=1)["way"].tolist()

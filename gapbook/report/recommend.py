@@ -7,7 +7,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from gapbook.exceptions import PairsError
-from gapbook.mitigation.evaluation import held_out, with_intervals
+from gapbook.mitigation.evaluation import evaluate_on_held_out, summarize_splits
 from gapbook.mitigation.transformers import (
     Center,
     Mitigation,
@@ -73,8 +73,8 @@ def payoff(pairs: PairedEmbeddings, splits: int = SPLITS, seed: int = 0) -> pd.D
             np.sort(np.random.default_rng(seed).choice(len(pairs), MOST, replace=False))
         )
     with threadpool_limits(1):  # many small fits: threads would wait for each other
-        found = held_out(pairs, candidates(), splits, seed=seed, measures=list(USES))
-    summary = with_intervals(found, level=LEVEL)
+        found = evaluate_on_held_out(pairs, candidates(), splits, seed=seed, measures=list(USES))
+    summary = summarize_splits(found, level=LEVEL)
     rows = []
     for measure, use in USES.items():
         tried: Any = summary[summary["measure"] == measure].set_index("mitigation")
