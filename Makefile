@@ -1,42 +1,71 @@
-# make book builds the site, make test checks everything; both make .venv first.
+# `make` lists the commands; each of them makes .venv first where it needs it.
 PYTHON ?= python3
 PROFILE ?= quick
 PORT ?= 8000
+# how many processes run the tests
+JOBS ?= 2
+# which precomputed data: see `make precomputed`
+NAME ?=
+# more options for `uv pip compile`: --upgrade, or --upgrade-package numpy
+ARGS ?=
+# the oldest Python that the package supports: the versions of constraints.txt must exist for it
+OLDEST := 3.11
 BIN := .venv/bin
 PRESS := $(BIN)/python -m gapbook.press
+NOTEBOOKS := book/*.ipynb book/*/*.ipynb
 
-.PHONY: book test serve lint clean regress accept glyphclip experiments bench
+.DEFAULT_GOAL := help
+.PHONY: help book serve test unit lint format bench regress accept precomputed constraints clean
+
+help:  ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 book: .venv/installed  ## execute the chapters, check their numbers, build _build/html
 	$(PRESS) book
 
-test: lint  ## lint, unit tests, doctests, the executed book and its site in a browser
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/benchmarks
-
-serve:  ## show the site at http://localhost:8000
+serve:  ## show the site at http://127.0.0.1:8000 (or PORT=8001), to this machine only
 	@test -f _build/html/index.html || { echo "There is no site yet: run make book first."; exit 1; }
-	$(PYTHON) -m http.server --directory _build/html $(PORT)
+	$(PYTHON) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
-lint: .venv/installed
+test: lint  ## lint, unit tests, doctests, the executed book and its site in a browser
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --ignore tests/benchmarks
+
+unit: .venv/installed  ## the quick tests and the doctests: no notebook, no browser, nothing slow
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(JOBS) --dist loadfile -m "not slow and not book" --ignore tests/benchmarks gapbook tests
+
+lint: .venv/installed  ## check style and types, and that notebooks carry no outputs
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/nbstripout --verify --keep-id book/*.ipynb book/*/*.ipynb
+	$(BIN)/nbstripout --verify --keep-id $(NOTEBOOKS)
 
-regress: .venv/installed  ## everything afresh under PROFILE=full, say, compared with its baseline and the paper
+format: .venv/installed  ## mend style where a tool can, and take outputs out of notebooks
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/nbstripout --keep-id $(NOTEBOOKS)
+
+bench: .venv/installed  ## time the functions that promise a speed
+	$(BIN)/pytest tests/benchmarks
+
+regress: .venv/installed  ## run all afresh, PROFILE=full say, and compare with its baseline and the paper
 	$(PRESS) regress --profile $(PROFILE)
 
 accept: .venv/installed  ## make the present numbers the baseline; commit data/expected.yml by itself
 	$(PRESS) accept --profile $(PROFILE)
 
-glyphclip: .venv/installed  ## train the bundled models again (data/glyphclip)
-	$(BIN)/python -m gapbook.precomputed.glyphclip
+precomputed: .venv/installed  ## make stored data again (data/): NAME=glyphclip, training_curves, noise_cosines or references
+	$(BIN)/python -m gapbook.precomputed $(NAME)
 
-experiments: .venv/installed  ## run the trainings behind chapters 4 and 6 that are not stored in _build/experiments
-	$(BIN)/python -m gapbook.precomputed.training_curves
-
-bench: .venv/installed
-	$(BIN)/pytest tests/benchmarks
+constraints:  ## write constraints.txt again, keeping its versions; ARGS=--upgrade raises them
+	$(PYTHON) -m venv _build/uv
+	_build/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	cp constraints.txt _build/constraints.txt
+	_build/uv/bin/uv pip compile --quiet --all-extras --python-version $(OLDEST) --python-platform linux \
+		--no-annotate --no-header --output-file _build/constraints.txt $(ARGS) pyproject.toml
+	{ sed -n '/^#/p' constraints.txt; sed -E '/^(cuda|nvidia|setuptools|triton|wheel)/d' _build/constraints.txt; } \
+		> _build/constraints.new
+	mv _build/constraints.new constraints.txt
+	rm -r _build/uv _build/constraints.txt
 
 clean:  ## remove what was built; .venv stays
 	rm -rf _build
