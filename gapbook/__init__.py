@@ -1,6 +1,7 @@
 """Measure and understand the modality gap between two sets of paired embeddings.
 
-The names below load on first use, so ``import gapbook`` is quick and needs neither torch nor transformers.
+The names below load on first use, so ``import gapbook`` is quick and needs neither torch nor
+transformers.
 
 >>> import gapbook
 >>> "modality_gap" in dir(gapbook)

@@ -228,23 +228,20 @@ def _report(given: argparse.Namespace) -> None:
 
 def _from_file(given: argparse.Namespace) -> "PairedEmbeddings":
     from gapbook.exceptions import PairsError
-    from gapbook.pairs import SUFFIXES, PairedEmbeddings
-    from gapbook.shards.files import read_pairs
+    from gapbook.array_files import SUFFIXES
+    from gapbook.pairs import PairedEmbeddings
 
     if given.scheduler or given.skip_bad or given.sample is not None:
         raise PairsError(
             f"--scheduler, --sample and --skip-bad are for a folder of shards; {given.input} is none"
         )
-    if given.input.suffix not in (*SUFFIXES, ".parquet", *PICKLED):
-        known = ", ".join((*SUFFIXES, ".parquet"))
+    if given.input.suffix not in (*SUFFIXES, *PICKLED):
+        known = ", ".join(SUFFIXES)
         raise PairsError(
             f"Expected a file ending in {known}, or a folder of such files; got {given.input}"
         )
     path, meta = given.input, {"modalities": given.modalities} if given.modalities else {}
-    if path.suffix == ".parquet" or given.columns != ["x", "y"]:
-        x, y = read_pairs(path, given.columns)
-        return PairedEmbeddings(x, y, source=path.name, **meta)
-    return PairedEmbeddings.load(path, **meta)
+    return PairedEmbeddings.load(path, given.columns, **meta)
 
 
 def _from_folder(given: argparse.Namespace) -> dict[str, Any]:
@@ -262,9 +259,9 @@ def _from_folder(given: argparse.Namespace) -> dict[str, Any]:
     if found.skipped:
         print(f"gapbook: {found.notes[-1]}", file=sys.stderr)
     return {
-        "pairs": found.sample,
+        "pairs": found.pairs,
         "table": found.table,
-        "paired": found.paired,
+        "paired": found.partner_cosine_counts,
         "notes": found.notes,
     }
 

@@ -1,4 +1,4 @@
-"""The one gate for input: checked, unit-length paired embeddings from arrays, files or named sources."""
+"""The one gate for input: checked, unit-length pairs from arrays, files or named sources."""
 
 import contextlib
 import io
@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import safetensors.numpy
+from numpy.typing import ArrayLike
 
-from gapbook.exceptions import PairsError
+from gapbook.array_files import read_arrays
+from gapbook.exceptions import ColumnsError, PairsError
 from gapbook.files import write_whole
 from gapbook.glyphs import characters
 from gapbook.published import fetch, locate, registry, source
@@ -21,19 +23,40 @@ from gapbook.published import fetch, locate, registry, source
 if TYPE_CHECKING:
     import torch
 
-BLOCK = 512  # rows that are checked at once, few enough for the processor's cache
-META = ("modalities", "captions", "source", "license")
-SUFFIXES = (".npz", ".npy", ".safetensors")
-UNSAFE = "unpickling can run any code"
+# Rows that are checked at once, few enough for the processor's cache.
+ROWS_PER_BLOCK = 512
+METADATA = ("modalities", "captions", "source", "license")
+SAVED_SUFFIXES = (".npz", ".npy", ".safetensors")
 
 
-def unit_rows(x: Any, name: str = "x") -> "torch.Tensor":
-    """Check one array of embeddings and return its rows at unit length: a new float32 tensor on the input's device.
+def unit_rows(x: ArrayLike, name: str = "x") -> "torch.Tensor":
+    """Check one array of embeddings and return its rows at unit length.
 
-    The row x_i becomes x_i / ||x_i||, computed in float64 after division by its largest entry, so that no float type
-    overflows or underflows. Takes what NumPy can make an array of real numbers (n, d) with n >= 2, and torch tensors.
-    A row that has unit length to float32 precision stays as it is. ``name`` stands in the error, a ``PairsError``.
+    Parameters
+    ----------
+    x : array (n, d)
+        What NumPy can make an array of real numbers, with n >= 2, or a torch tensor.
+    name : str
+        What error messages call the array.
 
+    Returns
+    -------
+    tensor (n, d)
+        The rows ``x_i / |x_i|``: a new float32 tensor on the input's device.
+
+    Raises
+    ------
+    PairsError
+        If x is not an array of real numbers, has too few rows, or has a row that is not finite or
+        has no direction.
+
+    Notes
+    -----
+    Norms are computed in float64 after division by the largest entry of the row, so that no float
+    type overflows or underflows. A row that has unit length to float32 precision stays as it is.
+
+    Examples
+    --------
     >>> unit_rows([[3, 4], [0, 1e-300]]).tolist()
     [[0.6..., 0.8...], [0.0, 1.0]]
     """
@@ -43,9 +66,32 @@ def unit_rows(x: Any, name: str = "x") -> "torch.Tensor":
     return _normalize(matrix, name)
 
 
-def unit_pair(x: Any, y: Any) -> tuple["torch.Tensor", "torch.Tensor"]:
-    """Check two arrays of paired embeddings, both (n, d), and return their unit rows, both on the device of x."""
-    a, b = _matrix(x, "x"), _matrix(y, "y")
+def unit_pair(x: ArrayLike, y: ArrayLike) -> tuple["torch.Tensor", "torch.Tensor"]:
+    """Check two arrays of paired embeddings and return the rows of both at unit length.
+
+    Parameters
+    ----------
+    x, y : array (n, d)
+        What ``unit_rows`` takes; row i of x belongs to row i of y.
+
+    Returns
+    -------
+    tuple of two tensors (n, d)
+        New float32 tensors, both on the device of x.
+
+    Raises
+    ------
+    PairsError
+        If one of them is not an array of embeddings, if they differ in shape, or for n < 2.
+
+    Examples
+    --------
+    >>> x, y = unit_pair([[3, 0], [0, 2]], [[1, 0], [0, 1]])
+    >>> x.equal(y)
+    True
+    """
+    a = _matrix(x, "x")
+    b = _matrix(y, "y")
     if a.shape != b.shape:
         raise PairsError(
             f"Expected x and y of the same shape (n, d); got {tuple(a.shape)} and {tuple(b.shape)}"
@@ -53,75 +99,105 @@ def unit_pair(x: Any, y: Any) -> tuple["torch.Tensor", "torch.Tensor"]:
     if len(a) < 2:
         raise PairsError(f"at least 2 pairs are needed; got {len(a)}")
     unit_x = _normalize(a, "x")
-    return unit_x, _normalize(b, "y").to(unit_x.device)
+    unit_y = _normalize(b, "y")
+    return unit_x, unit_y.to(unit_x.device)
 
 
-def _matrix(x: Any, name: str) -> "np.ndarray | torch.Tensor":
+def _matrix(x: ArrayLike, name: str) -> "np.ndarray | torch.Tensor":
     """Return x as a NumPy array or tensor (n, d) of real numbers, not yet converted or copied."""
     import torch
 
-    a: Any  # an array or a tensor
+    matrix: np.ndarray | torch.Tensor
     if isinstance(x, torch.Tensor):
-        a, real = x.detach(), not x.is_complex()
-        a = a.cpu() if a.device.type == "mps" else a  # no float64 there
+        matrix = x.detach()
+        is_real = not x.is_complex()
+        # Apple's devices have no float64.
+        if matrix.device.type == "mps":
+            matrix = matrix.cpu()
     else:
         try:
-            a = np.asarray(x)
+            matrix = np.asarray(x)
         except Exception as error:
             raise PairsError(
                 f"Expected {name} as an array (n, d); got {type(x).__name__} ({error})"
             ) from None
-        real = a.dtype.kind in "biuf"
-    if not real:
-        got = f"dtype {a.dtype}" if isinstance(x, np.ndarray | torch.Tensor) else type(x).__name__
+        is_real = matrix.dtype.kind in "biuf"
+    if not is_real:
+        got = type(x).__name__
+        if isinstance(x, np.ndarray | torch.Tensor):
+            got = f"dtype {matrix.dtype}"
         raise PairsError(f"Expected {name} as an array (n, d) of real numbers; got {got}")
-    if a.ndim != 2 or a.shape[1] == 0:
-        raise PairsError(f"Expected {name} of shape (n, d); got {tuple(a.shape)}")
-    return a
+    if matrix.ndim != 2 or matrix.shape[1] == 0:
+        raise PairsError(f"Expected {name} of shape (n, d); got {tuple(matrix.shape)}")
+    return matrix
 
 
-def _normalize(a: "np.ndarray | torch.Tensor", name: str) -> "torch.Tensor":
+def _normalize(matrix: "np.ndarray | torch.Tensor", name: str) -> "torch.Tensor":
+    """Return the rows at unit length, and refuse rows that are not finite or zero."""
     import torch
 
-    device = "cpu" if isinstance(a, np.ndarray) else a.device
-    unit = torch.empty(tuple(a.shape), dtype=torch.float32, device=device)
-    peak = torch.empty(
-        (len(a), 1), dtype=torch.float64, device=device
-    )  # largest magnitude of each row
-    for start in range(0, len(a), BLOCK):
-        rows = a[start : start + BLOCK]
-        block = (
-            torch.from_numpy(rows.astype(np.float64))
-            if isinstance(rows, np.ndarray)
-            else rows.double()
-        )
-        top = peak[start : start + BLOCK] = block.abs().amax(1, keepdim=True)
-        scaled = block / top
+    device = "cpu" if isinstance(matrix, np.ndarray) else matrix.device
+    unit = torch.empty(tuple(matrix.shape), dtype=torch.float32, device=device)
+    largest = torch.empty((len(matrix), 1), dtype=torch.float64, device=device)
+    for start in range(0, len(matrix), ROWS_PER_BLOCK):
+        rows = slice(start, start + ROWS_PER_BLOCK)
+        block = matrix[rows]
+        if isinstance(block, np.ndarray):
+            block = torch.from_numpy(block.astype(np.float64))
+        else:
+            block = block.double()
+        largest[rows] = block.abs().amax(1, keepdim=True)
+        scaled = block / largest[rows]
         norm = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
-        already = (norm * top - 1).abs() <= torch.finfo(torch.float32).eps
-        unit[start : start + BLOCK] = torch.where(already, block, scaled / norm)
-    bad = (~peak[:, 0].isfinite()).nonzero()[:, 0].tolist()
+        has_unit_length = (norm * largest[rows] - 1).abs() <= torch.finfo(torch.float32).eps
+        unit[rows] = torch.where(has_unit_length, block, scaled / norm)
+    _require_directions(largest[:, 0], name)
+    return unit
+
+
+def _require_directions(largest: "torch.Tensor", name: str) -> None:
+    """Raise ``PairsError`` where the largest magnitude of a row is not finite or zero."""
+    bad = (~largest.isfinite()).nonzero()[:, 0].tolist()
     if bad:
-        count = f"{len(bad)} row{'s' if len(bad) > 1 else ''}"
+        count = "1 row" if len(bad) == 1 else f"{len(bad)} rows"
         raise PairsError(
-            f"{name} has non-finite values in {count} (first: {bad[0]}); drop or recompute these pairs"
+            f"{name} has non-finite values in {count} (first: {bad[0]}); "
+            "drop or recompute these pairs"
         )
-    zero = (peak[:, 0] == 0).nonzero()[:, 0].tolist()
+    zero = (largest == 0).nonzero()[:, 0].tolist()
     if zero:
         more = f" (and {len(zero) - 1} more)" if len(zero) > 1 else ""
         raise PairsError(
-            f"row {zero[0]} of {name} has zero norm{more} and so no direction; drop or recompute the pair"
+            f"row {zero[0]} of {name} has zero norm{more} and so no direction; "
+            "drop or recompute the pair"
         )
-    return unit
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PairedEmbeddings:
     """Two sets of embeddings of the same n things: row i of x and row i of y belong together.
 
-    x and y become read-only float32 arrays (n, d) with rows of unit length; the input is copied, never changed.
-    ``modalities`` names the two sides, ``captions`` may name each pair. Raises ``PairsError`` for anything else.
+    Parameters
+    ----------
+    x, y : array (n, d)
+        The embeddings of both sides, n >= 2. They become read-only float32 arrays with rows of unit
+        length; the input is copied, never changed.
+    modalities : tuple of str
+        The names of the two sides.
+    captions : sequence of str, optional
+        A name for each pair.
+    source : str
+        Where the pairs come from.
+    license : str
+        The license that they are under.
 
+    Raises
+    ------
+    PairsError
+        If anything is not as it should be. The message says what was expected and what came.
+
+    Examples
+    --------
     >>> pairs = PairedEmbeddings([[1, 0], [0, 2]], [[3, 4], [0, 5]], captions=["right", "up"])
     >>> pairs, pairs.y[0].round(3).tolist()
     (PairedEmbeddings(2 pairs of image and text, 2 dimensions), [0.6..., 0.8...])
@@ -140,178 +216,255 @@ class PairedEmbeddings:
             array = rows.cpu().numpy()
             array.flags.writeable = False
             object.__setattr__(self, name, array)
-        modalities = (
-            (self.modalities,) if isinstance(self.modalities, str) else tuple(self.modalities)
-        )
-        if len(modalities) != 2 or not all(isinstance(word, str) and word for word in modalities):
-            raise PairsError(
-                f"Expected modalities as two names, such as ('image', 'text'); got {self.modalities!r}"
-            )
-        object.__setattr__(self, "modalities", modalities)
-        if self.captions is not None:
-            captions = (
-                ()
-                if isinstance(self.captions, str)
-                else tuple(str(caption) for caption in self.captions)
-            )
-            if len(captions) != len(self.x):
-                raise PairsError(
-                    f"Expected {len(self.x)} captions, one for each pair; got {len(captions)}"
-                )
-            object.__setattr__(self, "captions", captions)
+        object.__setattr__(self, "modalities", _checked_modalities(self.modalities))
+        object.__setattr__(self, "captions", _checked_captions(self.captions, len(self.x)))
 
     def __len__(self) -> int:
-        """Return the number of pairs."""
         return len(self.x)
 
     def __repr__(self) -> str:
-        """Say what the pairs are, without their numbers."""
         n, d = self.x.shape
+        names = " and ".join(self.modalities)
         origin = f", from {self.source}" if self.source else ""
-        return f"PairedEmbeddings({n} pairs of {' and '.join(self.modalities)}, {d} dimensions{origin})"
+        return f"PairedEmbeddings({n} pairs of {names}, {d} dimensions{origin})"
 
     @classmethod
-    def from_arrays(cls, x: Any, y: Any, **meta: Any) -> "PairedEmbeddings":
-        """Make pairs of two arrays (n, d): NumPy, torch on any device, lists; ``meta`` are the other fields."""
-        return cls(x, y, **meta)
+    def from_arrays(cls, x: ArrayLike, y: ArrayLike, **metadata: Any) -> "PairedEmbeddings":
+        """Make pairs of two arrays.
+
+        Parameters
+        ----------
+        x, y : array (n, d)
+            NumPy arrays, torch tensors on any device, or lists.
+        **metadata
+            The other fields: ``modalities``, ``captions``, ``source``, ``license``.
+
+        Returns
+        -------
+        PairedEmbeddings
+            The checked pairs.
+
+        Raises
+        ------
+        PairsError
+            If the arrays are not pairs of embeddings, or a field is not as it should be.
+        """
+        return cls(x, y, **metadata)  # type: ignore[arg-type]  # checked on entry
 
     def subset(self, indices: slice | Sequence[int] | np.ndarray) -> "PairedEmbeddings":
-        """Return the pairs at these indices (a slice, a list of integers or a boolean mask), at least 2 of them."""
+        """Return some of the pairs, with their captions.
+
+        Parameters
+        ----------
+        indices : slice, sequence of int or boolean mask (n,)
+            Which pairs, and in which order; at least 2 of them.
+
+        Returns
+        -------
+        PairedEmbeddings
+            The chosen pairs, with the same modalities, source and license.
+
+        Raises
+        ------
+        PairsError
+            If an index is out of range, or fewer than 2 pairs are chosen.
+        """
         try:
             chosen = np.arange(len(self))[indices].reshape(-1)
         except IndexError as error:
             raise PairsError(f"Expected indices of {len(self)} pairs; {error}") from None
-        captions = self.captions and tuple(self.captions[i] for i in chosen)
+        captions = None
+        if self.captions is not None:
+            captions = tuple(self.captions[i] for i in chosen)
         return replace(self, x=self.x[chosen], y=self.y[chosen], captions=captions)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], **meta: Any) -> "PairedEmbeddings":
-        """Read pairs from ``.npz`` or ``.safetensors`` with x and y, or from ``.npy`` of shape (2, n, d).
+    def load(
+        cls, path: str | os.PathLike[str], columns: Sequence[str] = ("x", "y"), **metadata: Any
+    ) -> "PairedEmbeddings":
+        """Read pairs from a file.
 
-        ``meta`` (modalities, captions, source, license) overrides what the file says. Pickled files are refused.
-        Raises ``PairsError`` for a file that is missing, damaged or of another kind.
+        Parameters
+        ----------
+        path : str or path
+            A ``.npz`` or ``.safetensors`` file with two arrays (n, d), a ``.parquet`` file with two
+            columns of vectors, or a ``.npy`` file of one array (2, n, d). Pickled files are
+            refused.
+        columns : sequence of two str
+            The names of the two arrays or columns. An ``.npy`` file has no names.
+        **metadata
+            ``modalities``, ``captions``, ``source`` and ``license``, in the place of what the file
+            says about itself.
+
+        Returns
+        -------
+        PairedEmbeddings
+            The checked pairs. ``source`` is the name of the file, unless it or ``metadata`` says
+            otherwise.
+
+        Raises
+        ------
+        PairsError
+            If the file is missing, damaged, pickled or of another kind, or what it holds is not
+            pairs of embeddings.
+        ColumnsError
+            If the file does not have these arrays: a ``PairsError``.
+        MissingPackageError
+            If a Parquet file needs pyarrow and it is not installed.
         """
         path = Path(path)
-        if not path.is_file():
-            raise PairsError(
-                f"Expected a file; {path} {'is a folder' if path.is_dir() else 'does not exist'}"
-            )
-        arrays = read_arrays(path)
-        if not {"x", "y"} <= arrays.keys():
-            got = ", ".join(sorted(arrays)) or "none"
-            raise PairsError(
-                f"Expected the keys x and y in {path}; got {got}: name two of them (shell: --columns X Y)"
-            )
-        said: dict[str, Any] = {"source": path.name}
-        with contextlib.suppress(
-            ValueError, TypeError
-        ):  # another program's file says nothing, or something else
-            said |= json.loads(str(arrays.get("meta")))
-        return cls(
-            arrays["x"], arrays["y"], **{key: said[key] for key in META if key in said} | meta
-        )
+        arrays = read_arrays(path, columns)
+        x, y = two_arrays(arrays, path, columns)
+        fields: dict[str, Any] = {"source": path.name}
+        # Another program's file says nothing about itself, or something else.
+        with contextlib.suppress(ValueError, TypeError):
+            stated = json.loads(str(arrays.get("meta")))
+            fields |= {key: stated[key] for key in METADATA if key in stated}
+        return cls(x, y, **fields | metadata)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write to ``.npz``, ``.safetensors`` or ``.npy`` (arrays only), whole or not at all.
+        """Write the pairs to a file, whole or not at all.
 
-        The file is written beside its place and then moved there, so that a full disk or an interruption leaves an
-        earlier file as it was. Raises ``PairsError`` for another suffix, ``OSError`` where writing fails.
+        The file is written beside its place and then moved there, so that a full disk or an
+        interruption leaves an earlier file as it was.
+
+        Parameters
+        ----------
+        path : str or path
+            A path that ends in ``.npz``, ``.safetensors`` or ``.npy``. The last holds arrays only.
+
+        Raises
+        ------
+        PairsError
+            If the path has another ending.
+        OSError
+            If writing fails.
         """
-        path, content = Path(path), io.BytesIO()
-        meta = json.dumps({key: getattr(self, key) for key in META})
+        path = Path(path)
+        content = io.BytesIO()
+        metadata = json.dumps({key: getattr(self, key) for key in METADATA})
         if path.suffix == ".npz":
-            np.savez(content, x=self.x, y=self.y, meta=np.array(meta))
+            np.savez(content, x=self.x, y=self.y, meta=np.array(metadata))
         elif path.suffix == ".npy":
             np.save(content, np.stack([self.x, self.y]))
         elif path.suffix == ".safetensors":
-            content.write(safetensors.numpy.save({"x": self.x, "y": self.y}, {"meta": meta}))
+            content.write(safetensors.numpy.save({"x": self.x, "y": self.y}, {"meta": metadata}))
         else:
-            raise PairsError(f"Expected a path ending in {', '.join(SUFFIXES)}; got {path}")
+            raise PairsError(f"Expected a path ending in {', '.join(SAVED_SUFFIXES)}; got {path}")
         write_whole(path, content.getvalue())
 
 
-def read_arrays(path: Path) -> dict[str, Any]:
-    """Return what a file holds, by key: ``.npz``, ``.safetensors`` (its meta data too), or x and y of an ``.npy``."""
-    from safetensors import safe_open
+def two_arrays(
+    arrays: dict[str, Any], path: Path, columns: Sequence[str] = ("x", "y")
+) -> tuple[Any, Any]:
+    """Return the two arrays of these names among those read from ``path``, not yet checked.
 
-    if path.suffix not in SUFFIXES:
-        known = ", ".join(SUFFIXES)
-        raise PairsError(
-            f"Expected a file ending in {known}, since others may be pickled, and {UNSAFE}; got {path}"
+    An ``.npy`` file has x and y, whatever the names. Raises ``ColumnsError`` where one is missing.
+    """
+    first, second = ("x", "y") if path.suffix == ".npy" else columns
+    if first not in arrays or second not in arrays:
+        got = ", ".join(sorted(arrays)) or "none"
+        raise ColumnsError(
+            f"Expected the keys {first} and {second} in {path}; "
+            f"got {got}: name two of them (shell: --columns X Y)"
         )
-    if not path.stat().st_size:
-        raise PairsError(f"{path} is empty: write it again")
-    try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, framework="pt") as file:
-                return (file.metadata() or {}) | {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        content = np.load(path, allow_pickle=False)
-        if path.suffix == ".npz":
-            return dict(content)
-    except (
-        Exception
-    ) as error:  # NumPy, zipfile, zlib and safetensors each have their own for a damaged file
-        start = path.read_bytes()[:8]
-        if start[:1] == b"\x80" or "Object arrays" in str(error):
-            raise PairsError(
-                f"{path} holds pickled objects, and {UNSAFE}: save plain numbers with np.savez"
-            ) from None
+    return arrays[first], arrays[second]
+
+
+def _checked_modalities(modalities: Sequence[str]) -> tuple[str, str]:
+    names = (modalities,) if isinstance(modalities, str) else tuple(modalities)
+    if len(names) != 2 or not all(isinstance(name, str) and name for name in names):
         raise PairsError(
-            f"{path} is damaged or not a {path.suffix} file: it starts with {start!r} ({error})"
-        ) from None
-    if np.ndim(content) != 3 or len(content) != 2:
-        raise PairsError(
-            f"Expected one array of shape (2, n, d) in {path}; got {np.shape(content)}"
+            f"Expected modalities as two names, such as ('image', 'text'); got {modalities!r}"
         )
-    return {"x": content[0], "y": content[1]}
+    return names
+
+
+def _checked_captions(captions: Sequence[str] | None, n: int) -> tuple[str, ...] | None:
+    if captions is None:
+        return None
+    # One string is not a sequence of captions.
+    texts = () if isinstance(captions, str) else tuple(str(caption) for caption in captions)
+    if len(texts) != n:
+        raise PairsError(f"Expected {n} captions, one for each pair; got {len(texts)}")
+    return texts
 
 
 def load_pairs(name: str, seed: int = 0) -> PairedEmbeddings:
-    """Load a source by name: bundled at once, published ones from ``GAPBOOK_DATA``, the cache or the internet.
+    """Load a source of embeddings by name.
 
-    ``seed`` chooses the training run of a bundled source (0, 1, 2); published sources have one run, seed 0.
-    Raises ``FetchError`` for an unknown name (with the nearest) or a file that cannot be had, ``PairsError`` for an
-    unknown seed.
+    Bundled sources load at once; published ones come from the folder that ``GAPBOOK_DATA`` names,
+    the cache or the internet.
+
+    Parameters
+    ----------
+    name : str
+        A name that ``available_pairs`` lists.
+    seed : int
+        The training run of a bundled source: 0, 1 or 2. Published sources have one run, seed 0.
+
+    Returns
+    -------
+    PairedEmbeddings
+        The pairs, with captions where the source is bundled.
+
+    Raises
+    ------
+    FetchError
+        If the name is unknown (the message suggests the nearest), or the file cannot be had.
+    PairsError
+        If the source has no such seed.
     """
-    entry, arrays = source(name), read_arrays(fetch(name))
-    captions: Any = None
+    entry = source(name)
+    arrays = read_arrays(fetch(name))
+    captions = None
     if "url" in entry:
         arrays = {"x.0": arrays["x"], "y.0": arrays["y"]}
     else:
-        captions = characters().set_index("split").loc["test", "name"]
+        table = characters()
+        captions = tuple(table.loc[table["split"] == "test", "name"])
     seeds = sorted(key.removeprefix("x.") for key in arrays if key.startswith("x."))
     if str(seed) not in seeds:
         raise PairsError(f"{name} has no seed {seed!r}; its seeds are {', '.join(seeds)}")
-    x, y = arrays[f"x.{seed}"], arrays[f"y.{seed}"]
     return PairedEmbeddings(
-        x, y, tuple(entry["modalities"]), captions, source=name, license=entry["license"]
+        arrays[f"x.{seed}"],
+        arrays[f"y.{seed}"],
+        tuple(entry["modalities"]),
+        captions,
+        source=name,
+        license=entry["license"],
     )
 
 
 def available_pairs() -> pd.DataFrame:
-    """Return one row for each source: name, modalities, n, d, available, where, license.
+    """Return a row for each source of embeddings, and where it lies.
 
-    ``where`` is "bundled", "cached" or "GAPBOOK_DATA" for a source at hand, else the command that gets it.
+    Returns
+    -------
+    pandas.DataFrame
+        The columns are ``name``, ``modalities``, ``n``, ``d``, ``available``, ``where`` and
+        ``license``. ``where`` is "bundled", "cached" or "GAPBOOK_DATA" for a source at hand, else
+        the command that gets it.
 
+    Examples
+    --------
     >>> available_pairs().set_index("name").loc["clip-coco", ["n", "d"]].tolist()
     [500, 512]
     """
     rows = []
     for name, entry in registry().items():
-        found = locate(name)
-        where = found[0] if found else load_command(name) if "url" in entry else "make glyphclip"
-        row = [
-            name,
-            "/".join(entry["modalities"]),
-            *entry["shape"][1:],
-            found is not None,
-            where,
-            entry["license"],
-        ]
-        rows.append(row)
-    return pd.DataFrame(
-        rows, columns=["name", "modalities", "n", "d", "available", "where", "license"]
-    )
+        place = locate(name)
+        if place is not None:
+            where = place[0]
+        elif "url" in entry:
+            where = load_command(name)
+        else:
+            where = "make glyphclip"
+        n, d = entry["shape"][1:]
+        modalities = "/".join(entry["modalities"])
+        rows.append((name, modalities, n, d, place is not None, where, entry["license"]))
+    columns = ["name", "modalities", "n", "d", "available", "where", "license"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def load_command(name: str) -> str:

@@ -125,7 +125,7 @@ BAD_FILES = {
     "other suffix": (
         "a.csv",
         lambda path: path.write_text("1,2"),
-        "ending in .npz, .npy, .safetensors, since others",
+        "ending in .npz, .npy, .safetensors, .parquet, since others",
     ),
     "torch file": (
         "a.pt",

@@ -1,17 +1,21 @@
-"""Cosines of all different rows of one modality: how narrow its cone is."""
+"""Cosines of all different rows of one modality, how narrow its cone is, and of partners."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from gapbook.exceptions import PairsError
-from gapbook.geometry.tiles import mean_cosine, upper_tiles
+from gapbook.geometry.tiles import ROWS_PER_TILE, mean_cosine, upper_tiles
 from gapbook.pairs import unit_rows
 
-FINE = 2**22  # bins that [-1, 1] is cut into to find quartiles: 4.8e-7 wide
+# Quartiles come from counts in so many bins over [-1, 1], each 4.8e-7 wide.
+QUANTILE_BINS = 2**22
+# The cosines of partners are counted in so many bins over [-1, 1].
+PARTNER_COSINE_BINS = 100
 
 
 class Histogram(NamedTuple):
@@ -23,7 +27,17 @@ class Histogram(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class CosineStats:
-    """Statistics of the cosines of all n (n - 1) ordered pairs of different rows; ``std`` is the population's."""
+    """Statistics of the cosines of all ordered pairs of different rows of one modality.
+
+    Parameters
+    ----------
+    mean, std, min, q25, median, q75, max : float
+        The mean, the standard deviation (of the population), the ends and the quartiles.
+    n_pairs : int
+        The number of ordered pairs of n rows, n (n - 1).
+    histogram : Histogram
+        Counts of the cosines in equal bins over [-1, 1].
+    """
 
     mean: float
     std: float
@@ -36,15 +50,45 @@ class CosineStats:
     histogram: Histogram
 
 
-def cosine_stats(x: Any, bins: int = 100, progress: bool = False) -> CosineStats:
-    """Return mean, std, min, quartiles, max and histogram of x_i . x_j over all i != j: x (n, d), no n by n memory.
+def cosine_stats(x: ArrayLike, bins: int = 100, progress: bool = False) -> CosineStats:
+    """Return statistics and a histogram of the cosines of all different rows of one modality.
 
-    The mean is (||sum x_i||^2 - sum ||x_i||^2) / (n (n - 1)) in float64. The rest comes from float32 tiles of the
-    upper triangle: quartiles, interpolated as ``numpy.percentile`` does, from counts in bins 4.8e-7 wide, so that they
-    are right to 1e-6; a cosine on an edge of the histogram, to float32 rounding, may fall on either side of it.
-    Collapsed rows: mean 1, std 0. Isotropic rows: mean 0, std 1 / sqrt(d). ``progress`` shows a bar.
-    Raises ``PairsError``. Source: Liang et al. 2022, section 3 and figure 2a.
+    Parameters
+    ----------
+    x : array (n, d)
+        One modality. Rows are brought to unit length.
+    bins : int
+        The number of bins of the histogram over [-1, 1].
+    progress : bool
+        Whether to show a progress bar.
 
+    Returns
+    -------
+    CosineStats
+        The mean, standard deviation, minimum, quartiles, maximum and histogram of ``x_i . x_j``
+        over all i != j, and how many there are. No n by n matrix is held in memory.
+
+    Raises
+    ------
+    PairsError
+        If x is not an array of embeddings, or bins is not a positive integer.
+
+    Notes
+    -----
+    The mean is ``(|sum x_i|^2 - sum |x_i|^2) / (n (n - 1))`` in float64. The rest comes from
+    float32 tiles of the upper triangle. Quartiles are interpolated as ``numpy.percentile`` does,
+    from counts in bins 4.8e-7 wide, so that they are right to 1e-6. A cosine on an edge of the
+    histogram, to float32 rounding, may fall on either side of it.
+
+    Collapsed rows have mean 1 and standard deviation 0. Isotropic rows have mean 0 and standard
+    deviation 1 / sqrt(d).
+
+    References
+    ----------
+    Liang et al. 2022, section 3 and figure 2a.
+
+    Examples
+    --------
     >>> stats = cosine_stats([[1, 0], [0, 1], [0, -1]])
     >>> stats.mean, stats.min, stats.median, stats.n_pairs
     (-0.333..., -1.0, 0.0, 6)
@@ -54,40 +98,87 @@ def cosine_stats(x: Any, bins: int = 100, progress: bool = False) -> CosineStats
     unit = unit_rows(x)
     n_pairs = len(unit) * (len(unit) - 1)
     mean = mean_cosine(unit)
-    per_bin = -(-FINE // bins)
-    half = bins * per_bin / 2  # fine bins to one unit of cosine
-    counts = torch.from_numpy(np.zeros(bins * per_bin, np.int64)).to(
-        unit.device
-    )  # NumPy leaves empty pages untouched
+    # Each bin of the histogram is a whole number of fine bins.
+    fine_per_bin = -(-QUANTILE_BINS // bins)
+    fine_per_unit = bins * fine_per_bin / 2
+    # NumPy leaves the pages of memory that no cosine falls into untouched, PyTorch does not.
+    counts = torch.from_numpy(np.zeros(bins * fine_per_bin, np.int64)).to(unit.device)
     one = counts.new_ones(1)
-    low, high, spread = 1.0, -1.0, 0.0
+    low = 1.0
+    high = -1.0
+    squares = 0.0
     for cosines in upper_tiles(unit, progress):
-        least, most = cosines.aminmax()
-        low, high = min(low, float(least)), max(high, float(most))
-        spread += float(torch.linalg.vector_norm(cosines - mean, dtype=torch.float64)) ** 2
-        index = cosines.mul_(half).add_(half).int().clamp_(max=len(counts) - 1)
+        smallest, largest = cosines.aminmax()
+        low = min(low, float(smallest))
+        high = max(high, float(largest))
+        squares += float(torch.linalg.vector_norm(cosines - mean, dtype=torch.float64)) ** 2
+        index = cosines.mul_(fine_per_unit).add_(fine_per_unit).int().clamp_(max=len(counts) - 1)
         counts.index_add_(0, index, one.expand(len(index)))
     fine = counts.cpu().numpy()
-    q25, median, q75 = (min(max(q, low), high) for q in _quantiles(fine, half, (0.25, 0.5, 0.75)))
-    histogram = Histogram(2 * fine.reshape(bins, per_bin).sum(1), np.linspace(-1, 1, bins + 1))
+    quartiles = np.clip(_quantiles(fine, fine_per_unit, (0.25, 0.5, 0.75)), low, high)
+    # The upper triangle has each pair of rows once, and n_pairs counts it twice.
+    coarse = 2 * fine.reshape(bins, fine_per_bin).sum(1)
+    q25, median, q75 = quartiles.tolist()
     return CosineStats(
-        mean, (2 * spread / n_pairs) ** 0.5, low, q25, median, q75, high, n_pairs, histogram
+        mean=mean,
+        std=(2 * squares / n_pairs) ** 0.5,
+        min=low,
+        q25=q25,
+        median=median,
+        q75=q75,
+        max=high,
+        n_pairs=n_pairs,
+        histogram=Histogram(coarse, np.linspace(-1, 1, bins + 1)),
     )
 
 
-def _quantiles(fine: np.ndarray, half: float, levels: Sequence[float]) -> list[float]:
-    """Interpolate quantiles of values that each stand for two equal ones, from their counts in fine bins."""
-    upto = np.cumsum(fine)
-    count = int(upto[-1])
+def _quantiles(fine: np.ndarray, fine_per_unit: float, levels: Sequence[float]) -> list[float]:
+    """Interpolate quantiles from counts in fine bins; each value stands for two equal ones."""
+    cumulative = np.cumsum(fine)
+    count = int(cumulative[-1])
 
-    def value(rank: int) -> float:  # of the sorted values, taken as evenly spread within their bin
-        place = int(np.searchsorted(upto, rank, side="right"))
-        inside = (rank - (upto[place] - fine[place]) + 0.5) / fine[place]
-        return float((place + inside) / half - 1)
+    def value(rank: int) -> float:
+        """Return the value with this rank, as if values were evenly spread within their bin."""
+        place = int(np.searchsorted(cumulative, rank, side="right"))
+        before = cumulative[place] - fine[place]
+        inside = (rank - before + 0.5) / fine[place]
+        return float((place + inside) / fine_per_unit - 1)
 
-    found = []
+    quantiles = []
     for level in levels:
-        rank, rest = divmod(level * (2 * count - 1), 1)
-        lower, upper = value(int(rank) // 2), value(min(int(rank) + 1, 2 * count - 1) // 2)
-        found.append(lower + rest * (upper - lower))
-    return found
+        rank, fraction = divmod(level * (2 * count - 1), 1)
+        lower = value(int(rank) // 2)
+        upper = value(min(int(rank) + 1, 2 * count - 1) // 2)
+        quantiles.append(lower + fraction * (upper - lower))
+    return quantiles
+
+
+def partner_cosine_counts(
+    x: torch.Tensor, y: torch.Tensor, bins: int = PARTNER_COSINE_BINS
+) -> np.ndarray:
+    """Count the cosines of partners in equal bins over [-1, 1].
+
+    Parameters
+    ----------
+    x, y : tensor (n, d)
+        Rows of unit length: row i of x belongs to row i of y. A single pair will do.
+    bins : int
+        The number of bins.
+
+    Returns
+    -------
+    numpy.ndarray (bins,)
+        How many of the n cosines ``x_i . y_i`` fall into each bin. Counts over different pairs add.
+
+    Examples
+    --------
+    >>> rows = torch.eye(2)
+    >>> partner_cosine_counts(rows, rows[[0, 0]], bins=4).tolist()
+    [0, 0, 1, 1]
+    """
+    counts = np.zeros(bins, np.int64)
+    for start in range(0, len(x), ROWS_PER_TILE):
+        rows = slice(start, start + ROWS_PER_TILE)
+        cosines = (x[rows].double() * y[rows].double()).sum(1).clamp(-1, 1)
+        counts += np.histogram(cosines.cpu().numpy(), bins, (-1, 1))[0]
+    return counts

@@ -1,86 +1,204 @@
-"""How far apart two modalities lie, and how well a plane parts them."""
-
-from typing import Any
+"""How far apart two modalities lie, and how well a plane separates them."""
 
 import numpy as np
 import pandas as pd
-import torch
+from numpy.typing import ArrayLike
 
 from gapbook.exceptions import PairsError
-from gapbook.geometry.shape import alignment
-from gapbook.geometry.tiles import mean_cosine
+from gapbook.geometry.sum_measures import first_order_value
+from gapbook.geometry.tiles import mean_row
 from gapbook.pairs import unit_pair
 
 
-def gap_vector(x: Any, y: Any) -> np.ndarray:
-    """Return the gap vector, mean(x) - mean(y) of unit rows: float64 (d,), dimensionless.
+def gap_vector(x: ArrayLike, y: ArrayLike) -> np.ndarray:
+    """Return the gap vector, the difference of the means of unit rows.
 
-    Zero for identical modalities and for any two isotropic ones as n grows; 2 u for modalities collapsed to u and -u.
-    Raises ``PairsError``. Source: Liang et al. 2022, section 4.2.
+    Parameters
+    ----------
+    x, y : array (n, d)
+        Pairs: row i of x belongs to row i of y. Rows are brought to unit length.
 
+    Returns
+    -------
+    numpy.ndarray (d,)
+        ``mean(x) - mean(y)`` in float64, dimensionless.
+
+    Raises
+    ------
+    PairsError
+        If x and y are not pairs of embeddings.
+
+    Notes
+    -----
+    It is zero for identical modalities, tends to zero for any two isotropic ones as n grows, and is
+    2 u for modalities collapsed to u and -u.
+
+    References
+    ----------
+    Liang et al. 2022, section 4.2.
+
+    Examples
+    --------
     >>> gap_vector([[1, 0], [0, 1]], [[1, 0], [1, 0]])
     array([-0.5,  0.5])
     """
     unit_x, unit_y = unit_pair(x, y)
-    return (unit_x.mean(0, dtype=torch.float64) - unit_y.mean(0, dtype=torch.float64)).cpu().numpy()
+    return (mean_row(unit_x) - mean_row(unit_y)).cpu().numpy()
 
 
-def modality_gap(x: Any, y: Any) -> float:
-    """Return the modality gap, ||mean(x) - mean(y)|| of unit rows: a distance between 0 and 2.
+def modality_gap(x: ArrayLike, y: ArrayLike) -> float:
+    """Return the modality gap, the distance between the means of unit rows.
 
-    0 for identical modalities, sqrt(2 / n) on average for isotropic ones, 2 for modalities collapsed to antipodes.
-    Raises ``PairsError``. Source: Liang et al. 2022, section 4.2.
+    Parameters
+    ----------
+    x, y : array (n, d)
+        Pairs: row i of x belongs to row i of y. Rows are brought to unit length.
 
+    Returns
+    -------
+    float
+        ``|mean(x) - mean(y)|``, a distance between 0 and 2.
+
+    Raises
+    ------
+    PairsError
+        If x and y are not pairs of embeddings.
+
+    Notes
+    -----
+    It is 0 for identical modalities, sqrt(2 / n) on average for isotropic ones, and 2 for
+    modalities collapsed to antipodes.
+
+    References
+    ----------
+    Liang et al. 2022, section 4.2.
+
+    Examples
+    --------
     >>> modality_gap([[3, 0], [2, 0]], [[-1, 0], [-5, 0]])
     2.0
     """
     return float(np.linalg.norm(gap_vector(x, y)))
 
 
-def relative_modality_gap(x: Any, y: Any) -> float:
-    """Return P / (P + (I_x + I_y) / 2), the part that partners' distance is of all distance: a fraction.
+def relative_modality_gap(x: ArrayLike, y: ArrayLike) -> float:
+    """Return the relative modality gap, the part that the distance of partners is of all distance.
 
-    With d(a, b) = (1 - cos(a, b)) / 2, P is the mean of d(x_i, y_i) over pairs and I_x that of d(x_i, x_j) over i != j.
-    0 for identical modalities, about 0.5 for independent isotropic ones, 1 for modalities collapsed to two points. On
-    the published CLIP embeddings of 500 COCO pairs it is 0.5915, by the formula as by its authors' code. Another public
-    version gives 0.8527: it leaves the half out of P but not of I, and divides sums over i < j by 2 n (n - 1), as if
-    they ran over both orders. One that does the same and adds up cosines of x in the place of distances gives 0.7309.
-    Raises ``PairsError``. Source: Schrodi et al. 2024.
+    Parameters
+    ----------
+    x, y : array (n, d)
+        Pairs: row i of x belongs to row i of y. Rows are brought to unit length.
 
+    Returns
+    -------
+    float
+        ``P / (P + (I_x + I_y) / 2)``, a fraction.
+
+    Raises
+    ------
+    PairsError
+        If x and y are not pairs of embeddings.
+
+    Notes
+    -----
+    With ``d(a, b) = (1 - cos(a, b)) / 2``, P is the mean of ``d(x_i, y_i)`` over pairs, and I_x is
+    the mean of ``d(x_i, x_j)`` over i != j. The relative gap is 0 for identical modalities, about
+    0.5 for independent isotropic ones, and 1 for modalities collapsed to two points.
+
+    Implementations differ. On the published CLIP embeddings of 500 COCO pairs the value is 0.5915,
+    by the formula as by its authors' code. Another public version gives 0.8527: it leaves the half
+    out of P but not of I, and it divides sums over i < j by 2 n (n - 1), as if they ran over both
+    orders. One that does the same and adds up cosines of x in the place of distances gives 0.7309.
+
+    References
+    ----------
+    Schrodi et al. 2024.
+
+    Examples
+    --------
     >>> x = [[1, 0], [0, 1]]
     >>> round(relative_modality_gap(x, [[-1, 0], [0, -1]]), 4), relative_modality_gap(x, x)
     (0.6667, 0.0)
     """
-    unit_x, unit_y = unit_pair(x, y)
-    paired = alignment(unit_x, unit_y) / 4  # (1 - cos) / 2, without its rounding near cos = 1
-    within = (1 - (mean_cosine(unit_x) + mean_cosine(unit_y)) / 2) / 2
-    return paired / (paired + within) if paired else 0.0
+    return first_order_value("relative_modality_gap", x, y)
 
 
-def gap_share_by_dimension(x: Any, y: Any) -> pd.DataFrame:
-    """Return how much each coordinate adds to the squared gap, largest first: a DataFrame of dimension and share.
+def gap_share_by_dimension(x: ArrayLike, y: ArrayLike) -> pd.DataFrame:
+    """Return how much each coordinate adds to the squared gap, largest first.
 
-    share = (mean(x) - mean(y))_k^2 / ||mean(x) - mean(y)||^2 for coordinate k, a fraction; they sum to 1. NaN for
-    identical modalities. Shares belong to the coordinates of the model: a rotation of both modalities changes them and
-    nothing else. Raises ``PairsError``. Source: Schrodi et al. 2024, who found few coordinates to drive the gap.
+    Parameters
+    ----------
+    x, y : array (n, d)
+        Pairs: row i of x belongs to row i of y. Rows are brought to unit length.
 
-    >>> gap_share_by_dimension([[0.6, 0.8], [0.8, 0.6]], [[0, 1], [0, 1]]).round(4).to_numpy().tolist()
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each coordinate with the columns ``dimension``, its index, and ``share``, a
+        fraction. Shares sum to 1; for identical modalities they are NaN.
+
+    Raises
+    ------
+    PairsError
+        If x and y are not pairs of embeddings.
+
+    Notes
+    -----
+    The share of coordinate k is ``(mean(x) - mean(y))_k^2 / |mean(x) - mean(y)|^2``. Shares belong
+    to the coordinates of the model: a rotation of both modalities changes them and nothing else.
+
+    References
+    ----------
+    Schrodi et al. 2024, who found that few coordinates drive the gap.
+
+    Examples
+    --------
+    >>> shares = gap_share_by_dimension([[0.6, 0.8], [0.8, 0.6]], [[0, 1], [0, 1]])
+    >>> shares.round(4).to_numpy().tolist()
     [[0.0, 0.8448], [1.0, 0.1552]]
     """
-    shares = gap_vector(x, y) ** 2
-    order = np.argsort(-shares, kind="stable")
-    total = shares.sum()
-    return pd.DataFrame({"dimension": order, "share": shares[order] / total if total else np.nan})
+    squares = gap_vector(x, y) ** 2
+    order = np.argsort(-squares, kind="stable")
+    total = squares.sum() or np.nan
+    return pd.DataFrame({"dimension": order, "share": squares[order] / total})
 
 
-def linear_separability(x: Any, y: Any, seed: int = 0, groups: Any = None) -> float:
-    """Return the held-out accuracy of a linear probe that tells rows of x from rows of y: a fraction.
+def linear_separability(
+    x: ArrayLike, y: ArrayLike, seed: int = 0, groups: ArrayLike | None = None
+) -> float:
+    """Return the held-out accuracy of a linear probe that tells rows of x from rows of y.
 
-    Logistic regression on standardized features, five folds (fewer for n < 5) of pairs: both members of a pair are on
-    the same side of a split. ``seed`` shuffles the folds. Near-duplicates in different folds flatter the probe: with
-    ``groups`` (n,), pairs of one group stay together. Exactly 0.5 for identical modalities, about 0.5 for two samples
-    of one distribution (and for collapsed equal ones), 1 where a plane parts them. Raises ``PairsError``.
+    The probe is logistic regression on standardized features, in five folds of pairs (fewer for
+    n < 5). Both members of a pair are on the same side of a split.
 
+    Parameters
+    ----------
+    x, y : array (n, d)
+        Pairs: row i of x belongs to row i of y. Rows are brought to unit length.
+    seed : int
+        The seed that shuffles the folds.
+    groups : array (n,), optional
+        Labels of groups. Pairs of one group stay on one side of every split, since near-duplicates
+        in different folds flatter the probe.
+
+    Returns
+    -------
+    float
+        The accuracy, a fraction.
+
+    Raises
+    ------
+    PairsError
+        If x and y are not pairs of embeddings, or if groups are not one label for each pair or all
+        the same.
+
+    Notes
+    -----
+    It is exactly 0.5 for identical modalities, about 0.5 for two samples of one distribution (and
+    for modalities collapsed to one point), and 1 where a plane separates them.
+
+    Examples
+    --------
     >>> linear_separability([[1, 0], [1, 0.1], [1, -0.1]], [[-1, 0], [-1, 0.1], [-1, -0.1]])
     1.0
     """
@@ -89,18 +207,25 @@ def linear_separability(x: Any, y: Any, seed: int = 0, groups: Any = None) -> fl
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    a, b = (side.cpu().numpy() for side in unit_pair(x, y))
-    if groups is not None and np.shape(groups) != (len(a),):
-        raise PairsError(
-            f"Expected groups of shape ({len(a)},), one for each pair; got {np.shape(groups)}"
-        )
-    folds = min(5, len(a) if groups is None else len(np.unique(groups)))
-    if folds < 2:
-        raise PairsError("at least 2 groups are needed; got 1")
-    split = KFold(folds, shuffle=True, random_state=seed) if groups is None else GroupKFold(folds)
+    unit_x, unit_y = unit_pair(x, y)
+    a = unit_x.cpu().numpy()
+    b = unit_y.cpu().numpy()
+    n = len(a)
+    if groups is None:
+        folds = KFold(min(5, n), shuffle=True, random_state=seed)
+    else:
+        if np.shape(groups) != (n,):
+            raise PairsError(
+                f"Expected groups of shape ({n},), one for each pair; got {np.shape(groups)}"
+            )
+        group_count = len(np.unique(groups))
+        if group_count < 2:
+            raise PairsError("at least 2 groups are needed; got 1")
+        folds = GroupKFold(min(5, group_count))
     hits = 0
-    for train, test in split.split(a, groups=groups):
+    for train, test in folds.split(a, groups=groups):
         probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
         probe.fit(np.concatenate([a[train], b[train]]), np.repeat([0, 1], len(train)))
-        hits += int((probe.predict(a[test]) == 0).sum() + (probe.predict(b[test]) == 1).sum())
-    return hits / (2 * len(a))
+        hits += int((probe.predict(a[test]) == 0).sum())
+        hits += int((probe.predict(b[test]) == 1).sum())
+    return hits / (2 * n)

@@ -1,184 +1,209 @@
-"""95 % intervals for a redraw of the pairs, from sums that are reweighted or have a part taken away."""
+"""95 % intervals for a redraw of the pairs, from sums that are reweighted or lose a part."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike
+from scipy.stats import norm
+from scipy.stats import t as student_t
 
-from gapbook.geometry.kernels import cka_of, discrepancies, potentials
-from gapbook.geometry.neighbors import k_occurrence, nearest, neighbor_agreement, skewness
-from gapbook.geometry.shape import centered, isoscore_of, rank_of
-from gapbook.geometry.sums import Sums
-from gapbook.geometry.tiles import TILE
+from gapbook.geometry.kernels import kernel_sums, mmd_terms
+from gapbook.geometry.neighbors import (
+    k_occurrence,
+    nearest_candidates,
+    neighbor_agreement,
+    skewness,
+)
+from gapbook.geometry.sum_measures import covariance_measures, weighted_measures
+from gapbook.geometry.sums import PairSums, WeightedSums
 
-Z95 = 1.959964  # standard normal quantile of a 95 % interval
-GROUPS = 20  # parts that are left out one at a time, where each costs a decomposition
-
-
-def moments(x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor) -> dict[str, np.ndarray]:
-    """Return what follows from sums over pairs for each row of weights (r, n), which count how often a pair was drawn.
-
-    Weights sum to n. Gap and cosine_across are averages of terms of two different pairs, n - 1 parts of n, and of terms
-    of a pair with itself, one part. Copies of a pair never count as two different ones, so that redraws scatter about
-    the value of the sample without bias.
-    """
-    n, d = x.shape
-    sum_x, sum_y, once, copies, moved = _weighted(x, y, weights)
-    repeats = weights.square().sum(1, dtype=torch.float64)
-    others = n**2 - repeats
-    others[others == 0] = torch.nan  # one pair drawn n times
-    products = (sum_x * sum_y, (sum_x - sum_y).square(), sum_x.square(), sum_y.square())
-    means = (torch.stack([product.sum(1) for product in products], 1) - copies) / others[:, None]
-    (cross, squared_gap, within_x, within_y), (paired, length) = means.T, once.T / n
-    shares = (
-        (n - 1) * (products[1] - torch.outer(repeats / n, moved)) / others[:, None] + moved / n
-    ).clamp(min=0)
-    largest = (
-        (x.mean(0, dtype=torch.float64) - y.mean(0, dtype=torch.float64)).abs().topk(min(2, d))[1]
-    )
-    values = {
-        "modality_gap": (((n - 1) * squared_gap + length) / n).clamp(min=0).sqrt(),
-        "cosine_within_x": within_x,
-        "cosine_within_y": within_y,
-        "cosine_paired": paired,
-        "cosine_across": ((n - 1) * cross + paired) / n,
-        "squared_gap_unbiased": squared_gap,
-        "relative_modality_gap": torch.where(
-            length > 0, length / (length + 2 - within_x - within_y), 0.0
-        ),
-        "alignment": length,
-        "gap_share_top2": shares[:, largest].sum(1) / shares.sum(1),
-    }
-    return {name: value.numpy() for name, value in values.items()}
+# Half the width of a 95 % interval in standard errors, where a value is normally distributed.
+Z95 = float(norm.ppf(0.975))
+# Groups of pairs that are left out one at a time, where each costs a decomposition.
+JACKKNIFE_GROUPS = 20
+# Weights of a bootstrap that are held at once: 32 MB as float32.
+WEIGHTS_AT_ONCE = 2**23
 
 
-def _weighted(x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Return sums over pairs in float64, from products of w in its own float type.
+class Estimate(NamedTuple):
+    """The value of a measure and both ends of its 95 % interval, NaN where there is none."""
 
-    They are those of w x_i and of w y_i (r, d); of w (r, 2) and of w^2 (r, 4) times x_i . y_i, ||x_i - y_i||^2,
-    ||x_i||^2 and ||y_i||^2; and of (x_i - y_i)^2 (d,).
-    """
-    (d, r), kind = (x.shape[1], len(weights)), weights.dtype
-    sum_x, sum_y, once, copies = (
-        torch.zeros(r, size, dtype=torch.float64) for size in (d, d, 2, 4)
-    )
-    moved = torch.zeros(d, dtype=torch.float64)
-    for i in range(0, len(x), TILE):
-        a, b = x[i : i + TILE].double(), y[i : i + TILE].double()
-        drawn, apart = weights[:, i : i + TILE], (a - b).square()
-        own = torch.stack(
-            [(a * b).sum(1), apart.sum(1), a.square().sum(1), b.square().sum(1)], 1
-        ).to(kind)
-        sum_x += drawn @ a.to(kind)
-        sum_y += drawn @ b.to(kind)
-        once += drawn @ own[:, :2]
-        copies += drawn.square() @ own
-        moved += apart.sum(0)
-    return sum_x, sum_y, once, copies, moved
+    value: float
+    low: float = np.nan
+    high: float = np.nan
+
+
+def bootstrap_intervals(
+    x: torch.Tensor, y: torch.Tensor, seed: int, replicates: int
+) -> dict[str, Estimate]:
+    """Estimate the measures of first order of unit rows (n, d), by percentiles of a bootstrap."""
+    values = weighted_measures(WeightedSums.of(x, y))
+    redrawn = bootstrap(x, y, seed, replicates)
+    estimates = {}
+    for name, value in values.items():
+        # A redraw may be one pair n times, which has no different pairs.
+        known = redrawn[name][~np.isnan(redrawn[name])]
+        low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
+        estimates[name] = Estimate(float(value[0]), float(low), float(high))
+    return estimates
 
 
 def bootstrap(
     x: torch.Tensor, y: torch.Tensor, seed: int, replicates: int
 ) -> dict[str, np.ndarray]:
-    """Return the moments of redraws of the pairs with replacement, some at a time to bound memory."""
-    rng, n, parts = np.random.default_rng(seed), len(x), []
-    step = max(1, 2**23 // n)
+    """Measure redraws of the pairs with replacement to first order: {name: (replicates,)}."""
+    n = len(x)
+    rng = np.random.default_rng(seed)
+    step = max(1, WEIGHTS_AT_ONCE // n)
+    parts = []
     for start in range(0, replicates, step):
         count = min(step, replicates - start)
+        # Each replicate has n counters of its own.
         drawn = rng.integers(n, size=(count, n)) + n * np.arange(count)[:, None]
         weights = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
-        parts.append(moments(x, y, torch.from_numpy(weights).float()))
+        # Products in float32 take half the time; the sums over tiles are float64.
+        sums = WeightedSums.of(x, y, torch.from_numpy(weights).float().to(x.device))
+        parts.append(weighted_measures(sums))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def second_order(sums: Sums) -> dict[str, float]:
-    """Return what follows from the covariances of the two modalities."""
-    scatters = (centered(sums.xx, sums.x, sums.n), centered(sums.yy, sums.y, sums.n))
-    ranks, scores = map(rank_of, scatters), map(isoscore_of, scatters)
-    names = ("effective_rank_x", "effective_rank_y", "isoscore_x", "isoscore_y")
-    return dict(zip(names, (*ranks, *scores), strict=True)) | {
-        "cka": cka_of(sums),
-        "cka_debiased": cka_of(sums, True),
-    }
+def covariance_intervals(x: torch.Tensor, y: torch.Tensor, seed: int) -> dict[str, Estimate]:
+    """Estimate the measures of covariances of unit rows (n, d), by a jackknife of groups of pairs.
 
-
-def second_order_intervals(x: torch.Tensor, y: torch.Tensor, seed: int) -> dict[str, tuple]:
-    """Return value, low and high of the second-order measures, from sums that leave out one of 20 groups at a time.
-
-    A redraw with replacement repeats pairs, which by itself lowers the rank of n rows that are not far more than d.
+    A redraw with replacement repeats pairs, which by itself lowers the rank of n rows that are not
+    far more than d.
     """
-    whole = Sums.of(x, y)
-    parts = (second_order(whole - Sums.of(x[group], y[group])) for group in _groups(len(x), seed))
-    return _jackknife(second_order(whole), parts)
+    whole = PairSums.of(x, y)
+    left_out = []
+    for group in jackknife_groups(len(x), seed):
+        left_out.append(covariance_measures(whole - PairSums.of(x[group], y[group])))
+    return _jackknife(covariance_measures(whole), left_out)
 
 
-def neighbor_intervals(x: torch.Tensor, y: torch.Tensor, k: int, seed: int) -> dict[str, tuple]:
-    """Return value, low and high of hubness and agreement, from lists of 2 k neighbors that lose one of 20 groups."""
+def neighbor_intervals(x: torch.Tensor, y: torch.Tensor, k: int, seed: int) -> dict[str, Estimate]:
+    """Estimate hubness and neighbor agreement of unit rows (n, d), by a jackknife of groups.
+
+    Lists of 2 k neighbors lose those of the group, and what is left is cut off at k.
+    """
+    occurrence = k_occurrence(x, y, k)
     values = {
-        f"hubness_{direction}": skewness(counts)
-        for direction, counts in k_occurrence(x, y, k).items()
+        "hubness_image_to_text": skewness(occurrence["image_to_text"]),
+        "hubness_text_to_image": skewness(occurrence["text_to_image"]),
+        "neighbor_agreement": neighbor_agreement(x, y, k),
     }
-    values["neighbor_agreement"] = neighbor_agreement(x, y, k)
-    lists = [nearest(*sides, 2 * k) for sides in ((x, y), (y, x), (x, x), (y, y))]
-
-    def without(group: np.ndarray) -> dict[str, float]:
-        stay = np.ones(len(x), dtype=bool)
-        stay[group] = False
-        near = [rows[stay] for rows in lists]
-        left = [
-            stay[rows] & (stay[rows].cumsum(1) <= k) for rows in near
-        ]  # the k nearest of those that stay
-        hubs = [skewness(np.bincount(near[i][left[i]], minlength=len(x))[stay]) for i in (0, 1)]
-        same = (near[2][:, :, None] == near[3][:, None]) & left[2][:, :, None] & left[3][:, None]
-        return dict(zip(values, (*hubs, float(same.sum() / (k * stay.sum()))), strict=True))
-
-    return _jackknife(values, map(without, _groups(len(x), seed)))
+    lists = _NeighborLists(
+        nearest_candidates(x, y, 2 * k),
+        nearest_candidates(y, x, 2 * k),
+        nearest_candidates(x, x, 2 * k),
+        nearest_candidates(y, y, 2 * k),
+    )
+    left_out = []
+    for group in jackknife_groups(len(x), seed):
+        stays = np.ones(len(x), dtype=bool)
+        stays[group] = False
+        left_out.append(_neighbor_measures(lists, stays, k))
+    return _jackknife(values, left_out)
 
 
-def kernel_intervals(x: torch.Tensor, y: torch.Tensor, t: float = 2.0) -> dict[str, tuple]:
-    """Return value, low and high of uniformity and MMD: each pair's part of the sum is taken away in turn."""
-    found = {}
-    sides = {"uniformity_x": potentials(x, x, t)[0], "uniformity_y": potentials(y, y, t)[0]}
-    for name, sums in (sides | {"mmd": discrepancies(x, y, t)}).items():
-        part, n = sums.cpu().numpy(), len(x)
-        scale = np.asarray if name == "mmd" else np.log
-        value = float(scale(part.sum() / (n * (n - 1))))
-        error = (
-            jackknife_error(scale((part.sum() - 2 * part) / ((n - 1) * (n - 2))))
-            if n > 2
-            else np.nan
-        )
-        found[name] = (value, value - Z95 * error, value + Z95 * error)
-    return found
+class _NeighborLists(NamedTuple):
+    """Indices of the nearest rows, nearest first, (n, m) each: of y for rows of x, and so on."""
+
+    x_to_y: np.ndarray
+    y_to_x: np.ndarray
+    x_to_x: np.ndarray
+    y_to_y: np.ndarray
 
 
-def _groups(n: int, seed: int) -> list[np.ndarray]:
-    return np.array_split(np.random.default_rng(seed).permutation(n), min(GROUPS, n))
+def _neighbor_measures(lists: _NeighborLists, stays: np.ndarray, k: int) -> dict[str, float]:
+    """Return hubness and agreement of the pairs that stay, ``stays`` (n,) boolean."""
 
+    def first_k(neighbors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the lists of rows that stay, and a mask of their k nearest entries that stay."""
+        rows = neighbors[stays]
+        there = stays[rows]
+        return rows, there & (there.cumsum(1) <= k)
 
-def _jackknife(values: dict[str, float], parts: Iterable[dict[str, float]]) -> dict[str, tuple]:
-    """Return value, low and high of each measure from what it is without each group: Student's t on groups - 1."""
-    from scipy.stats import t
+    def hubness(neighbors: np.ndarray) -> float:
+        rows, chosen = first_k(neighbors)
+        return skewness(np.bincount(rows[chosen], minlength=len(stays))[stays])
 
-    table = pd.DataFrame(list(parts))
-    width = float(t.ppf(0.975, len(table) - 1)) * table.apply(jackknife_error)
+    rows_x, chosen_x = first_k(lists.x_to_x)
+    rows_y, chosen_y = first_k(lists.y_to_y)
+    same = rows_x[:, :, None] == rows_y[:, None]
+    common = same & chosen_x[:, :, None] & chosen_y[:, None]
     return {
-        name: (value, value - width[name], value + width[name]) for name, value in values.items()
+        "hubness_image_to_text": hubness(lists.x_to_y),
+        "hubness_text_to_image": hubness(lists.y_to_x),
+        "neighbor_agreement": float(common.sum() / (k * stays.sum())),
     }
+
+
+def kernel_intervals(x: torch.Tensor, y: torch.Tensor) -> dict[str, Estimate]:
+    """Estimate uniformity and MMD of unit rows (n, d), t = 2, by a jackknife of single pairs."""
+    sharpness = 2.0
+    terms_x = kernel_sums(x, x, sharpness)[0].cpu().numpy()
+    terms_y = kernel_sums(y, y, sharpness)[0].cpu().numpy()
+    terms_mmd = mmd_terms(x, y, sharpness).cpu().numpy()
+    return {
+        "uniformity_x": _without_single_pairs(terms_x, np.log),
+        "uniformity_y": _without_single_pairs(terms_y, np.log),
+        "mmd": _without_single_pairs(terms_mmd, np.asarray),
+    }
+
+
+def _without_single_pairs(terms: np.ndarray, scale: Callable[[ArrayLike], np.ndarray]) -> Estimate:
+    """Estimate the scaled mean over different pairs; ``terms`` (n,) are the sums for each pair."""
+    n = len(terms)
+    value = float(scale(terms.sum() / (n * (n - 1))))
+    if n == 2:
+        return Estimate(value)
+    # A pair has two places in the sum over ordered pairs of pairs.
+    left_out = scale((terms.sum() - 2 * terms) / ((n - 1) * (n - 2)))
+    half_width = Z95 * jackknife_error(left_out)
+    return Estimate(value, value - half_width, value + half_width)
+
+
+def jackknife_groups(n: int, seed: int) -> list[np.ndarray]:
+    """Return the indices of n pairs in random groups of about the same size."""
+    order = np.random.default_rng(seed).permutation(n)
+    return np.array_split(order, min(JACKKNIFE_GROUPS, n))
+
+
+def _jackknife(
+    values: Mapping[str, float], left_out: Iterable[Mapping[str, float]]
+) -> dict[str, Estimate]:
+    """Estimate by Student's t, of groups - 1 degrees, from the values without each group."""
+    table = pd.DataFrame(list(left_out))
+    quantile = float(student_t.ppf(0.975, len(table) - 1))
+    estimates = {}
+    for name, value in values.items():
+        half_width = quantile * jackknife_error(table[name].to_numpy())
+        estimates[name] = Estimate(value, value - half_width, value + half_width)
+    return estimates
 
 
 def jackknife_error(left_out: np.ndarray) -> float:
     """Return the standard error of a measure from its values with each part left out in turn."""
-    g = len(left_out)
-    return float(((g - 1) / g * ((left_out - left_out.mean()) ** 2).sum()) ** 0.5)
+    parts = len(left_out)
+    squares = (left_out - left_out.mean()) ** 2
+    return float(((parts - 1) / parts * squares.sum()) ** 0.5)
 
 
-def wilson(share: float, n: int) -> tuple[float, float]:
-    """Return Wilson's 95 % score interval of a share among n trials."""
-    middle, spread = (
-        share + Z95**2 / (2 * n),
-        Z95 * (share * (1 - share) / n + (Z95 / (2 * n)) ** 2) ** 0.5,
-    )
-    low, high = (middle - spread) / (1 + Z95**2 / n), (middle + spread) / (1 + Z95**2 / n)
-    return max(low, 0.0), min(high, 1.0)
+def wilson_interval(share: float, n: int) -> Estimate:
+    """Return a share among n trials with its score interval, that of Wilson.
+
+    ``scipy.stats.binomtest`` gives the same for whole numbers of hits. Here a trial may count half:
+    separability is a mean over both members of a pair.
+
+    Examples
+    --------
+    >>> [round(end, 4) for end in wilson_interval(0.5, 10)]
+    [0.5, 0.2366, 0.7634]
+    """
+    shrinkage = 1 + Z95**2 / n
+    center = (share + Z95**2 / (2 * n)) / shrinkage
+    half_width = Z95 * (share * (1 - share) / n + (Z95 / (2 * n)) ** 2) ** 0.5 / shrinkage
+    return Estimate(share, max(center - half_width, 0.0), min(center + half_width, 1.0))

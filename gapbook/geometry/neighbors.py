@@ -1,27 +1,62 @@
-"""Who is whose neighbor: ranks of partners and recall, hubs, and whether both modalities agree on neighbors."""
+"""Who is whose neighbor: hubs, and whether both modalities agree on neighbors."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike
 
 from gapbook.exceptions import PairsError
 from gapbook.geometry.ranks import TIE
-from gapbook.geometry.tiles import TILE
+from gapbook.geometry.tiles import ROWS_PER_TILE
 from gapbook.pairs import unit_pair
 
+# Cosines that are held at once, 32 MB of them: the more candidates, the fewer queries at a time.
+COSINES_AT_ONCE = 2**22
 
-def hubness(x: Any, y: Any, k: int = 10) -> pd.DataFrame:
-    """Return the skewness of k-occurrence in both directions: a DataFrame with columns direction, k, skewness.
 
-    The k-occurrence of a candidate is the number of queries that have it among their k nearest, as ``k_occurrence``
-    counts it; skewness is m_3 / m_2^1.5 of its distribution over candidates, 0 where all have the same. A few hubs that
-    answer many queries make it large; below 0 there are candidates that few queries find. Identical modalities have the
-    hubness of their own neighbors; collapsed ones 0. Raises ``PairsError``. Source: Radovanovic et al. 2010.
+def default_neighbors(n: int) -> int:
+    """Return the number of neighbors that reports on n pairs use: 10, or n // 2 below 20 pairs."""
+    return min(10, n // 2)
 
-    >>> hubness([[1, 0.1], [1, 0.2], [1, 0.3]], [[1, 0], [0, 1], [0, -1]], k=1)["skewness"].round(3).tolist()
+
+def hubness(x: ArrayLike, y: ArrayLike, k: int = 10) -> pd.DataFrame:
+    """Return the skewness of k-occurrence: large where a few hubs answer many queries.
+
+    Parameters
+    ----------
+    x, y : array (n, d)
+        Pairs: row i of x belongs to row i of y. Rows are brought to unit length.
+    k : int
+        The number of nearest candidates of each query, from 1 to n.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each direction, with the columns ``direction``, ``k`` and ``skewness``.
+
+    Raises
+    ------
+    PairsError
+        If x and y are not pairs of embeddings, or k is not an integer from 1 to n.
+
+    Notes
+    -----
+    The k-occurrence of a candidate is the number of queries that have it among their k nearest, as
+    ``k_occurrence`` counts it. Skewness is ``m_3 / m_2^1.5`` of the central moments of its
+    distribution over candidates, and 0 where all have the same. It is below 0 where there are
+    candidates that few queries find. Identical modalities have the hubness of their own neighbors,
+    collapsed ones have 0.
+
+    References
+    ----------
+    Radovanovic et al. 2010.
+
+    Examples
+    --------
+    >>> candidates = [[1, 0], [0, 1], [0, -1]]
+    >>> hubness([[1, 0.1], [1, 0.2], [1, 0.3]], candidates, k=1)["skewness"].round(3).tolist()
     [0.707, 0.0]
     """
     counts = k_occurrence(x, y, k)
@@ -30,96 +65,192 @@ def hubness(x: Any, y: Any, k: int = 10) -> pd.DataFrame:
 
 
 def skewness(counts: np.ndarray) -> float:
-    """Return m_3 / m_2^1.5 of central moments, 0 for counts that are all the same."""
-    apart = counts - counts.mean()
-    variance = (apart**2).mean()
-    return float((apart**3).mean() / variance**1.5) if variance > 1e-12 else 0.0
+    """Return ``m_3 / m_2^1.5`` of central moments, 0 for counts that differ by rounding only."""
+    from scipy.stats import skew
+
+    if counts.var() <= 1e-12:
+        return 0.0
+    return float(skew(counts))
 
 
-def k_occurrence(x: Any, y: Any, k: int = 10) -> dict[str, np.ndarray]:
-    """Return how many queries have each candidate among their k nearest: {direction: float64 (n,)}, mean k.
+def k_occurrence(x: ArrayLike, y: ArrayLike, k: int = 10) -> dict[str, np.ndarray]:
+    """Return how many queries have each candidate among their k nearest, in both directions.
 
-    Directions are those of ``retrieval_ranks``: "image_to_text" counts rows of y. Candidates that tie for the last
-    places (cosines within 1.2e-7) share them in equal parts. Raises ``PairsError``, also for k outside 1 ... n.
+    Parameters
+    ----------
+    x, y : array (n, d)
+        Pairs: row i of x belongs to row i of y. Rows are brought to unit length.
+    k : int
+        The number of nearest candidates of each query, from 1 to n.
 
+    Returns
+    -------
+    dict
+        Counts, float64 (n,) with mean k, by direction as in ``retrieval_ranks``: "image_to_text"
+        counts how often each row of y is found. Candidates that tie for the last places (cosines
+        within 1.2e-7) share them in equal parts.
+
+    Raises
+    ------
+    PairsError
+        If x and y are not pairs of embeddings, or k is not an integer from 1 to n.
+
+    Examples
+    --------
     >>> k_occurrence([[1, 0.1], [1, 0.2]], [[1, 0], [0, 1]], k=1)["image_to_text"].tolist()
     [2.0, 0.0]
     """
     a, b = unit_pair(x, y)
-    _check(k, len(a))
-    counts = {}
-    for direction, queries, candidates in (("image_to_text", a, b), ("text_to_image", b, a)):
-        total = torch.zeros(len(a), dtype=torch.float64, device=a.device)
-        for _, cosines in _strips(queries, candidates):
-            total += _parts(cosines, k).sum(0)
-        counts[direction] = total.cpu().numpy()
-    return counts
+    _require_count(k, len(a))
+    return {"image_to_text": _occurrence(a, b, k), "text_to_image": _occurrence(b, a, k)}
 
 
-def neighbor_agreement(x: Any, y: Any, k: int = 10) -> float:
-    """Return the mean share of a thing's k nearest neighbors that both modalities agree on: a fraction.
+def _occurrence(queries: torch.Tensor, candidates: torch.Tensor, k: int) -> np.ndarray:
+    counts = torch.zeros(len(candidates), dtype=torch.float64, device=candidates.device)
+    for _, cosines in cosines_with_all(queries, candidates):
+        counts += shares_of_places(cosines, k).sum(0)
+    return counts.cpu().numpy()
 
-    The mean over i of |N_k(x_i) and N_k(y_i)| / k, where N_k(x_i) are the k other rows of x nearest to x_i: neighbors
-    are sought within a modality and compared by index, so the gap and any rotation of one modality leave it alone.
-    Identical modalities: 1. Independent ones: k / (n - 1), the chance level. Raises ``PairsError``, also for k outside
-    1 ... n - 1. Source: mutual nearest neighbors of Huh et al. 2024.
 
-    >>> neighbor_agreement([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], [[0, 1], [0.2, 1], [1, 0], [1, 0.2]], k=1)
+def neighbor_agreement(x: ArrayLike, y: ArrayLike, k: int = 10) -> float:
+    """Return the mean share of a thing's k nearest neighbors that both modalities agree on.
+
+    Parameters
+    ----------
+    x, y : array (n, d)
+        Pairs: row i of x belongs to row i of y. Rows are brought to unit length.
+    k : int
+        The number of neighbors, from 1 to n - 1.
+
+    Returns
+    -------
+    float
+        The mean over i of the share of N_k(x_i) that is in N_k(y_i) too, where N_k(x_i) are the
+        indices of the k other rows of x that are nearest to x_i: a fraction.
+
+    Raises
+    ------
+    PairsError
+        If x and y are not pairs of embeddings, or k is not an integer from 1 to n - 1.
+
+    Notes
+    -----
+    Neighbors are sought within a modality and compared by index, so the gap and any rotation of one
+    modality leave the value as it is. It is 1 for identical modalities; the chance level, that of
+    independent ones, is k / (n - 1).
+
+    References
+    ----------
+    Huh et al. 2024, mutual nearest neighbors.
+
+    Examples
+    --------
+    >>> x = [[1, 0], [1, 0.1], [0, 1], [0.1, 1]]
+    >>> neighbor_agreement(x, [[0, 1], [0.2, 1], [1, 0], [1, 0.2]], k=1)
     1.0
     """
     return float(neighbor_overlap(x, y, k).mean())
 
 
-def neighbor_overlap(x: Any, y: Any, k: int = 10) -> np.ndarray:
-    """Return for each pair the share of its k neighbors that both modalities agree on: float64 (n,).
+def neighbor_overlap(x: ArrayLike, y: ArrayLike, k: int = 10) -> np.ndarray:
+    """Return for each pair the share of its k neighbors that both modalities agree on.
 
-    Neighbors that tie for the last places share them in equal parts; the overlap sums the smaller of the two parts.
+    Parameters
+    ----------
+    x, y : array (n, d)
+        Pairs: row i of x belongs to row i of y. Rows are brought to unit length.
+    k : int
+        The number of neighbors, from 1 to n - 1.
 
+    Returns
+    -------
+    numpy.ndarray (n,)
+        Shares in float64. Neighbors that tie for the last places share them in equal parts, and the
+        overlap sums the smaller of the two parts.
+
+    Raises
+    ------
+    PairsError
+        If x and y are not pairs of embeddings, or k is not an integer from 1 to n - 1.
+
+    Examples
+    --------
     >>> neighbor_overlap([[1, 0], [1, 0.1], [0, 1]], [[1, 0], [1, 0.1], [1, 0.3]], k=1).tolist()
     [1.0, 1.0, 1.0]
     """
     a, b = unit_pair(x, y)
-    _check(k, len(a) - 1)
+    _require_count(k, len(a) - 1)
     overlap = torch.zeros(len(a), dtype=torch.float64, device=a.device)
-    for (rows, of_x), (_, of_y) in zip(_strips(a, a), _strips(b, b), strict=True):
-        for cosines in (of_x, of_y):
-            cosines.diagonal(rows.start).fill_(-torch.inf)  # no row is its own neighbor
-        overlap[rows] = torch.minimum(_parts(of_x, k), _parts(of_y, k)).sum(1) / k
+    both = zip(cosines_with_all(a, a), cosines_with_all(b, b), strict=True)
+    for (rows, cosines_x), (_, cosines_y) in both:
+        _leave_out_itself(cosines_x, rows)
+        _leave_out_itself(cosines_y, rows)
+        common = torch.minimum(shares_of_places(cosines_x, k), shares_of_places(cosines_y, k))
+        overlap[rows] = common.sum(1) / k
     return overlap.cpu().numpy()
 
 
-def nearest(queries: torch.Tensor, candidates: torch.Tensor, count: int) -> np.ndarray:
-    """Return the indices of the nearest candidates of each query, nearest first: (n, count), or all that there are.
+def nearest_candidates(queries: torch.Tensor, candidates: torch.Tensor, count: int) -> np.ndarray:
+    """Return the indices of the nearest candidates of each query, nearest first: (n, count).
 
-    No row is its own neighbor where queries and candidates are the same tensor. Unit rows; ties fall as they may.
+    Rows have unit length. There are fewer columns where there are fewer candidates. No row is its
+    own neighbor where queries and candidates are the same tensor. Candidates that tie come in any
+    order.
     """
-    own, lists = queries is candidates, []
-    for rows, cosines in _strips(queries, candidates):
-        if own:
-            cosines.diagonal(rows.start).fill_(-torch.inf)
-        lists.append(cosines.topk(min(count, len(candidates) - own), dim=1)[1])
+    same = queries is candidates
+    others = len(candidates) - same
+    lists = []
+    for rows, cosines in cosines_with_all(queries, candidates):
+        if same:
+            _leave_out_itself(cosines, rows)
+        lists.append(cosines.topk(min(count, others), dim=1).indices)
     return torch.cat(lists).cpu().numpy()
 
 
-def _strips(
-    queries: torch.Tensor, candidates: torch.Tensor
+def cosines_with_all(
+    queries: torch.Tensor, candidates: torch.Tensor, cosines_at_once: int = COSINES_AT_ONCE
 ) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Yield cosines of a few queries with all candidates, in float64 so that duplicates tie."""
-    wide = candidates.double()
-    step = min(TILE, max(1, 2**22 // len(wide)))
-    for i in range(0, len(queries), step):
-        yield slice(i, i + step), queries[i : i + step].double() @ wide.T
+    """Yield slices of queries with their cosines with all candidates, float64: duplicates tie."""
+    all_candidates = candidates.double()
+    step = min(ROWS_PER_TILE, max(1, cosines_at_once // len(all_candidates)))
+    for start in range(0, len(queries), step):
+        rows = slice(start, start + step)
+        yield rows, queries[rows].double() @ all_candidates.T
 
 
-def _parts(cosines: torch.Tensor, k: int) -> torch.Tensor:
-    """Return 1 for each row's k largest entries, 0 for others, and equal parts for those that tie for the last."""
-    least = cosines.topk(k, dim=1)[0][:, -1:]
-    better = cosines > least + TIE
-    tied = (cosines >= least - TIE) & ~better
+def shares_of_places(cosines: torch.Tensor, k: int) -> torch.Tensor:
+    """Return the share of one of the first k places that each candidate has.
+
+    Parameters
+    ----------
+    cosines : tensor (q, n)
+        The cosine of each query with each candidate.
+    k : int
+        The number of places.
+
+    Returns
+    -------
+    tensor (q, n)
+        Shares in float64, 1 for a place and 0 for none; those of a query sum to k. Cosines within
+        1.2e-7 tie, and candidates that tie for the last places share them in equal parts.
+
+    Examples
+    --------
+    >>> shares_of_places(torch.tensor([[0.9, 0.5, 0.5, 0.1]]), k=2).tolist()
+    [[1.0, 0.5, 0.5, 0.0]]
+    """
+    last = cosines.topk(k, dim=1)[0][:, -1:]
+    better = cosines > last + TIE
+    tied = (cosines >= last - TIE) & ~better
     part = (k - better.sum(1, keepdim=True)) / tied.sum(1, keepdim=True)
     return better + tied * part.double()
 
 
-def _check(k: Any, most: int) -> None:
+def _leave_out_itself(cosines: torch.Tensor, rows: slice) -> None:
+    """Make no row its own neighbor; ``cosines`` are those of these rows with all rows."""
+    cosines.diagonal(rows.start).fill_(-torch.inf)
+
+
+def _require_count(k: object, most: int) -> None:
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= most:
         raise PairsError(f"Expected k as an integer from 1 to {most}; got {k!r}")

@@ -1,73 +1,146 @@
-"""Cross-modal retrieval: the rank of each partner, with half a place for each tie, and recall."""
+"""Cross-modal retrieval: the rank of each partner, where a tie counts half a place, and recall."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike
 
 from gapbook.exceptions import PairsError
-from gapbook.geometry.tiles import TILE
+from gapbook.geometry.tiles import ROWS_PER_TILE
 from gapbook.pairs import unit_pair
 
-TIE = float(torch.finfo(torch.float32).eps)  # cosines of float32 rows that differ by less are equal
+# Cosines of float32 rows that differ by no more than this are equal: they tie.
+TIE = float(torch.finfo(torch.float32).eps)
 
 
-def retrieval_ranks(x: Any, y: Any) -> dict[str, np.ndarray]:
-    """Return the rank of each query's partner, from 0, in both directions: {direction: float64 (n,)}.
+def ranks_from_cosines(cosines: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+    """Return the rank of each query's partner, from 0, with half a place for each tie.
 
-    The rank is the number of strictly better candidates plus half the number of other candidates that tie, where
-    cosines within 1.2e-7 (the rounding of float32 rows) tie. Cosines are float64, so that duplicates tie in every
-    tile. "image_to_text" takes rows of x as queries and y as candidates, "text_to_image" the reverse, whatever the
-    modalities. Identical modalities: 0, where rows differ; collapsed ones: (n - 1) / 2. Raises ``PairsError``.
+    Parameters
+    ----------
+    cosines : tensor (q, n)
+        The cosine of each query with each candidate, in float64. The partner is one of the
+        candidates.
+    own : tensor (q,)
+        The cosine of each query with its partner.
 
+    Returns
+    -------
+    tensor (q,)
+        The number of candidates that are strictly better than the partner, plus half the number of
+        other candidates that tie with it: float64. Cosines within ``TIE``, 1.2e-7, tie.
+
+    Examples
+    --------
+    >>> ranks_from_cosines(torch.tensor([[0.9, 0.5, 0.5, 0.1]]), torch.tensor([0.5])).tolist()
+    [1.5]
+    """
+    # Each partner ties with itself.
+    return (half_places(cosines, own[:, None], dim=1) - 1).double() / 2
+
+
+def half_places(cosines: torch.Tensor, own: torch.Tensor, dim: int) -> torch.Tensor:
+    """Count two for each candidate that is better than the partner, and one for each that ties.
+
+    ``dim`` is the dimension of the candidates, which is summed over. Counts of tiles add up to
+    twice the rank, plus one where the partner itself is among them. ``own`` are the cosines of
+    partners, in a shape that broadcasts.
+    """
+    return (cosines > own + TIE).sum(dim) + (cosines >= own - TIE).sum(dim)
+
+
+def retrieval_ranks(x: ArrayLike, y: ArrayLike) -> dict[str, np.ndarray]:
+    """Return the rank of each query's partner in both directions.
+
+    Parameters
+    ----------
+    x, y : array (n, d)
+        Pairs: row i of x belongs to row i of y. Rows are brought to unit length.
+
+    Returns
+    -------
+    dict
+        Ranks from 0, float64 (n,), for "image_to_text", where rows of x are queries and rows of y
+        are candidates, and for "text_to_image", the reverse, whatever the modalities.
+
+    Raises
+    ------
+    PairsError
+        If x and y are not pairs of embeddings.
+
+    Notes
+    -----
+    The rank is the number of strictly better candidates plus half the number of other candidates
+    that tie, where cosines within 1.2e-7 (the rounding of float32 rows) tie. Cosines are float64,
+    so that duplicates tie in every tile. For identical modalities with different rows all ranks are
+    0; for collapsed ones they are (n - 1) / 2.
+
+    Examples
+    --------
     >>> retrieval_ranks([[1, 0], [0, 1]], [[1, 0], [1, 0]])["image_to_text"].tolist()
     [0.5, 0.5]
     """
     a, b = unit_pair(x, y)
     n = len(a)
-    own = torch.cat(
-        [(a[i : i + TILE].double() * b[i : i + TILE].double()).sum(1) for i in range(0, n, TILE)]
-    )
-    halves = torch.zeros(
-        2, n, dtype=torch.int64, device=a.device
-    )  # 2 for each better candidate, 1 for each tie
-    for i in range(0, n, TILE):
-        rows, queries = slice(i, i + TILE), a[i : i + TILE].double()
-        for j in range(0, n, TILE):
-            columns = slice(j, j + TILE)
+    tiles = [slice(start, start + ROWS_PER_TILE) for start in range(0, n, ROWS_PER_TILE)]
+    own = torch.cat([(a[rows].double() * b[rows].double()).sum(1) for rows in tiles])
+    of_rows = torch.zeros(n, dtype=torch.int64, device=a.device)
+    of_columns = torch.zeros(n, dtype=torch.int64, device=a.device)
+    for rows in tiles:
+        queries = a[rows].double()
+        for columns in tiles:
             cosines = queries @ b[columns].double().T
-            for side, partner, dim, part in (
-                (0, own[rows, None], 1, rows),
-                (1, own[None, columns], 0, columns),
-            ):
-                halves[side, part] += (cosines > partner + TIE).sum(dim) + (
-                    cosines >= partner - TIE
-                ).sum(dim)
-    ranks = (halves - 1).cpu().numpy() / 2  # each partner ties with itself
-    return {"image_to_text": ranks[0], "text_to_image": ranks[1]}
+            of_rows[rows] += half_places(cosines, own[rows, None], dim=1)
+            of_columns[columns] += half_places(cosines, own[None, columns], dim=0)
+    # Each partner ties with itself.
+    return {
+        "image_to_text": (of_rows - 1).cpu().numpy() / 2,
+        "text_to_image": (of_columns - 1).cpu().numpy() / 2,
+    }
 
 
-def retrieval(x: Any, y: Any, ks: Sequence[int] = (1, 5, 10)) -> pd.DataFrame:
-    """Return recall at each k in both directions: a DataFrame with columns direction, k, recall (a fraction).
+def retrieval(x: ArrayLike, y: ArrayLike, ks: Sequence[int] = (1, 5, 10)) -> pd.DataFrame:
+    """Return recall at each k in both directions.
 
-    recall = share of queries whose partner has rank < k, ranks as in ``retrieval_ranks`` (ties count half). Identical
-    modalities: 1, where rows differ; independent ones: k / n; collapsed ones: 0 while 2 k < n. Raises ``PairsError``.
+    Parameters
+    ----------
+    x, y : array (n, d)
+        Pairs: row i of x belongs to row i of y. Rows are brought to unit length.
+    ks : sequence of int
+        The numbers of places, each at least 1.
 
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each direction and k, with the columns ``direction`` ("image_to_text" or
+        "text_to_image"), ``k`` and ``recall``: the share of queries whose partner has a rank below
+        k, with the ranks of ``retrieval_ranks`` (ties count half).
+
+    Raises
+    ------
+    PairsError
+        If x and y are not pairs of embeddings, or if ks are not positive integers.
+
+    Notes
+    -----
+    Recall is 1 for identical modalities with different rows, k / n for independent ones, and 0 for
+    collapsed ones while 2 k < n.
+
+    Examples
+    --------
     >>> retrieval([[1, 0], [0, 1]], [[1, 0.1], [0.9, 1]], ks=[1])["recall"].tolist()
     [1.0, 1.0]
     """
-    if (
-        np.ndim(ks) != 1
-        or not len(ks)
-        or not all(isinstance(k, int | np.integer) and k >= 1 for k in ks)
-    ):
+    if np.ndim(ks) != 1 or not len(ks) or not all(_is_place(k) for k in ks):
         raise PairsError(f"Expected ks as positive integers, such as (1, 5, 10); got {ks!r}")
-    ranks = retrieval_ranks(x, y)
-    rows = [
-        (direction, int(k), float((rank < k).mean()))
-        for direction, rank in ranks.items()
-        for k in ks
-    ]
+    rows = []
+    for direction, ranks in retrieval_ranks(x, y).items():
+        for k in ks:
+            rows.append((direction, int(k), float((ranks < k).mean())))
     return pd.DataFrame(rows, columns=["direction", "k", "recall"])
+
+
+def _is_place(k: object) -> bool:
+    return isinstance(k, int | np.integer) and int(k) >= 1

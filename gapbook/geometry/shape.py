@@ -1,115 +1,230 @@
-"""The shape of a cloud on the sphere: how close partners are, how evenly it spreads and over how many directions."""
+"""The shape of a cloud on the sphere: how evenly it spreads, and over how many directions."""
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from gapbook.exceptions import PairsError
-from gapbook.geometry.kernels import potentials
-from gapbook.geometry.tiles import TILE, gram
+from gapbook.geometry.kernels import kernel_sums
+from gapbook.geometry.tiles import ROWS_PER_TILE, gram, sum_of_rows
 from gapbook.pairs import unit_pair, unit_rows
 
-ROUNDING = 1e-13  # of float32 rows: variance below this share of their squared length is none
+# Of float32 rows: variance below this share of their squared length is rounding.
+ROUNDING = 1e-13
 
 
-def alignment(x: Any, y: Any, alpha: float = 2.0) -> float:
-    """Return the mean of ||x_i - y_i||^alpha over pairs of unit rows: lower is closer.
+def alignment(x: ArrayLike, y: ArrayLike, alpha: float = 2.0) -> float:
+    """Return how far partners lie apart on average: lower is closer.
 
-    With alpha = 2 it is 2 - 2 cos on average, from 0 for identical modalities over 2 for independent isotropic ones to
-    4 for antipodal ones. Raises ``PairsError``, also for alpha <= 0. Source: Wang and Isola 2020, section 4.1.
+    Parameters
+    ----------
+    x, y : array (n, d)
+        Pairs: row i of x belongs to row i of y. Rows are brought to unit length.
+    alpha : float
+        The exponent of the distance, above 0.
 
+    Returns
+    -------
+    float
+        The mean of ``|x_i - y_i|^alpha`` over pairs.
+
+    Raises
+    ------
+    PairsError
+        If x and y are not pairs of embeddings, or alpha is not above 0.
+
+    Notes
+    -----
+    With alpha = 2 it is 2 - 2 cos on average: 0 for identical modalities, 2 for independent
+    isotropic ones, 4 for antipodal ones.
+
+    References
+    ----------
+    Wang and Isola 2020, section 4.1.
+
+    Examples
+    --------
     >>> alignment([[1, 0], [0, 1]], [[1, 0], [0, -1]])
     2.0
     """
-    _positive(alpha=alpha)
+    _require_positive(alpha=alpha)
     a, b = unit_pair(x, y)
     total = 0.0
-    for i in range(0, len(a), TILE):
-        apart = torch.linalg.vector_norm(a[i : i + TILE].double() - b[i : i + TILE].double(), dim=1)
-        total += float((apart**alpha).sum())
+    for start in range(0, len(a), ROWS_PER_TILE):
+        rows = slice(start, start + ROWS_PER_TILE)
+        distances = torch.linalg.vector_norm(a[rows].double() - b[rows].double(), dim=1)
+        total += float((distances**alpha).sum())
     return total / len(a)
 
 
-def uniformity(x: Any, t: float = 2.0) -> float:
-    """Return log of the mean of exp(-t ||x_i - x_j||^2) over all i != j: lower is more even.
+def uniformity(x: ArrayLike, t: float = 2.0) -> float:
+    """Return how unevenly the rows of one modality spread over the sphere: lower is more even.
 
-    Exact, in tiles of float32 cosines with float64 sums; O(n^2 d) time. Collapsed rows: 0. Isotropic rows: about
-    -2 t + 2 t^2 / d, the minimum for many rows; two antipodes: -4 t. It sees the cone. Raises ``PairsError``, also for
-    t <= 0. Source: Wang and Isola 2020, section 4.1.
+    Parameters
+    ----------
+    x : array (n, d)
+        One modality. Rows are brought to unit length.
+    t : float
+        The sharpness of the Gaussian kernel, above 0.
 
+    Returns
+    -------
+    float
+        The log of the mean of ``exp(-t |x_i - x_j|^2)`` over all i != j.
+
+    Raises
+    ------
+    PairsError
+        If x is not an array of embeddings, or t is not above 0.
+
+    Notes
+    -----
+    It is exact, in tiles of float32 cosines with float64 sums, and takes O(n^2 d) time. Collapsed
+    rows have 0. Isotropic rows have about -2 t + 2 t^2 / d, which is the minimum for many rows. Two
+    antipodes have -4 t. Unlike IsoScore, it sees the cone. Where t is so large that every term
+    underflows, it is minus infinity.
+
+    References
+    ----------
+    Wang and Isola 2020, section 4.1.
+
+    Examples
+    --------
     >>> round(uniformity([[1, 0], [-1, 0]]), 6), uniformity([[1, 0], [2, 0]])
     (-8.0, 0.0)
     """
-    _positive(t=t)
+    _require_positive(t=t)
     unit = unit_rows(x)
-    total = float(potentials(unit, unit, t)[0].sum())
-    return (
-        math.log(total / (len(unit) * (len(unit) - 1))) if total > 0 else -math.inf
-    )  # a large t underflows
+    n = len(unit)
+    total = float(kernel_sums(unit, unit, t)[0].sum())
+    if total == 0:
+        return -math.inf
+    return math.log(total / (n * (n - 1)))
 
 
-def effective_rank(x: Any, center: bool = True) -> float:
-    """Return exp(-sum p_k log p_k), p_k the k-th singular value of the rows over their sum: a number of dimensions.
+def effective_rank(x: ArrayLike, center: bool = True) -> float:
+    """Return the effective rank, the number of directions that one modality spreads over.
 
-    The rows have unit length and, with ``center``, their mean taken away; singular values are roots of the eigenvalues
-    of a (d, d) matrix in float64. From 1 (one direction, or collapsed) to min(n - 1, d) (all directions alike), and low
-    for n not far above d. Without ``center`` the mean is a direction too, and a cone lowers the rank; collapsed rows
-    have 1 either way. Raises ``PairsError``. Source: Roy and Vetterli 2007.
+    Parameters
+    ----------
+    x : array (n, d)
+        One modality. Rows are brought to unit length.
+    center : bool
+        Whether the mean is taken away first. Without that the mean is a direction too, and a cone
+        lowers the rank.
 
+    Returns
+    -------
+    float
+        ``exp(-sum p_k log p_k)``, where p_k is the k-th singular value of the rows over the sum of
+        all: a number of dimensions.
+
+    Raises
+    ------
+    PairsError
+        If x is not an array of embeddings.
+
+    Notes
+    -----
+    Singular values are roots of the eigenvalues of a (d, d) matrix in float64. The rank lies
+    between 1 (one direction) and min(n - 1, d) (all directions alike), and is low for n not far
+    above d. Collapsed rows have 1, centered or not.
+
+    References
+    ----------
+    Roy and Vetterli 2007.
+
+    Examples
+    --------
     >>> rows = [[1, 0], [0, 1], [-1, 0], [0, -1]]
     >>> round(effective_rank(rows), 6), round(effective_rank([[1, 0], [1, 0]]), 6)
     (2.0, 1.0)
     """
     unit = unit_rows(x)
-    return rank_of(_scatter(unit) if center else gram(unit, unit))
+    if center:
+        return effective_rank_of(_scatter(unit))
+    return effective_rank_of(gram(unit, unit))
 
 
-def isoscore(x: Any) -> float:
-    """Return IsoScore, the fraction of dimensions that the centered unit rows use evenly: 0 to 1.
+def isoscore(x: ArrayLike) -> float:
+    """Return IsoScore, the fraction of dimensions that one modality uses evenly.
 
-    With C the covariance, q = (tr C)^2 / tr C^2 is the number of directions that share the variance (participation
-    ratio), and the published steps reduce to (q - 1) / (d - 1): no eigenvalues are needed. 1 for isotropic rows, 0 for
-    variance along one direction; 0 for collapsed rows too, by convention; NaN for d = 1. The mean is taken away first:
-    blind to where the cloud lies, and so to the cone. Raises ``PairsError``. Source: Rudman et al. 2022.
+    Parameters
+    ----------
+    x : array (n, d)
+        One modality. Rows are brought to unit length.
 
+    Returns
+    -------
+    float
+        A fraction: 1 for isotropic rows, 0 for variance along one direction.
+
+    Raises
+    ------
+    PairsError
+        If x is not an array of embeddings.
+
+    Notes
+    -----
+    With C the covariance, ``q = (tr C)^2 / tr C^2`` is the number of directions that share the
+    variance (the participation ratio). The published steps reduce to (q - 1) / (d - 1), so that no
+    eigenvalues are needed. It is 0 for collapsed rows, by convention, and NaN for d = 1. The mean
+    is taken away first: IsoScore is blind to where the cloud lies, and so to the cone.
+
+    References
+    ----------
+    Rudman et al. 2022.
+
+    Examples
+    --------
     >>> round(isoscore([[1, 0], [0, 1], [-1, 0], [0, -1]]), 6), isoscore([[1, 1], [1, -1]])
     (1.0, 0.0)
     """
     return isoscore_of(_scatter(unit_rows(x)))
 
 
-def rank_of(scatter: torch.Tensor) -> float:
+def effective_rank_of(scatter: torch.Tensor) -> float:
     """Return the effective rank of rows with this sum of squares and products (d, d)."""
     values = torch.linalg.eigvalsh(scatter).cpu().numpy()
-    roots = np.sqrt(values[values > ROUNDING * values[-1]]) if values[-1] > 0 else np.ones(1)
+    largest = values[-1]
+    if largest <= 0:
+        return 1.0
+    roots = np.sqrt(values[values > ROUNDING * largest])
     shares = roots / roots.sum()
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
 def isoscore_of(scatter: torch.Tensor) -> float:
     """Return the IsoScore of rows with this centered sum of squares and products (d, d)."""
-    d, trace = len(scatter), float(scatter.trace())
-    ratio = (trace / float(torch.linalg.matrix_norm(scatter))) ** 2 if trace > 0 else 1.0
-    return max(0.0, ratio - 1) / (d - 1) if d > 1 else math.nan
+    d = len(scatter)
+    trace = float(scatter.trace())
+    if d == 1:
+        return math.nan
+    if trace <= 0:
+        return 0.0
+    directions = (trace / float(torch.linalg.matrix_norm(scatter))) ** 2
+    return max(0.0, directions - 1) / (d - 1)
 
 
 def centered(gram: torch.Tensor, total: torch.Tensor, n: int) -> torch.Tensor:
-    """Return sum (x_i - mean)(x_i - mean)^T from sum x_i x_i^T and sum x_i; zero where only rounding is left."""
+    """Return ``sum (x_i - mean)(x_i - mean)^T`` from sums of n rows.
+
+    It is zero where only rounding is left. ``gram`` is the sum of ``x_i x_i^T``, (d, d), and
+    ``total`` that of x_i, (d,).
+    """
     scatter = gram - torch.outer(total, total) / n
-    return (
-        scatter
-        if float(scatter.trace()) > ROUNDING * float(gram.trace())
-        else torch.zeros_like(scatter)
-    )
+    if float(scatter.trace()) > ROUNDING * float(gram.trace()):
+        return scatter
+    return torch.zeros_like(scatter)
 
 
 def _scatter(unit: torch.Tensor) -> torch.Tensor:
-    return centered(gram(unit, unit), unit.sum(0, dtype=torch.float64), len(unit))
+    return centered(gram(unit, unit), sum_of_rows(unit), len(unit))
 
 
-def _positive(**given: float) -> None:
-    for name, value in given.items():
+def _require_positive(**options: float) -> None:
+    for name, value in options.items():
         if not value > 0:
             raise PairsError(f"Expected {name} above 0; got {value!r}")

@@ -1,138 +1,221 @@
-"""One table of all measures of a set of pairs, with intervals."""
+"""One table of all measures of pairs, with intervals, and what a report needs beside it."""
 
-import os
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 import torch
 
 from gapbook.exceptions import PairsError
+from gapbook.geometry.cosines import partner_cosine_counts
 from gapbook.geometry.gap import linear_separability
 from gapbook.geometry.intervals import (
-    bootstrap,
+    Estimate,
+    bootstrap_intervals,
+    covariance_intervals,
     kernel_intervals,
-    moments,
     neighbor_intervals,
-    second_order_intervals,
-    wilson,
+    wilson_interval,
 )
+from gapbook.geometry.measures import MEASURES
+from gapbook.geometry.neighbors import default_neighbors
 from gapbook.geometry.ranks import retrieval
 from gapbook.pairs import PairedEmbeddings, unit_pair
 
-SAMPLE = 5000  # pairs that measures of all pairs of pairs rest on, where there are more
-UNITS = {  # of what is not a fraction
-    "modality_gap": "distance",
-    "squared_gap_unbiased": "squared distance",
-    "alignment": "squared distance",
-    "effective_rank_x": "dimensions",
-    "effective_rank_y": "dimensions",
-    "uniformity_x": "log potential",
-    "uniformity_y": "log potential",
-    "mmd": "squared distance",
-    "hubness_image_to_text": "skewness",
-    "hubness_text_to_image": "skewness",
-}
+# Pairs that measures of all pairs of pairs rest on, where there are more.
+SAMPLE_SIZE = 5000
+# With fewer pairs than that, a bootstrap or a jackknife of 20 groups says little.
+MIN_PAIRS_FOR_INTERVALS = 30
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What measuring pairs gives, whether they lie in memory, in a file or in a folder.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A row for each measure, with the columns metric, value, low, high and unit, as from
+        ``gap_report``.
+    pairs : PairedEmbeddings
+        The pairs that figures and fits rest on: all, or a sample.
+    partner_cosine_counts : numpy.ndarray (100,)
+        How many of *all* pairs have a cosine of partners in each of 100 equal bins over [-1, 1].
+    notes : list of str
+        Sentences about the input: how many pairs there are, and what to mind about them.
+    """
+
+    table: pd.DataFrame
+    pairs: PairedEmbeddings
+    partner_cosine_counts: np.ndarray
+    notes: list[str] = field(default_factory=list)
+
+
+def measure(
+    pairs: PairedEmbeddings, seed: int = 0, replicates: int = 1000, sample: int = SAMPLE_SIZE
+) -> Measured:
+    """Measure pairs: every measure with its interval, the sample behind some of them, and notes.
+
+    Parameters
+    ----------
+    pairs : PairedEmbeddings
+        The pairs, at least 2.
+    seed : int
+        The seed of the sample, the bootstrap, the groups of the jackknife and the folds of the
+        probe.
+    replicates : int
+        The number of redraws of the bootstrap.
+    sample : int
+        The largest number of pairs, at least 2, for measures that compare all pairs with all pairs
+        or fit a probe. Where there are more, so many are drawn without replacement.
+
+    Returns
+    -------
+    Measured
+        The table of ``gap_report``, and what a report needs beside it.
+
+    Raises
+    ------
+    PairsError
+        If pairs are not ``PairedEmbeddings``, or sample is not an integer of at least 2.
+
+    Examples
+    --------
+    >>> measured = measure(PairedEmbeddings([[4, 3], [4, -3], [5, 0]], [[4, 3], [4, -3], [0, 5]]))
+    >>> measured.notes[0], len(measured.pairs), int(measured.partner_cosine_counts.sum())
+    ('3 pairs.', 3, 3)
+    """
+    if not isinstance(pairs, PairedEmbeddings):
+        raise PairsError(
+            f"Expected PairedEmbeddings; got {type(pairs).__name__}: "
+            "use PairedEmbeddings.from_arrays(x, y)"
+        )
+    require_sample_size(sample)
+    n, d = pairs.x.shape
+    x, y = unit_pair(pairs.x, pairs.y)
+    rows = {"n_pairs": Estimate(n), "dimension": Estimate(d)}
+    rows |= bootstrap_intervals(x, y, seed, replicates)
+    rows |= covariance_intervals(x, y, seed)
+    counts = partner_cosine_counts(x, y)
+    notes = [f"{n:,} pairs.", *input_notes(pairs)]
+    if n > sample:
+        chosen = np.sort(np.random.default_rng(seed).choice(n, int(sample), replace=False))
+        x = x[chosen]
+        y = y[chosen]
+        pairs = pairs.subset(chosen)
+        notes.append(f"Recalls and all that compares pairs with pairs: {sample:,} pairs of these.")
+    rows["n_sampled"] = Estimate(len(x))
+    rows |= _sampled(x, y, seed)
+    return Measured(_table(rows), pairs, counts, notes)
 
 
 def gap_report(
-    pairs: PairedEmbeddings | str | os.PathLike[str],
-    seed: int = 0,
-    replicates: int = 1000,
-    sample: int = SAMPLE,
-    client: Any = None,
-    **shards: Any,
+    pairs: PairedEmbeddings, seed: int = 0, replicates: int = 1000, sample: int = SAMPLE_SIZE
 ) -> pd.DataFrame:
-    """Return every measure of this module: a tidy DataFrame with columns metric, value, low, high, unit.
+    """Return every measure of ``gapbook.geometry``, with intervals, as a tidy table.
 
-    ``pairs`` may be a file that ``PairedEmbeddings.load`` reads, or a folder of them: then ``client``, a Dask client,
-    or a cluster on this machine measures the shards, with the ``shards`` options of ``gapbook.shards.shard_report``.
+    Parameters
+    ----------
+    pairs : PairedEmbeddings
+        The pairs, at least 2. A file is read by ``PairedEmbeddings.load``; a folder of files is
+        measured by ``gapbook.shards.shard_report``.
+    seed : int
+        The seed of the sample, the bootstrap, the groups of the jackknife and the folds of the
+        probe.
+    replicates : int
+        The number of redraws of the bootstrap.
+    sample : int
+        The largest number of pairs, at least 2, for the rows from ``n_sampled`` on.
 
-    ``cosine_within_*`` are means over different rows of one side, ``cosine_paired`` the mean of x_i . y_i and
-    ``cosine_across`` of all x_i . y_j, i = j included; ``gap_share_top2`` is the share of the squared gap in its two
-    largest dimensions; the rest have the names of their functions, with k = 10 (n // 2 below 20 pairs). Rows from
-    ``n_sampled`` on rest on that many pairs: all, or ``sample`` of them drawn by ``seed``. Recalls, hubness and
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each of ``MEASURES``, with the columns ``metric``, ``value``, ``low``, ``high``
+        (a 95 % interval for a redraw of the pairs) and ``unit``. Numbers of pairs and dimensions
+        have no interval: NaN.
+
+    Raises
+    ------
+    PairsError
+        If pairs are not ``PairedEmbeddings``, or sample is not an integer of at least 2.
+
+    Notes
+    -----
+    **Rows.** ``cosine_within_*`` are means over different rows of one side, ``cosine_paired`` is
+    the mean of ``x_i . y_i`` and ``cosine_across`` that of all ``x_i . y_j``, i = j included.
+    ``gap_share_top2`` is the share of the squared gap in its two largest dimensions. The other rows
+    have the names of their functions, with k = 10 (n // 2 below 20 pairs). Rows from ``n_sampled``
+    on rest on that many pairs: all, or ``sample`` of them drawn by ``seed``. Recalls, hubness and
     agreement depend on how many there are.
 
-    low and high are a 95 % interval for a redraw of the pairs. From gap to ``gap_share_top2``: percentiles of a
-    bootstrap (``replicates``, ``seed``) in which a pair drawn twice is never compared with its copy. Ranks, IsoScores,
-    CKA, hubness and agreement: a jackknife of 20 groups of pairs; uniformity and MMD: of single pairs. Recalls
-    (candidates held fixed) and separability: Wilson's binomial interval, n trials. Wider than need be: separability,
-    hubness and agreement (about 98 %), and MMD and CKA where they are near zero. The gap's interval is that of the gap
-    of *this many* pairs, whose square noise lifts by the sum of variances over n: near zero it lies too high.
-    ``squared_gap_unbiased`` leaves that sum out, and can be below 0. Numbers of pairs and dimensions have no interval:
-    NaN. Ranks, IsoScores, plain CKA and ``gap_share_top2`` are those of this many pairs, as the gap is; more pairs move
-    them.
+    **Intervals.** From gap to ``gap_share_top2``: percentiles of a bootstrap in which a pair drawn
+    twice is never compared with its copy. Ranks, IsoScores, CKA, hubness and agreement: a jackknife
+    of 20 groups of pairs. Uniformity and MMD: a jackknife of single pairs. Recalls (candidates held
+    fixed) and separability: the binomial interval of Wilson with n trials. The intervals of
+    separability, hubness and agreement are conservative: they cover about 98 %, not 95 %. So are
+    those of MMD and CKA near zero.
 
-    Copies of rows tie, and ties count against recall (half a place each: recall at 1 misses a partner that is there
-    three times); intervals take rows as independent: keep one caption an image. Raises ``PairsError``.
+    **Few pairs.** With few pairs, noise makes the gap look larger: its square is too high by the
+    sum of variances over n, and its interval is that of the gap of *this many* pairs.
+    ``squared_gap_unbiased`` leaves that sum out, and can be below 0: near zero, read it instead.
+    Ranks, IsoScores, plain CKA and ``gap_share_top2`` are those of this many pairs too; more pairs
+    move them.
 
-    >>> report = gap_report(PairedEmbeddings([[4, 3], [4, -3], [5, 0]], [[-4, 3], [-4, -3], [-5, 0]]))
-    >>> report.set_index("metric").loc["cosine_across", ["value", "low", "high"]].astype(float).round(2).tolist()
+    **Copies.** Equal rows tie, and ties count against recall (half a place each: recall at 1 misses
+    a partner that is there three times). Intervals take rows as independent. So keep one caption
+    for each image.
+
+    Examples
+    --------
+    >>> pairs = PairedEmbeddings([[4, 3], [4, -3], [5, 0]], [[-4, 3], [-4, -3], [-5, 0]])
+    >>> across = gap_report(pairs).set_index("metric").loc["cosine_across"]
+    >>> across[["value", "low", "high"]].astype(float).round(2).tolist()
     [-0.75, -0.79, -0.71]
     """
-    if isinstance(pairs, str | os.PathLike):
-        if Path(pairs).is_dir():
-            from gapbook.shards import shard_report
+    return measure(pairs, seed, replicates, sample).table
 
-            return shard_report(
-                pairs, client, seed=seed, replicates=replicates, sample=sample, **shards
-            )
-        pairs = PairedEmbeddings.load(pairs)
-    if client is not None or shards:
-        given = ", ".join(["client"] * (client is not None) + sorted(shards))
-        raise PairsError(
-            f"Expected {given} with a folder of shards only; got other pairs: leave it out"
-        )
-    if not isinstance(pairs, PairedEmbeddings):
-        raise PairsError(
-            f"Expected PairedEmbeddings; got {type(pairs).__name__}: use PairedEmbeddings.from_arrays(x, y)"
-        )
+
+def require_sample_size(sample: object) -> None:
+    """Raise ``PairsError`` unless ``sample`` is an integer of at least 2."""
     if isinstance(sample, bool) or not isinstance(sample, int | np.integer) or sample < 2:
         raise PairsError(f"Expected sample as an integer of at least 2; got {sample!r}")
-    n, d = pairs.x.shape
-    x, y = unit_pair(pairs.x, pairs.y)
-    values, redrawn = (
-        moments(x, y, torch.ones(1, n, dtype=torch.float64)),
-        bootstrap(x, y, seed, replicates),
-    )
-    rows: dict[str, tuple] = {"n_pairs": (n, np.nan, np.nan), "dimension": (d, np.nan, np.nan)}
-    for name, value in values.items():
-        known = redrawn[name][~np.isnan(redrawn[name])]  # a redraw may be one pair n times
-        rows[name] = (
-            float(value[0]),
-            *(np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)),
+
+
+def input_notes(pairs: PairedEmbeddings) -> list[str]:
+    """Return what to mind about pairs: that they are few, or that rows are there more than once."""
+    n = len(pairs)
+    notes = []
+    if n < MIN_PAIRS_FOR_INTERVALS:
+        notes.append(f"With fewer than {MIN_PAIRS_FOR_INTERVALS} pairs the intervals mean little.")
+    distinct = [_distinct_rows(pairs.x), _distinct_rows(pairs.y)]
+    if min(distinct) < n:
+        first, second = pairs.modalities
+        fewest = pairs.modalities[int(np.argmin(distinct))]
+        notes.append(
+            f"{n:,} pairs hold {distinct[0]:,} distinct {first} rows and {distinct[1]:,} distinct "
+            f"{second} rows. Copies tie, and ties count against recall (half a place each: recall "
+            "at 1 misses a partner that is there three times), and intervals take rows as "
+            f"independent. Keep one pair for each {fewest}, as one caption an image."
         )
-    rows |= second_order_intervals(x, y, seed)
-    if n > sample:
-        chosen = np.sort(np.random.default_rng(seed).choice(n, int(sample), replace=False))
-        x, y = x[chosen], y[chosen]
-    rows |= {"n_sampled": (len(x), np.nan, np.nan)} | _sampled(x, y, seed)
-    return pd.DataFrame(
-        [(name, *row, _unit(name)) for name, row in rows.items()],
-        columns=["metric", "value", "low", "high", "unit"],
-    )
+    return notes
 
 
-def _sampled(x: torch.Tensor, y: torch.Tensor, seed: int) -> dict[str, tuple]:
-    """Return value, low and high of what needs all pairs of pairs, or a fit."""
-    n, recalls = len(x), retrieval(x, y)
-    shares = dict(
-        zip(
-            "r" + recalls["k"].astype(str) + "_" + recalls["direction"],
-            recalls["recall"],
-            strict=True,
-        )
-    )
-    shares["linear_separability"] = linear_separability(x, y, seed)
-    rows: dict[str, tuple] = {name: (share, *wilson(share, n)) for name, share in shares.items()}
-    return rows | neighbor_intervals(x, y, min(10, n // 2), seed) | kernel_intervals(x, y)
+def _distinct_rows(rows: np.ndarray) -> int:
+    """Count rows that differ, byte by byte."""
+    return len({hash(row.tobytes()) for row in rows})
 
 
-def _unit(name: str) -> str:
-    if name in ("n_pairs", "n_sampled"):
-        return "pairs"
-    if name == "dimension":
-        return "dimensions"
-    return "cosine" if name.startswith("cosine") else UNITS.get(name, "fraction")
+def _sampled(x: torch.Tensor, y: torch.Tensor, seed: int) -> dict[str, Estimate]:
+    """Return estimates of what needs all pairs of pairs, or a fit."""
+    n = len(x)
+    rows = {}
+    for direction, k, recall in retrieval(x, y).itertuples(index=False):
+        rows[f"r{k}_{direction}"] = wilson_interval(recall, n)
+    rows["linear_separability"] = wilson_interval(linear_separability(x, y, seed), n)
+    rows |= neighbor_intervals(x, y, default_neighbors(n), seed)
+    return rows | kernel_intervals(x, y)
+
+
+def _table(estimates: dict[str, Estimate]) -> pd.DataFrame:
+    rows = [(name, *estimate, MEASURES[name].unit) for name, estimate in estimates.items()]
+    return pd.DataFrame(rows, columns=["metric", "value", "low", "high", "unit"])

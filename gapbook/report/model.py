@@ -11,13 +11,13 @@ import pandas as pd
 from gapbook import __version__
 from gapbook.exceptions import PairsError
 from gapbook.geometry import gap_report, modality_gap
+from gapbook.geometry.cosines import PARTNER_COSINE_BINS as BINS
 from gapbook.landscape.loss import loss_landscape
 from gapbook.pairs import PairedEmbeddings
 from gapbook.precomputed.references import references
 from gapbook.report.explain import explain
 from gapbook.report.recommend import payoff
 from gapbook.report.tables import number
-from gapbook.shards.measure import BINS
 
 DRAWN = 5000  # pairs in figures and in the landscape
 STEPS = 41  # shifts in the landscape

@@ -1,5 +1,5 @@
 """Measure folders of files too large for memory, shard by shard, on one machine or on many."""
 
-from gapbook.shards.measure import ShardedReport, measure_shards, shard_report
+from gapbook.shards.measure import MeasuredShards, measure_shards, shard_report
 
-__all__ = ["ShardedReport", "measure_shards", "shard_report"]
+__all__ = ["MeasuredShards", "measure_shards", "shard_report"]

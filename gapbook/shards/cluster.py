@@ -1,4 +1,4 @@
-"""Connect to Dask: a scheduler that runs somewhere, or a cluster on this machine for as long as it is needed."""
+"""Connect to Dask: a scheduler that runs somewhere, or a cluster on this machine for a while."""
 
 import logging
 import os
@@ -7,17 +7,38 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from gapbook.array_files import INSTALL
 from gapbook.exceptions import MissingPackageError, PairsError
-from gapbook.shards.files import INSTALL
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 @contextmanager
-def connect(scheduler: str | None = None, workers: int = 1) -> Iterator[Any]:
-    """Yield a Dask client: of the scheduler at an address, or of a new cluster here, at most one worker a core.
+def connect(scheduler: str | None = None, workers: int = 1) -> "Iterator[Client]":
+    """Yield a Dask client.
 
-    Raises ``PairsError`` where no scheduler answers, ``MissingPackageError`` without Dask.
+    Parameters
+    ----------
+    scheduler : str, optional
+        The address of a scheduler that runs already, such as "tcp://10.0.0.1:8786". By default a
+        cluster on this machine runs for the time of the block.
+    workers : int
+        The number of workers of a cluster here, at most one for each core.
+
+    Yields
+    ------
+    distributed.Client
+        A client that is connected.
+
+    Raises
+    ------
+    PairsError
+        If no scheduler answers at the address.
+    MissingPackageError
+        If Dask is not installed.
     """
     try:
         import distributed
@@ -33,27 +54,34 @@ def connect(scheduler: str | None = None, workers: int = 1) -> Iterator[Any]:
         with client:
             yield client
         return
-    settings: Any = {
+    settings: dict[str, Any] = {
         "n_workers": min(os.cpu_count() or 1, workers),
         "threads_per_worker": 1,
         "dashboard_address": "127.0.0.1:0",
         "silence_logs": logging.CRITICAL,
     }
     with ExitStack() as stack:
-        with _quiet_start():  # a Ctrl-C that it passes on closes the cluster too
+        # The cluster is on the stack before a Ctrl-C is passed on, which so closes it too.
+        with _quiet_start():
             cluster = stack.enter_context(distributed.LocalCluster(**settings))
         yield stack.enter_context(distributed.Client(cluster))
 
 
 @contextmanager
 def _quiet_start() -> Iterator[None]:
-    """Give new processes no stderr, for a Ctrl-C ends them too, with a traceback each; raise it here once they run.
+    """Start processes in the block without stderr, and raise a Ctrl-C only after it.
 
-    Away from the main thread no signal comes, and only stderr is kept from them.
+    A Ctrl-C ends the new processes too, each with a traceback. Away from the main thread no signal
+    comes, and only stderr is kept from them.
     """
-    came: list[int] = []
-    main = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number)) if main else None
+    interruptions: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        interruptions.append(number)
+
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread:
+        handler = signal.signal(signal.SIGINT, note)
     stderr = os.dup(2)
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
@@ -62,7 +90,7 @@ def _quiet_start() -> Iterator[None]:
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
-        if main:
+        if in_main_thread:
             signal.signal(signal.SIGINT, handler)
-        if came:
+        if interruptions:
             raise KeyboardInterrupt
