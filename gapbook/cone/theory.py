@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from gapbook.cone.networks import ACTIVATIONS, Bias, features_by_depth
 from gapbook.exceptions import PairsError
 from gapbook.geometry import CosineStats, cosine_stats
+from gapbook.geometry.tiles import mean_row, sum_of_rows
 from gapbook.pairs import unit_rows
 
 DRAWS_PER_BLOCK = 256  # of a layer, held in memory at once
@@ -454,7 +455,7 @@ def between_seed_share(embeddings: Sequence[ArrayLike] | np.ndarray | torch.Tens
     1.0
     """
     seeds = _unit_rows_by_seed(embeddings)
-    centers = torch.stack([rows.mean(0, dtype=torch.float64) for rows in seeds])
+    centers = torch.stack([mean_row(rows) for rows in seeds])
     squared_mean = float(centers.mean(0).square().sum())
     if squared_mean > 1 - 1e-7:
         raise PairsError("Expected embeddings that vary; got the same one everywhere")
@@ -496,7 +497,7 @@ def component_share(
     """
     seeds = _unit_rows_by_seed(embeddings)
     n = sum(len(rows) for rows in seeds)
-    mean = torch.stack([rows.sum(0, dtype=torch.float64) for rows in seeds]).sum(0) / n
+    mean = torch.stack([sum_of_rows(rows) for rows in seeds]).sum(0) / n
     scatter = torch.zeros(len(mean), len(mean), dtype=torch.float64)
     for rows in seeds:
         centered = rows.double() - mean

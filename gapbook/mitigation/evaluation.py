@@ -9,7 +9,8 @@ import torch
 from numpy.typing import ArrayLike
 
 from gapbook.exceptions import PairsError
-from gapbook.geometry import TIE, hubness, modality_gap, retrieval
+from gapbook.geometry import hubness, modality_gap, ranks_from_cosines, retrieval
+from gapbook.geometry.neighbors import shares_of_places
 from gapbook.mitigation.transformers import Mitigation
 from gapbook.pairs import PairedEmbeddings, unit_pair
 
@@ -92,18 +93,9 @@ def _search_mixed_corpus(own: torch.Tensor, other: torch.Tensor, k: int) -> tupl
         rows = torch.arange(len(cosines), device=own.device)
         # below all cosines: a query does not find itself
         cosines[rows, n + start + rows] = -2
-
-        nearest, _ = cosines.topk(k, dim=1)
-        kth = nearest[:, -1:]
-        above = cosines > kth + TIE
-        level = (cosines - kth).abs() <= TIE
-        part_of_level = (k - above.sum(1)) / level.sum(1)
-        share += float((above[:, :n].sum(1) + part_of_level * level[:, :n].sum(1)).sum())
-
-        lead = cosines - cosines[rows, start + rows, None]
-        # the partner ties with itself
-        rank = (lead > TIE).sum(1) + ((lead.abs() <= TIE).sum(1) - 1) / 2
-        partner_first += int((rank < 1).sum())
+        share += float(shares_of_places(cosines, k)[:, :n].sum())
+        ranks = ranks_from_cosines(cosines, cosines[rows, start + rows])
+        partner_first += int((ranks < 1).sum())
     return share / (n * k), partner_first / n
 
 

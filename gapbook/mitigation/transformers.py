@@ -16,6 +16,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from gapbook.exceptions import PairsError
+from gapbook.geometry.rotations import turn_onto
+from gapbook.geometry.tiles import mean_row
 from gapbook.pairs import unit_pair, unit_rows
 
 MIN_LENGTH = 1e-6  # float32 rows that are shorter hold nothing but rounding
@@ -119,7 +121,7 @@ class Mitigation(BaseEstimator):
 
 
 def _mean_row(rows: torch.Tensor) -> np.ndarray:
-    return rows.mean(0, dtype=torch.float64).cpu().numpy()
+    return mean_row(rows).cpu().numpy()
 
 
 def _like(array: np.ndarray, rows: torch.Tensor) -> torch.Tensor:
@@ -289,16 +291,9 @@ class RotateTogether(Mitigation):
             )
 
     def _move(self, x: torch.Tensor, y: torch.Tensor) -> Rows:
-        return self._turn(x, self.center_x_), self._turn(y, self.center_y_)
-
-    def _turn(self, rows: torch.Tensor, center: np.ndarray) -> torch.Tensor:
-        """Rotate center onto middle: z - (z.s) s / (1 + c.m) + 2 (z.c) m, with s = c + m."""
-        both = center + self.middle_
-        removed = torch.outer(
-            rows @ _like(both, rows), _like(both / (1 + center @ self.middle_), rows)
-        )
-        added = torch.outer(rows @ _like(center, rows), _like(self.middle_, rows))
-        return rows - removed + 2 * added
+        turned_x = turn_onto(x, self.center_x_, self.middle_)
+        turned_y = turn_onto(y, self.center_y_, self.middle_)
+        return turned_x, turned_y
 
 
 class ProcrustesAlign(Mitigation):

@@ -6,7 +6,6 @@ arithmetic is float64 on float32 unit rows.
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,11 +13,14 @@ import torch
 from numpy.typing import ArrayLike
 
 from gapbook.exceptions import PairsError
-from gapbook.landscape.shifts import blocks, lengths, moves
-from gapbook.landscape.shifts import direction as unit_vector_along
+from gapbook.landscape.shifts import (
+    Sides,
+    amounts_of_sides,
+    lengths_after_shift,
+    row_blocks,
+    unit_gap,
+)
 from gapbook.pairs import unit_rows
-
-Sides = Literal["both", "images", "texts"]
 
 
 def shifted_predictions(
@@ -68,7 +70,7 @@ def shifted_predictions(
     [[0, 1], [1, 1]]
     """
     x, t, g = _inputs(images, class_texts, along)
-    predicted, _ = _sweep(x, t, g, moves(deltas, sides, x.device))
+    predicted, _ = _sweep(x, t, g, amounts_of_sides(deltas, sides, x.device))
     return predicted
 
 
@@ -118,7 +120,7 @@ def shift_sweep(
     """
     x, t, g = _inputs(images, class_texts, along)
     classes = _checked_labels(labels, len(x), len(t))
-    predicted, distance = _sweep(x, t, g, moves(deltas, sides, x.device))
+    predicted, distance = _sweep(x, t, g, amounts_of_sides(deltas, sides, x.device))
     accuracy = (predicted == classes).mean(1)
     return pd.DataFrame(
         {"delta": np.asarray(deltas, float), "distance": distance, "accuracy": accuracy}
@@ -170,7 +172,7 @@ def accuracy_curve(
     q = (texts @ g)[first_equal]
     low = torch.empty(len(x), dtype=torch.float64, device=x.device)
     high = torch.empty_like(low)
-    for part in blocks(len(x)):
+    for part in row_blocks(len(x)):
         cosines = (x[part].double() @ texts.T)[:, first_equal]
         low[part], high[part] = _winning_interval(cosines, q, classes[part, None])
     somewhere = low < high
@@ -219,7 +221,7 @@ def _inputs(
             f"got {tuple(x.shape)} and {tuple(t.shape)}"
         )
     t = t.to(x.device)
-    return x, t, unit_vector_along(x, t, along)
+    return x, t, unit_gap(x, t, along)
 
 
 def _checked_labels(labels: ArrayLike, n: int, k: int) -> np.ndarray:
@@ -278,7 +280,7 @@ def _sweep(
     texts = t.double()
     first_equal = _first_equal_text(t)
     q = texts @ g
-    scale = 1 / lengths(t, q, step_t, "class_texts")
+    scale = 1 / lengths_after_shift(t, q, step_t, "class_texts")
     mean_text = _sum_of_moved(texts, g, step_t, scale) / len(t)
     # what a shift adds to the score of each class, whichever the image
     bias = (-step_x[:, None] * q - (step_x * step_t)[:, None])[:, first_equal]
@@ -286,10 +288,11 @@ def _sweep(
 
     predicted = torch.empty(len(bias), len(x), dtype=torch.int64, device=x.device)
     total = torch.zeros_like(mean_text)
-    for part in blocks(len(x)):
+    for part in row_blocks(len(x)):
         rows = x[part].double()
         p = rows @ g
-        total += _sum_of_moved(rows, g, -step_x, 1 / lengths(rows, p, -step_x, "images"))
+        lengths = lengths_after_shift(rows, p, -step_x, "images")
+        total += _sum_of_moved(rows, g, -step_x, 1 / lengths)
         cosines = (rows @ texts.T)[:, first_equal]
         scores = torch.empty_like(cosines)
         for m, step in enumerate(step_t.tolist()):

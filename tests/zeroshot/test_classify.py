@@ -240,7 +240,7 @@ def test_errors_say_what_is_wrong() -> None:
         ((x, t, labels, []), "deltas as a list of finite numbers"),
         ((x, t, labels, [0, math.nan]), "deltas as a list of finite numbers"),
         ((x, t, labels, [0], "left"), "sides as one of both, images, texts; got 'left'"),
-        ((x, t, labels, [0], "both", [1, 0]), r"a direction of shape \(4,\)"),
+        ((x, t, labels, [0], "both", [1, 0]), r"along of shape \(4,\)"),
         ((x, t, labels, [0], "both", np.zeros(4)), "positive, finite length; got 0: give another"),
         (
             (np.r_[t, t], t, [0, 1, 2] * 2, [0]),
