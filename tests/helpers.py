@@ -1,9 +1,19 @@
-"""Data that the tests of several modules draw or load."""
+"""What several tests need: samples, stand-ins for models, and what a figure shows."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import strategies as st
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from PIL import Image
 
+from gapbook.encoders import Checkpoint, pixels, random_clip
+from gapbook.glyphs import Glyphs, caption_tokens, load_glyphs
 from gapbook.pairs import load_pairs, unit_rows
 from gapbook.published import locate
 
@@ -82,3 +92,81 @@ def plain_shift(
     g = x.mean(0) - y.mean(0)
     g /= np.linalg.norm(g)
     return unit(x - share_x * delta * g), unit(y + share_y * delta * g)
+
+
+def few_glyphs(n: int = 200) -> Glyphs:
+    """Take the first characters of the validation part."""
+    glyphs = load_glyphs().part("validation")
+    return Glyphs(glyphs.images[:n], glyphs.names[:n], glyphs.codepoints[:n], glyphs.split[:n])
+
+
+def noisy_image(seed: int, size: tuple[int, int] = (48, 40)) -> Image.Image:
+    """Draw a color image of noise, rows by columns."""
+    rng = np.random.default_rng(seed)
+    return Image.fromarray(rng.integers(0, 256, size=(*size, 3), dtype=np.uint8))
+
+
+def save_tiny_clip(folder: Path) -> None:
+    """Save a tiny CLIP with its processor and tokenizer as a checkpoint of transformers is."""
+    from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    ends = ["<|startoftext|>", "<|endoftext|>"]
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), *ends]
+    vocabulary = {token: i for i, token in enumerate(tokens)}
+    CLIPTokenizer(vocab=vocabulary, merges=[]).save_pretrained(folder)
+    CLIPImageProcessorPil(
+        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+    ).save_pretrained(folder)
+    tower = {
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }
+    text = tower | {
+        "vocab_size": len(vocabulary),
+        "max_position_embeddings": 12,
+        "bos_token_id": vocabulary[ends[0]],
+        "eos_token_id": vocabulary[ends[1]],
+        "pad_token_id": vocabulary[ends[1]],
+    }
+    vision = tower | {"image_size": 32, "patch_size": 16}
+    config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        CLIPModel(config).save_pretrained(folder)
+
+
+def small_checkpoint() -> Checkpoint:
+    """Wrap an untrained small CLIP, with a preparation and a tokenizer of its own."""
+
+    def prepare(batch, return_tensors):
+        images = [image.convert("L").resize((32, 32)) for image in batch]
+        return {"pixel_values": pixels(np.stack([np.asarray(image) for image in images]))}
+
+    def tokenize(texts, **_):
+        return {"input_ids": torch.as_tensor(caption_tokens(texts))}
+
+    return Checkpoint(random_clip(0, size="small"), prepare, tokenize)
+
+
+def axis_labels(ax: Axes) -> tuple[str, str]:
+    """Return the labels of the horizontal and of the vertical axis."""
+    return ax.get_xlabel(), ax.get_ylabel()
+
+
+def legend_texts(owner: Axes | Figure) -> list[str]:
+    """Return what the legend of axes, or the first one of a figure, says."""
+    legend = owner.legends[0] if isinstance(owner, Figure) else owner.get_legend()
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def line_points(line: Line2D) -> list[tuple[float, float]]:
+    """Return the points of a line, rounded."""
+    return [(round(float(x), 6), round(float(y), 6)) for x, y in line.get_xydata()]
+
+
+def same_color(a: object, b: object) -> bool:
+    """Say whether two colors are equal, whatever the form they are written in."""
+    return bool(np.allclose(to_rgb(a), to_rgb(b)))

@@ -139,7 +139,7 @@ def noise_embeddings(
 
 def _embedder(model: Network, seed: int, scheme: Scheme) -> Callable[[int, int], np.ndarray]:
     """Return the function (n, stream) that embeds n items of one draw of noise."""
-    if model == "resnet18":
+    if model == "resnet18" or scheme == "default":
         resnet = random_resnet18(seed)
         return lambda n, stream: embed_images(resnet, noise_images(n, stream))
     clip = random_clip(seed, scheme)

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gapbook.plots.pairs import clouds
-from gapbook.plots.style import FIRST, GROUPS, LINE, SECOND, STYLE
+from gapbook.plots.style import FIRST_COLOR, GROUP_COLORS, LINE_COLOR, SECOND_COLOR, STYLE
 
 
 def gap_view(a: np.ndarray, b: np.ndarray, names: Sequence[str]) -> Figure:
@@ -27,7 +27,7 @@ def cosine_densities(lines: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figu
     with plt.rc_context(STYLE):
         fig, ax = plt.subplots(figsize=(6, 3.2))
         for (label, (counts, edges)), color, dash in zip(
-            lines.items(), (FIRST, SECOND, "#000000"), "--:", strict=False
+            lines.items(), (FIRST_COLOR, SECOND_COLOR, "#000000"), "--:", strict=False
         ):
             density = counts / counts.sum() / np.diff(edges)
             ax.stairs(density, edges, color=color, ls=dash, lw=1.6, label=label)
@@ -47,7 +47,7 @@ def landscape_curve(landscape: pd.DataFrame, tau: float) -> Figure:
             present["delta"],
             present["loss"],
             "o",
-            color=FIRST,
+            color=FIRST_COLOR,
             ms=8,
             label=f"as it is: {present['loss']:.3f}",
         )
@@ -55,11 +55,11 @@ def landscape_curve(landscape: pd.DataFrame, tau: float) -> Figure:
             least["delta"],
             least["loss"],
             "D",
-            color=SECOND,
+            color=SECOND_COLOR,
             ms=6,
             label=f"least: {least['loss']:.3f}",
         )
-        ax.axvline(0, color=LINE, lw=0.8, zorder=0)
+        ax.axvline(0, color=LINE_COLOR, lw=0.8, zorder=0)
         ax.set(
             xlabel="shift along the gap (positive closes it)",
             ylabel=f"contrastive loss at tau {tau:g} (nats)",
@@ -81,7 +81,7 @@ def beside_references(table: pd.DataFrame, label: str) -> Figure:
         fig, ax = plt.subplots(figsize=(6, 0.36 * len(table) + 0.9))
         rows: Any = table.itertuples()
         for place, row in enumerate(rows):
-            color = GROUPS[1] if place == 0 else "#555555"
+            color = GROUP_COLORS[1] if place == 0 else "#555555"
             ends = [[max(row.value - row.low, 0)], [max(row.high - row.value, 0)]]
             ax.errorbar(
                 [row.value],
