@@ -138,8 +138,9 @@ def arccos_map(
     (0.3193, 256.5)
     """
     b = float(bias)
-    cosine = (b + np.multiply(c, q)) / (b + np.asarray(q)) if b else c
-    rho = np.clip(cosine, -1, 1)
+    # without a bias the cosine is that of the inputs, without rounding
+    rho = (b + np.multiply(c, q)) / (b + np.asarray(q)) if b else c
+    rho = np.clip(rho, -1, 1)
     return (np.sqrt(1 - rho**2) + rho * (np.pi - np.arccos(rho))) / np.pi, (b + q) / 2
 
 

@@ -195,16 +195,17 @@ def evaluate_on_held_out(
         One row for each split and mitigation, with the columns split, mitigation and the measures
         on the held-out half:
 
-        - ``image_to_text``, ``text_to_image`` and their mean ``recall``: the recall at 1. -
-        ``fitted``: the recall on the half that the mitigation was fitted on. - ``noisy``: the
-        recall with Gaussian noise of length 0.5 (a row's length is 1), added to the
-          rows before they are transformed.
-        - ``hubness``: the skewness of how often a candidate is among the 10 nearest. - ``gap``: the
-        modality gap. - ``other`` and ``mixed``: the columns other and recall of ``mixed_search``, k
-        = 10. - ``together``: the ``cluster_agreement`` without labels. - ``labels``, only with
-        labels: the ``cluster_agreement`` with them. - ``transfer``, only with labels: the accuracy
-        on x of a logistic regression that learned the
-          labels on y of the other half.
+        - ``image_to_text``, ``text_to_image`` and their mean ``recall``: the recall at 1.
+        - ``fitted``: the recall on the half that the mitigation was fitted on.
+        - ``noisy``: the recall with Gaussian noise of length 0.5 (a row's length is 1), added to
+          the rows before they are transformed.
+        - ``hubness``: the skewness of how often a candidate is among the 10 nearest.
+        - ``gap``: the modality gap.
+        - ``other`` and ``mixed``: the columns other and recall of ``mixed_search``, k = 10.
+        - ``together``: the ``cluster_agreement`` without labels.
+        - ``labels``, only with labels: the ``cluster_agreement`` with them.
+        - ``transfer``, only with labels: the accuracy on x of a logistic regression that learned
+          the labels on y of the other half.
 
     Raises
     ------
@@ -244,9 +245,10 @@ def evaluate_on_held_out(
         halves = _draw_halves(pairs, labels, np.random.default_rng([seed, split]))
         for name, mitigation in mitigations.items():
             fitted = clone(mitigation).fit(halves.fit.x, halves.fit.y)
-            found = _measure(fitted, halves, set(wanted))
-            chosen = {measure: found[measure] for measure in known if measure in wanted}
-            rows.append({"split": split, "mitigation": name} | chosen)
+            values = _measure(fitted, halves, set(wanted))
+            row = {"split": split, "mitigation": name}
+            row |= {measure: values[measure] for measure in known if measure in wanted}
+            rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -283,29 +285,29 @@ def _measure(fitted: Mitigation, halves: _Halves, wanted: set[str]) -> dict[str,
     # what a mitigation appends to the embeddings corrects scores alone
     d = test.x.shape[1]
     x, y = (rows[:, :d] for rows in scored)
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     if wanted & {"image_to_text", "text_to_image", "recall"}:
-        found |= _recalls(*scored)
+        values |= _recalls(*scored)
     if "fitted" in wanted:
-        found["fitted"] = _recalls(*fitted.transform(fit.x, fit.y))["recall"]
+        values["fitted"] = _recalls(*fitted.transform(fit.x, fit.y))["recall"]
     if "noisy" in wanted:
         noisy = fitted.transform(test.x + halves.noise[0], test.y + halves.noise[1])
-        found["noisy"] = _recalls(*noisy)["recall"]
+        values["noisy"] = _recalls(*noisy)["recall"]
     if "hubness" in wanted:
-        found["hubness"] = hubness(*scored, NEIGHBORS)["skewness"].mean()
+        values["hubness"] = hubness(*scored, NEIGHBORS)["skewness"].mean()
     if "gap" in wanted:
-        found["gap"] = modality_gap(x, y)
+        values["gap"] = modality_gap(x, y)
     if wanted & {"other", "mixed"}:
         search = mixed_search(x, y, NEIGHBORS)
-        found["other"] = search["other"].mean()
-        found["mixed"] = search["recall"].mean()
+        values["other"] = search["other"].mean()
+        values["mixed"] = search["recall"].mean()
     if "together" in wanted:
-        found["together"] = cluster_agreement(x, y)
+        values["together"] = cluster_agreement(x, y)
     if "labels" in wanted:
-        found["labels"] = cluster_agreement(x, y, labels=halves.test_labels)
+        values["labels"] = cluster_agreement(x, y, labels=halves.test_labels)
     if "transfer" in wanted:
-        found["transfer"] = _transfer(fitted, halves, x)
-    return found
+        values["transfer"] = _transfer(fitted, halves, x)
+    return values
 
 
 def _recalls(x: np.ndarray, y: np.ndarray) -> dict[str, float]:

@@ -8,9 +8,15 @@ installed.
 import os
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    Images = list[Image.Image] | list[Path]
 
 PROMPTS = {  # the paper's table 3
     "CIFAR10": "a photo of {}.",
@@ -57,7 +63,7 @@ class Benchmark(NamedTuple):
         The class text of each class.
     """
 
-    images: list[Any]
+    images: "Images"
     labels: np.ndarray
     prompts: list[str]
 
@@ -65,8 +71,8 @@ class Benchmark(NamedTuple):
 class _Labeled(NamedTuple):
     """Images, the class of each one, and the names of the classes."""
 
-    images: list[Any]
-    labels: Any
+    images: "Images"
+    labels: ArrayLike
     classes: list[str]
 
 
@@ -100,14 +106,14 @@ def load_benchmark(
         raise ValueError(f"Expected one of {', '.join(PROMPTS)}; got {name!r}")
     folder = Path(source)
     if not folder.is_dir():
-        found = _from_hub(name, os.fspath(source), revision)
+        labeled = _from_hub(name, os.fspath(source), revision)
     elif name == "EuroSAT":
-        found = _from_class_folders(folder)
+        labeled = _from_class_folders(folder)
     else:
-        found = _from_records(name, folder)
-    words = [name_of_class.replace("_", " ") for name_of_class in found.classes]
+        labeled = _from_records(name, folder)
+    words = [name_of_class.replace("_", " ") for name_of_class in labeled.classes]
     prompts = [PROMPTS[name].format(word) for word in words]
-    return Benchmark(found.images, np.asarray(found.labels, dtype=int), prompts)
+    return Benchmark(labeled.images, np.asarray(labeled.labels, dtype=int), prompts)
 
 
 def _from_records(name: str, folder: Path) -> _Labeled:

@@ -4,11 +4,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from gapbook.glyphs import BASELINE, SIZE, Glyphs, caption_tokens, load_glyphs
+
+if TYPE_CHECKING:
+    from gapbook.encoders.glyphclip import GlyphCLIP
 
 DIGITS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
 SCRIPTS = ("LATIN", "GREEK", "CYRILLIC", "ARABIC", "CANADIAN", "GEORGIAN", "HEBREW", "ARMENIAN")
@@ -67,8 +70,8 @@ class Task:
         """
         position = {name: i for i, name in enumerate(self.classes)}
         characters = zip(glyphs.names, glyphs.codepoints.tolist(), strict=True)
-        found = [self.find(name, codepoint) for name, codepoint in characters]
-        return np.array([position.get(name or "", -1) for name in found], dtype=np.int64)
+        classes = [self.find(name, codepoint) for name, codepoint in characters]
+        return np.array([position.get(name or "", -1) for name in classes], dtype=np.int64)
 
 
 def _by_name(pattern: str, name: str, codepoint: int) -> str | None:
@@ -177,13 +180,13 @@ class TaskEmbeddings(NamedTuple):
     groups: np.ndarray
 
 
-def embed_tasks(model: Any) -> tuple[dict[str, TaskEmbeddings], np.ndarray]:
+def embed_tasks(model: "GlyphCLIP") -> tuple[dict[str, TaskEmbeddings], np.ndarray]:
     """Embed all tasks by a GlyphCLIP.
 
     Parameters
     ----------
-    model : torch.nn.Module
-        A model such as ``load_glyphclip`` returns.
+    model : GlyphCLIP
+        A model, such as ``load_glyphclip`` returns.
 
     Returns
     -------
@@ -225,7 +228,7 @@ def embed_tasks(model: Any) -> tuple[dict[str, TaskEmbeddings], np.ndarray]:
 class _EmbeddedPart:
     """The characters of one part of the split, embedded once for all tasks."""
 
-    def __init__(self, model: Any, glyphs: Glyphs) -> None:
+    def __init__(self, model: "GlyphCLIP", glyphs: Glyphs) -> None:
         from gapbook.encoders.clip import embed_images
 
         self.glyphs = glyphs
@@ -244,7 +247,7 @@ def _class_means(rows: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
     return means / np.linalg.norm(means, axis=1, keepdims=True)
 
 
-def _embed_digits(model: Any, texts: dict[str, np.ndarray]) -> TaskEmbeddings:
+def _embed_digits(model: "GlyphCLIP", texts: dict[str, np.ndarray]) -> TaskEmbeddings:
     """Embed the handwritten digits: the first third for validation, the others in nine groups."""
     from gapbook.encoders.clip import embed_images
 
