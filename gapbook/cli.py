@@ -4,19 +4,18 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from gapbook import __version__
 
 if TYPE_CHECKING:
+    from gapbook.geometry.table import Measured
     from gapbook.pairs import PairedEmbeddings
     from gapbook.report.model import ModelReport
 
-TEMPERATURE = 0.01  # of CLIP
-PICKLED = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
-FORMATS = (".html", ".json", ".md", ".tex")
+OUTPUT_SUFFIXES = (".html", ".json", ".md", ".tex")
 DESCRIPTION = """Measure the modality gap of your own paired embeddings.
 
   gapbook report embeddings.npz --out report.html     a page with figures, intervals and advice
@@ -36,7 +35,8 @@ input, by its ending:
   .npz, .safetensors   two arrays of shape (n, d), named x and y
   .npy                 one array of shape (2, n, d)
   .parquet             two columns of vectors, named x and y
-  a folder             shards: any number of such files, through Dask (one at a time in each worker's memory)
+  a folder             shards: any number of such files, through Dask
+                       (one at a time in each worker's memory)
 
 Pickled files are refused, since unpickling can run any code.
 """
@@ -51,28 +51,45 @@ EXAMPLES = """examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; bad input is one line on stderr and 2, Ctrl-C is 130."""
-    given = _parser().parse_args(arguments)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What follows the name of the program; by default the arguments of this process.
+
+    Returns
+    -------
+    int
+        The exit code: 0, or 2 for bad input, which one line on stderr explains, or 130 after
+        Ctrl-C.
+    """
+    options = _parser().parse_args(arguments)
+    # A shell starts background jobs with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return _run(given)
+        return _run(options)
     except KeyboardInterrupt:
         print("gapbook: interrupted; nothing was written", file=sys.stderr)
         return 130
 
 
-def _run(given: argparse.Namespace) -> int:
-    """Run a command; what is imported here takes a second, in which a Ctrl-C must count."""
+def _run(options: argparse.Namespace) -> int:
+    """Run a command; its imports take a second, in which a Ctrl-C must count."""
     from gapbook.exceptions import FetchError, MissingPackageError, PairsError
 
     try:
-        given.run(given)
-    except BrokenPipeError:  # a reader such as head has seen enough
+        options.run(options)
+    except BrokenPipeError:
+        # A reader such as head has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (PairsError, FetchError, MissingPackageError, OSError) as error:
         print(f"gapbook: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return 0
+
+
+# ---- arguments
 
 
 class _Parser(argparse.ArgumentParser):
@@ -83,8 +100,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    plain = argparse.RawDescriptionHelpFormatter
-    parser = _Parser("gapbook", description=DESCRIPTION, epilog=EXIT_CODES, formatter_class=plain)
+    verbatim = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(
+        "gapbook", description=DESCRIPTION, epilog=EXIT_CODES, formatter_class=verbatim
+    )
     parser.add_argument("--version", action="version", version=f"gapbook {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="{report,list,fetch}")
     listing = commands.add_parser("list", help="list the sources of embeddings and where they lie")
@@ -99,49 +118,54 @@ def _parser() -> argparse.ArgumentParser:
         help="measure your own paired embeddings",
         description=REPORT,
         epilog=EXAMPLES + EXIT_CODES,
-        formatter_class=plain,
+        formatter_class=verbatim,
     )
-    _add_report(report)
+    report.set_defaults(run=_report)
+    _add_report_options(report)
+    _add_shard_options(report.add_argument_group("a folder of shards"))
     return parser
 
 
-def _add_report(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(run=_report)
-    add = parser.add_argument
-    add("input", type=Path, help="a file of pairs, or a folder of shards")
-    known = ", ".join(FORMATS)
-    add(
+def _add_report_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", type=Path, help="a file of pairs, or a folder of shards")
+    parser.add_argument(
         "--out",
         type=_output,
         action="append",
         default=[],
-        help=f"a file to write, {known}; may be given again",
+        help=f"a file to write, {', '.join(OUTPUT_SUFFIXES)}; may be given again",
     )
-    add("--name", help="what to call the model (default: the name of the input)")
-    add("--temperature", type=_positive, help="tau of the loss landscape (default: 0.01, CLIP's)")
-    add(
+    parser.add_argument("--name", help="what to call the model (default: the name of the input)")
+    parser.add_argument(
+        "--temperature", type=_tau, help="tau of the loss landscape (default: 0.01, CLIP's)"
+    )
+    parser.add_argument(
         "--modalities",
         nargs=2,
         metavar=("X", "Y"),
         help="what x and y are (default: as the file says, or image text)",
     )
-    add(
+    parser.add_argument(
         "--columns",
         nargs=2,
         metavar=("X", "Y"),
         default=["x", "y"],
         help="names of the two arrays (default: x y)",
     )
-    add("--seed", type=_count, default=0, help="of samples and intervals (default: 0)")
-    add("--quiet", action="store_true", help="no progress bar")
-    shards = parser.add_argument_group("a folder of shards")
-    shards.add_argument(
+    parser.add_argument(
+        "--seed", type=_count, default=0, help="of samples and intervals (default: 0)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_shard_options(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
         "--scheduler", metavar="ADDRESS", help="a running Dask scheduler (default: a local cluster)"
     )
-    shards.add_argument(
+    group.add_argument(
         "--sample", type=_count, help="pairs for what sums cannot give (default: 5000)"
     )
-    shards.add_argument(
+    group.add_argument(
         "--skip-bad", action="store_true", help="leave damaged shards out, count and name them"
     )
 
@@ -149,16 +173,15 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
 def _output(text: str) -> Path:
     """Check a path to write before anything is measured."""
     path = Path(text)
-    if path.suffix not in FORMATS:
-        raise argparse.ArgumentTypeError(
-            f"expected a path ending in {', '.join(FORMATS)}; got {text}"
-        )
+    if path.suffix not in OUTPUT_SUFFIXES:
+        known = ", ".join(OUTPUT_SUFFIXES)
+        raise argparse.ArgumentTypeError(f"expected a path ending in {known}; got {text}")
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"the folder {path.parent} does not exist")
     return path
 
 
-def _positive(text: str) -> float:
+def _tau(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
@@ -174,99 +197,123 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _list(given: argparse.Namespace) -> None:
+# ---- commands
+
+
+def _list(options: argparse.Namespace) -> None:
     from gapbook.pairs import available_pairs
 
     print(available_pairs().to_string(index=False))
 
 
-def _fetch(given: argparse.Namespace) -> None:
+def _fetch(options: argparse.Namespace) -> None:
     from gapbook.published import fetch
 
-    print(fetch(given.name))
+    print(fetch(options.name))
 
 
-def _report(given: argparse.Namespace) -> None:
-    """Measure, then write every file, each whole or not at all; without ``--out`` print the table."""
+def _report(options: argparse.Namespace) -> None:
+    """Measure, then write every file, each whole or not at all; without one print the table."""
     from tqdm import tqdm
 
-    from gapbook.exceptions import PairsError
     from gapbook.files import write_whole
 
-    if given.modalities and len(set(given.modalities)) == 1:
-        raise PairsError(
-            f"Expected two different names for --modalities; got {given.modalities[0]} twice"
-        )
-    measured: dict[str, Any] = (
-        _from_folder(given) if given.input.is_dir() else {"pairs": _from_file(given)}
-    )
-    with tqdm(total=5, unit="step", disable=given.quiet, leave=False) as bar:
+    _check_together(options)
+    # Before the progress bar appears, so that an error is one line: what cannot be read ends here.
+    if options.input.is_dir():
+        source: PairedEmbeddings | Measured = _measure_folder(options)
+    else:
+        source = _load_file(options)
+    with tqdm(total=5, unit="step", disable=options.quiet, leave=False) as bar:
 
-        def tell(stage: str) -> None:
+        def on_stage(stage: str) -> None:
             bar.set_description(stage)
             bar.update()
 
-        tell("loading")
-        from gapbook.report.model import report_on  # loads PyTorch
-
-        name = given.name or given.input.resolve().stem
-        temperature = given.temperature or TEMPERATURE
-        report = report_on(
-            **measured, name=name, temperature=temperature, seed=given.seed, tell=tell
-        )
-        if given.temperature is None:
-            report.notes.append(
-                f"Temperature {TEMPERATURE:g} is assumed, CLIP's; give your own with --temperature."
-            )
-        tell("figures" if any(path.suffix == ".html" for path in given.out) else "writing")
-        texts = {path: _text(report, path.suffix) for path in given.out}
-    for path, text in texts.items():
-        write_whole(path, text.encode())
-    if not texts:
-        print("\n\n".join([*report.notes, _text(report, "")]))
+        report = _report_on(options, source, on_stage)
+        on_stage("figures" if any(path.suffix == ".html" for path in options.out) else "writing")
+        contents = {path: _content(report, path.suffix) for path in options.out}
+    for path, content in contents.items():
+        write_whole(path, content.encode())
+    if not contents:
+        print("\n\n".join([*report.notes, _content(report, ".md")]))
 
 
-def _from_file(given: argparse.Namespace) -> "PairedEmbeddings":
+def _check_together(options: argparse.Namespace) -> None:
+    """Refuse options that do not fit one another, or the input."""
     from gapbook.exceptions import PairsError
-    from gapbook.array_files import SUFFIXES
+
+    if options.modalities and len(set(options.modalities)) == 1:
+        raise PairsError(
+            f"Expected two different names for --modalities; got {options.modalities[0]} twice"
+        )
+    for_folders = options.scheduler or options.skip_bad or options.sample is not None
+    if for_folders and not options.input.is_dir():
+        raise PairsError(
+            "--scheduler, --sample and --skip-bad are for a folder of shards; "
+            f"{options.input} is none"
+        )
+
+
+def _load_file(options: argparse.Namespace) -> "PairedEmbeddings":
     from gapbook.pairs import PairedEmbeddings
 
-    if given.scheduler or given.skip_bad or given.sample is not None:
-        raise PairsError(
-            f"--scheduler, --sample and --skip-bad are for a folder of shards; {given.input} is none"
-        )
-    if given.input.suffix not in (*SUFFIXES, *PICKLED):
-        known = ", ".join(SUFFIXES)
-        raise PairsError(
-            f"Expected a file ending in {known}, or a folder of such files; got {given.input}"
-        )
-    path, meta = given.input, {"modalities": given.modalities} if given.modalities else {}
-    return PairedEmbeddings.load(path, given.columns, **meta)
+    columns = tuple(options.columns)
+    if options.modalities:
+        return PairedEmbeddings.load(options.input, columns, modalities=options.modalities)
+    return PairedEmbeddings.load(options.input, columns)
 
 
-def _from_folder(given: argparse.Namespace) -> dict[str, Any]:
-    """Measure shards; return what ``report_on`` takes: the sample, and the table and the notes over all pairs."""
+def _measure_folder(options: argparse.Namespace) -> "Measured":
+    """Measure a folder of shards, with a progress bar of its own."""
+    from gapbook.geometry.table import SAMPLE_SIZE
     from gapbook.shards import measure_shards
     from gapbook.shards.cluster import connect
     from gapbook.shards.files import shard_names
 
-    modalities = tuple(given.modalities or ("image", "text"))
-    sample = 5000 if given.sample is None else given.sample
-    options: Any = {"columns": tuple(given.columns), "sample": sample, "seed": given.seed}
-    options |= {"skip_bad": given.skip_bad, "progress": not given.quiet, "modalities": modalities}
-    with connect(given.scheduler, len(shard_names(given.input))) as client:
-        found = measure_shards(given.input, client, **options)
-    if found.skipped:
-        print(f"gapbook: {found.notes[-1]}", file=sys.stderr)
-    return {
-        "pairs": found.pairs,
-        "table": found.table,
-        "paired": found.partner_cosine_counts,
-        "notes": found.notes,
-    }
+    sample = SAMPLE_SIZE if options.sample is None else options.sample
+    modalities = tuple(options.modalities or ("image", "text"))
+    with connect(options.scheduler, len(shard_names(options.input))) as client:
+        measured = measure_shards(
+            options.input,
+            client,
+            columns=tuple(options.columns),
+            sample=sample,
+            seed=options.seed,
+            skip_bad=options.skip_bad,
+            progress=not options.quiet,
+            modalities=modalities,
+        )
+    if measured.skipped:
+        print(f"gapbook: {measured.notes[-1]}", file=sys.stderr)
+    return measured
 
 
-def _text(report: "ModelReport", suffix: str) -> str:
+def _report_on(
+    options: argparse.Namespace,
+    source: "PairedEmbeddings | Measured",
+    on_stage: Callable[[str], None],
+) -> "ModelReport":
+    """Measure and report; a note says so if the temperature is assumed."""
+    on_stage("loading")
+    # These load PyTorch.
+    from gapbook.geometry.table import Measured, measure
+    from gapbook.report.model import CLIP_TAU, report_on
+
+    on_stage("measures")
+    measured = source if isinstance(source, Measured) else measure(source, options.seed)
+    name = options.name or options.input.resolve().stem
+    tau = options.temperature or CLIP_TAU
+    report = report_on(measured, name, tau, options.seed, on_stage=on_stage)
+    if options.temperature is None:
+        report.notes.append(
+            f"Temperature {CLIP_TAU:g} is assumed, CLIP's; give your own with --temperature."
+        )
+    return report
+
+
+def _content(report: "ModelReport", suffix: str) -> str:
+    """Return a report as the text of a file with this suffix."""
     from gapbook.report.tables import latex_table, markdown_table
 
     if suffix == ".html":
@@ -276,5 +323,6 @@ def _text(report: "ModelReport", suffix: str) -> str:
     if suffix == ".json":
         return report.to_json()
     if suffix == ".tex":
-        return latex_table(report.table, report.explained, f"Modality gap report: {report.name}")
+        title = f"Modality gap report: {report.name}"
+        return latex_table(report.table, report.explained, title)
     return markdown_table(report.table, report.explained)

@@ -459,7 +459,7 @@ def available_pairs() -> pd.DataFrame:
         elif "url" in entry:
             where = load_command(name)
         else:
-            where = "make glyphclip"
+            where = "make precomputed NAME=glyphclip"
         n, d = entry["shape"][1:]
         modalities = "/".join(entry["modalities"])
         rows.append((name, modalities, n, d, place is not None, where, entry["license"]))

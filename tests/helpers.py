@@ -1,4 +1,4 @@
-"""What several tests need: samples, stand-ins for models, and what a figure shows."""
+"""What several tests need: pairs to draw or load, stand-ins for models, what a figure shows."""
 
 from pathlib import Path
 
@@ -136,6 +136,16 @@ def save_tiny_clip(folder: Path) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         CLIPModel(config).save_pretrained(folder)
+
+
+def parquet_table(pairs, columns=("x", "y"), fixed=False):
+    """Return pairs as a table of Parquet: two columns of vectors, of a fixed length or not."""
+    import pyarrow
+
+    width = pairs.x.shape[1] if fixed else -1
+    kind = pyarrow.list_(pyarrow.float32(), width)
+    arrays = [pyarrow.array(list(side), type=kind) for side in (pairs.x, pairs.y)]
+    return pyarrow.table(dict(zip(columns, arrays, strict=True)))
 
 
 def small_checkpoint() -> Checkpoint:

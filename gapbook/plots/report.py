@@ -1,7 +1,7 @@
 """Figures of the report on one model (chapter 7 and the command line)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,11 +9,35 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gapbook.plots.pairs import clouds
-from gapbook.plots.style import FIRST_COLOR, GROUP_COLORS, LINE_COLOR, SECOND_COLOR, STYLE
+from gapbook.plots.style import (
+    BLACK,
+    FIRST_COLOR,
+    GRID_COLOR,
+    GROUP_COLORS,
+    LINE_COLOR,
+    SECOND_COLOR,
+    STYLE,
+)
+
+REFERENCE = "#555555"  # a dark gray
 
 
-def gap_view(a: np.ndarray, b: np.ndarray, names: Sequence[str]) -> Figure:
-    """Draw pairs (n, 2) along their gap and across it; on the first axis distances are true."""
+def pairs_along_gap(a: np.ndarray, b: np.ndarray, names: Sequence[str]) -> Figure:
+    """Draw pairs along their gap and across it.
+
+    Parameters
+    ----------
+    a, b : ndarray of shape (n, 2)
+        The coordinates of both sides, as ``gapbook.projections.project`` gives them. On the first
+        axis distances are true.
+    names : sequence of two str
+        What the sides are.
+
+    Returns
+    -------
+    Figure
+        Both sides as points.
+    """
     with plt.rc_context(STYLE):
         fig, ax = plt.subplots(figsize=(6, 3.6))
         clouds(ax, a, b, names)
@@ -22,43 +46,90 @@ def gap_view(a: np.ndarray, b: np.ndarray, names: Sequence[str]) -> Figure:
     return fig
 
 
-def cosine_densities(lines: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """Draw densities of cosines, a line a label, from counts and edges: those of both sides, then those of partners."""
+def cosine_densities(histograms: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """Draw densities of cosines, a line each.
+
+    Parameters
+    ----------
+    histograms : mapping of str to (counts, edges)
+        The counts (bins,) and the edges of the bins (bins + 1,) for each label: those within both
+        modalities, then those of partners.
+
+    Returns
+    -------
+    Figure
+        The densities over the range in which there are cosines.
+    """
+    colors = (FIRST_COLOR, SECOND_COLOR, BLACK)
+    dashes = ("-", "-", ":")
     with plt.rc_context(STYLE):
         fig, ax = plt.subplots(figsize=(6, 3.2))
-        for (label, (counts, edges)), color, dash in zip(
-            lines.items(), (FIRST_COLOR, SECOND_COLOR, "#000000"), "--:", strict=False
-        ):
+        lowest = []
+        for (label, histogram), color, dash in zip(histograms.items(), colors, dashes, strict=True):
+            counts, edges = histogram
             density = counts / counts.sum() / np.diff(edges)
             ax.stairs(density, edges, color=color, ls=dash, lw=1.6, label=label)
-        filled = [edges[:-1][counts > 0].min() for counts, edges in lines.values()]
-        ax.set(xlabel="cosine", ylabel="density", xlim=(min(filled) - 0.05, 1.02), ylim=(0, None))
+            lowest.append(edges[:-1][counts > 0].min())
+        ax.set(xlabel="cosine", ylabel="density", xlim=(min(lowest) - 0.05, 1.02), ylim=(0, None))
         ax.legend(loc="best", fontsize=9)
     return fig
 
 
-def landscape_curve(landscape: pd.DataFrame, tau: float) -> Figure:
-    """Draw the loss against the shift along the gap, with the pairs as they are and the least loss of the curve."""
-    least, present = landmarks(landscape)
+class MarkedShifts(NamedTuple):
+    """Two rows of a landscape: that of the least loss, and that of the pairs as they are."""
+
+    least: pd.Series
+    present: pd.Series
+
+
+def marked_shifts(landscape: pd.DataFrame) -> MarkedShifts:
+    """Find the two shifts that ``loss_over_shift`` marks.
+
+    Parameters
+    ----------
+    landscape : DataFrame
+        The columns delta and loss of a ``loss_landscape`` at one temperature.
+
+    Returns
+    -------
+    MarkedShifts
+        The row of the least loss, and the row whose delta is nearest to 0.
+
+    Examples
+    --------
+    >>> landscape = pd.DataFrame({"delta": [-1, 0, 1], "loss": [0.5, 0.3, 0.2]})
+    >>> least, present = marked_shifts(landscape)
+    >>> float(least["loss"]), float(present["loss"])
+    (0.2, 0.3)
+    """
+    least = landscape.iloc[int(landscape["loss"].argmin())]
+    present = landscape.iloc[int(landscape["delta"].abs().argmin())]
+    return MarkedShifts(least, present)
+
+
+def loss_over_shift(landscape: pd.DataFrame, tau: float) -> Figure:
+    """Draw the loss against the shift along the gap.
+
+    Parameters
+    ----------
+    landscape : DataFrame
+        The columns delta and loss of a ``loss_landscape`` at one temperature; losses in nats.
+    tau : float
+        The temperature.
+
+    Returns
+    -------
+    Figure
+        The curve, with a dot at the pairs as they are and a diamond at the least loss.
+    """
+    least, present = marked_shifts(landscape)
     with plt.rc_context(STYLE):
         fig, ax = plt.subplots(figsize=(6, 3.2))
-        ax.plot(landscape["delta"], landscape["loss"], color="#000000", lw=1.5)
-        ax.plot(
-            present["delta"],
-            present["loss"],
-            "o",
-            color=FIRST_COLOR,
-            ms=8,
-            label=f"as it is: {present['loss']:.3f}",
-        )
-        ax.plot(
-            least["delta"],
-            least["loss"],
-            "D",
-            color=SECOND_COLOR,
-            ms=6,
-            label=f"least: {least['loss']:.3f}",
-        )
+        ax.plot(landscape["delta"], landscape["loss"], color=BLACK, lw=1.5)
+        label = f"as it is: {present['loss']:.3f}"
+        ax.plot(present["delta"], present["loss"], "o", color=FIRST_COLOR, ms=8, label=label)
+        label = f"least: {least['loss']:.3f}"
+        ax.plot(least["delta"], least["loss"], "D", color=SECOND_COLOR, ms=6, label=label)
         ax.axvline(0, color=LINE_COLOR, lw=0.8, zorder=0)
         ax.set(
             xlabel="shift along the gap (positive closes it)",
@@ -68,32 +139,38 @@ def landscape_curve(landscape: pd.DataFrame, tau: float) -> Figure:
     return fig
 
 
-def landmarks(landscape: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Return the row with the least loss and that of the pairs as they are."""
-    return landscape.iloc[int(landscape["loss"].argmin())], landscape.iloc[
-        int(landscape["delta"].abs().argmin())
-    ]
+def model_beside_references(table: pd.DataFrame, label: str) -> Figure:
+    """Draw a measure of a model and of the reference models, a row each.
 
+    Parameters
+    ----------
+    table : DataFrame
+        The columns source, value, low and high: the model first, then the references.
+    label : str
+        The measure and its unit.
 
-def beside_references(table: pd.DataFrame, label: str) -> Figure:
-    """Draw one value and its interval a row, ``source, value, low, high``; the first is the reader's own."""
+    Returns
+    -------
+    Figure
+        Values with intervals; the model in color.
+    """
     with plt.rc_context(STYLE):
         fig, ax = plt.subplots(figsize=(6, 0.36 * len(table) + 0.9))
-        rows: Any = table.itertuples()
-        for place, row in enumerate(rows):
-            color = GROUP_COLORS[1] if place == 0 else "#555555"
-            ends = [[max(row.value - row.low, 0)], [max(row.high - row.value, 0)]]
+        below = (table["value"] - table["low"]).clip(lower=0)
+        above = (table["high"] - table["value"]).clip(lower=0)
+        for row, value in enumerate(table["value"]):
+            is_model = row == 0
             ax.errorbar(
-                [row.value],
-                [place],
-                xerr=ends,
+                [value],
+                [row],
+                xerr=[[below.iloc[row]], [above.iloc[row]]],
                 fmt="o",
-                color=color,
-                ms=7 if place == 0 else 5,
+                color=GROUP_COLORS[1] if is_model else REFERENCE,
+                ms=7 if is_model else 5,
                 capsize=4,
             )
         ax.set_yticks(range(len(table)), table["source"])
         ax.invert_yaxis()
         ax.set(xlabel=label, xlim=(0, None))
-        ax.grid(axis="x", color="#dddddd")
+        ax.grid(axis="x", color=GRID_COLOR)
     return fig

@@ -1,4 +1,4 @@
-"""Everything that a report on one model says, before it is written as a page, as data or as text."""
+"""Everything that a report on one model says, before it is written as a page, data or text."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -10,179 +10,271 @@ import pandas as pd
 
 from gapbook import __version__
 from gapbook.exceptions import PairsError
-from gapbook.geometry import gap_report, modality_gap
-from gapbook.geometry.cosines import PARTNER_COSINE_BINS as BINS
+from gapbook.geometry import modality_gap
+from gapbook.geometry.table import Measured
 from gapbook.landscape.loss import loss_landscape
 from gapbook.pairs import PairedEmbeddings
 from gapbook.precomputed.references import references
 from gapbook.report.explain import explain
-from gapbook.report.recommend import payoff
-from gapbook.report.tables import number
+from gapbook.report.recommend import SPLITS, recommend_mitigations
+from gapbook.report.tables import format_value
 
-DRAWN = 5000  # pairs in figures and in the landscape
-STEPS = 41  # shifts in the landscape
-ORDERS = 5  # of the rows that it is a mean over
-FEW = 30  # pairs
-REACH = 1.5  # gaps that it reaches to either side
+# The temperature of the published CLIP models, whose logit scale is clamped at 100.
+CLIP_TAU = 0.01
+# An odd number, so that one of the shifts is none at all.
+N_SHIFTS = 41
+# How far the landscape reaches to either side: beyond one gap the modalities pass each other.
+MAX_SHIFT_IN_GAPS = 1.5
+# Random orders of the rows: enough to know the standard deviation over them to about a third.
+ORDERS = 5
 
 
 @dataclass(frozen=True, eq=False)
 class ModelReport:
-    """A report: name, table (``gap_report``), landscape at one temperature, what mitigations pay, pairs, and notes.
+    """A report on one model.
 
-    ``paired`` counts the cosines of partners, of all pairs, in equal bins over [-1, 1].
+    Parameters
+    ----------
+    name : str
+        What the model is called.
+    measured : Measured
+        The table of all measures; the pairs that the figures, the landscape and the
+        recommendations rest on, which are a sample where there are many; the cosines of partners
+        of all pairs.
+    tau : float
+        The temperature of the landscape.
+    landscape : DataFrame or None
+        The ``mean_landscape`` of the pairs, None where they have no gap.
+    recommendations : DataFrame or None
+        The table of ``recommend_mitigations``, None for too few pairs.
+    notes : list of str
+        Sentences on what the numbers rest on.
+    seed : int
+        The seed of samples, intervals, orders and halvings.
+    splits : int
+        How many halvings of the pairs the recommendations rest on.
     """
 
     name: str
-    table: pd.DataFrame
+    measured: Measured
+    tau: float
     landscape: pd.DataFrame | None
-    temperature: float
-    payoff: pd.DataFrame | None
-    pairs: PairedEmbeddings
-    paired: np.ndarray
+    recommendations: pd.DataFrame | None
     notes: list[str] = field(default_factory=list)
     seed: int = 0
+    splits: int = SPLITS
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The table of all measures, as ``gap_report`` gives it."""
+        return self.measured.table
 
     @property
     def explained(self) -> pd.DataFrame:
         """Label, meaning and advice of each measure."""
-        return explain(self.table, self.pairs.modalities)
+        return explain(self.table, self.measured.pairs.modalities)
 
-    def value(self, metric: str) -> float:
-        """Return one value of the table."""
-        return float(self.table.set_index("metric")["value"][metric])
+    def value(self, metric: str, column: str = "value") -> float:
+        """Return one number of the table.
 
-    def beside(self) -> pd.DataFrame:
-        """Return this model and the book's reference models: a row a measure, a column a source."""
-        table = references().pivot_table(
+        Parameters
+        ----------
+        metric : str
+            The measure.
+        column : str
+            "value", or an end of the interval: "low" or "high".
+
+        Returns
+        -------
+        float
+            The number, NaN where there is no interval.
+        """
+        return float(self.table.set_index("metric")[column][metric])
+
+    def with_references(self) -> pd.DataFrame:
+        """Put this model beside the book's reference models.
+
+        Returns
+        -------
+        DataFrame
+            A row for each measure, a column for each model, this one first.
+        """
+        known = references().pivot_table(
             index="metric", columns="source", values="value", sort=False
         )
         own = self.table.set_index("metric")["value"].rename(self.name)
-        return pd.concat([own, table.reindex(own.index)], axis=1)
+        return pd.concat([own, known.reindex(own.index)], axis=1)
 
     def to_json(self) -> str:
-        """Return the report as JSON; what is not a number is null."""
-        rows = self.table.merge(self.explained, on="metric", how="left")
-        beside = self.beside().drop(columns=self.name)
+        """Write the report as JSON.
+
+        Returns
+        -------
+        str
+            All tables as lists of rows, with the words of ``explain`` in each row of metrics. What
+            is not a number is null.
+        """
+        metrics = self.table.merge(self.explained, on="metric", how="left")
+        known = self.with_references().drop(columns=self.name)
         content: dict[str, Any] = {
             "name": self.name,
             "gapbook": __version__,
-            "modalities": list(self.pairs.modalities),
-            "source": self.pairs.source,
+            "modalities": list(self.measured.pairs.modalities),
+            "source": self.measured.pairs.source,
             "seed": self.seed,
             "notes": self.notes,
-            "metrics": _records(rows),
-            "references": {str(source): _plain(beside[source].to_dict()) for source in beside},
-            "temperature": self.temperature,
-            "payoff": [] if self.payoff is None else _records(self.payoff),
-            "landscape": [] if self.landscape is None else _records(self.landscape),
+            "metrics": _records(metrics),
+            "references": {str(source): _plain(known[source].to_dict()) for source in known},
+            "temperature": self.tau,
+            "recommendations": _records(self.recommendations),
+            "landscape": _records(self.landscape),
         }
         return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def report_on(
-    pairs: PairedEmbeddings,
+    measured: Measured,
     name: str,
-    temperature: float = 0.01,
+    tau: float = CLIP_TAU,
     seed: int = 0,
-    table: pd.DataFrame | None = None,
-    paired: np.ndarray | None = None,
-    notes: Sequence[str] = (),
-    tell: Callable[[str], object] = str,
+    splits: int = SPLITS,
+    on_stage: Callable[[str], object] = lambda stage: None,
 ) -> ModelReport:
-    """Measure pairs and return the report; ``table``, ``paired`` and ``notes`` are given for a sample of more pairs.
+    """Report on a model whose embeddings are measured.
 
-    The landscape is that of ``landscape_of``, a mean over random orders of the rows, from 1.5 gaps wider to 1.5 gaps
-    narrower; without a gap there is none, and a note says so. Figures and landscape rest on 5,000 pairs, drawn by
-    ``seed``, where there are more. A note counts distinct rows where some are there more than once, as an image with
-    several captions is. ``tell`` hears of each stage of the work. Raises ``PairsError``.
+    Parameters
+    ----------
+    measured : Measured
+        What ``measure`` or ``measure_shards`` found.
+    name : str
+        What the model is called.
+    tau : float
+        The temperature of the loss landscape, best that of the model.
+    seed : int
+        The seed of the orders of the rows and of the halvings.
+    splits : int
+        How often the pairs are halved to compare mitigations.
+    on_stage : callable
+        It is called with the name of each stage of the work, for example to update a progress bar.
+
+    Returns
+    -------
+    ModelReport
+        The report. Where the pairs have no gap there is no landscape, and where they are too few
+        there are no recommendations; a note says so.
+
+    Notes
+    -----
+    The landscape is a mean over random orders of the rows, from 1.5 gaps wider to 1.5 gaps
+    narrower.
     """
-    tell("measures")
-    said, n = list(notes), len(pairs)
-    if table is None:
-        table = gap_report(pairs, seed)
-        said.append(f"{n:,} pairs.")
-    if n < FEW:
-        said.append(f"With fewer than {FEW} pairs the intervals mean little.")
-    said += _copies(pairs)
-    if paired is None:
-        paired, _ = np.histogram((pairs.x * pairs.y).sum(1).clip(-1, 1), BINS, (-1, 1))
-    tell("landscape")
-    if n > DRAWN:
-        pairs = pairs.subset(np.sort(np.random.default_rng(seed).choice(n, DRAWN, replace=False)))
-        said.append(
-            f"Figures and landscape, recalls and all that compares pairs with pairs: {DRAWN:,} pairs of these."
-        )
-    landscape, gap = None, modality_gap(pairs.x, pairs.y)
+    notes = list(measured.notes)
+    if len(measured.pairs) < _n_pairs(measured):
+        notes.append(f"Figures and landscape rest on the same {len(measured.pairs):,} pairs.")
+    on_stage("landscape")
+    landscape = None
     try:
-        deltas = np.linspace(-REACH * gap, REACH * gap, STEPS).tolist()
-        landscape = landscape_of(pairs, deltas, temperature, seed)
-        spread = number(landscape["loss_std"].iloc[STEPS // 2])
-        said.append(
-            f"Landscape: the mean over {ORDERS} random orders of the rows, in batches of 50; over them the loss at the "
-            f"present gap has a standard deviation of {spread} nats."
-        )
+        landscape = _landscape_within_reach(measured.pairs, tau, seed)
+        notes.append(_note_on_spread(landscape))
     except PairsError as error:
-        said.append(f"No loss landscape: {error}.")
-    tell("mitigations")
-    paying = None
+        notes.append(f"No loss landscape: {error}.")
+    on_stage("mitigations")
+    recommendations = None
     try:
-        paying = payoff(pairs, seed=seed)
+        recommendations = recommend_mitigations(measured.pairs, splits, seed)
     except PairsError as error:
-        said.append(f"No comparison of mitigations: {error}.")
-    return ModelReport(name, table, landscape, temperature, paying, pairs, paired, said, seed)
+        notes.append(f"No comparison of mitigations: {error}.")
+    return ModelReport(name, measured, tau, landscape, recommendations, notes, seed, splits)
 
 
-def landscape_of(
+def mean_landscape(
     pairs: PairedEmbeddings,
     deltas: Sequence[float],
-    temperature: float,
+    tau: float,
     seed: int = 0,
     orders: int = ORDERS,
 ) -> pd.DataFrame:
-    """Return the symmetric loss after each shift: a DataFrame delta, tau, distance, loss, loss_std.
+    """Compute the loss after each shift, as a mean over random orders of the pairs.
 
-    ``loss_landscape`` takes batches of 50 rows as they come, and a file sorted by subject puts look-alikes in a batch:
-    ``loss`` is the mean over random orders of the pairs, drawn by ``seed``, and ``loss_std`` the standard deviation
-    over them, both in nats. Raises ``PairsError``.
+    Parameters
+    ----------
+    pairs : PairedEmbeddings
+        The pairs.
+    deltas : sequence of float
+        The shifts along the gap; positive ones close it.
+    tau : float
+        The temperature.
+    seed : int
+        The seed of the orders.
+    orders : int
+        How many orders there are, at least 2.
 
+    Returns
+    -------
+    DataFrame
+        The columns delta, tau, distance, loss and loss_std: the symmetric loss in nats, and its
+        standard deviation over the orders.
+
+    Raises
+    ------
+    PairsError
+        For fewer than two orders, and as ``loss_landscape`` does: for pairs without a gap, for
+        example.
+
+    Notes
+    -----
+    ``loss_landscape`` takes batches of 50 rows as they come, and a file that is sorted by subject
+    puts look-alikes in a batch.
+
+    Examples
+    --------
     >>> pairs = PairedEmbeddings([[1, 1], [1, -1]], [[-1, 1], [-1, -1]])
-    >>> landscape_of(pairs, [0], 1.0)[["loss", "loss_std"]].round(4).to_numpy().tolist()
+    >>> mean_landscape(pairs, [0], 1.0)[["loss", "loss_std"]].round(4).to_numpy().tolist()
     [[0.3133, 0.0]]
     """
     if isinstance(orders, bool) or not isinstance(orders, int | np.integer) or orders < 2:
         raise PairsError(f"Expected orders as an integer of at least 2; got {orders!r}")
     rng = np.random.default_rng(seed)
-    mixed = (pairs.subset(rng.permutation(len(pairs))) for _ in range(orders))
-    curves = [loss_landscape(part.x, part.y, deltas, [temperature]) for part in mixed]
+    curves = []
+    for _ in range(orders):
+        mixed = pairs.subset(rng.permutation(len(pairs)))
+        curves.append(loss_landscape(mixed.x, mixed.y, deltas, [tau]))
     losses = np.stack([curve["loss"] for curve in curves])
     return curves[0].assign(loss=losses.mean(0), loss_std=losses.std(0, ddof=1))
 
 
-def _copies(pairs: PairedEmbeddings) -> list[str]:
-    """Return a note if a row of one side is there more than once, byte by byte."""
-    counts = [len({hash(row.tobytes()) for row in side}) for side in (pairs.x, pairs.y)]
-    if min(counts) == len(pairs):
-        return []
-    fewest = pairs.modalities[int(np.argmin(counts))]
-    held = " and ".join(
-        f"{count:,} distinct {name} rows"
-        for count, name in zip(counts, pairs.modalities, strict=True)
+def _n_pairs(measured: Measured) -> float:
+    """Return how many pairs there were before any were drawn."""
+    return measured.table.set_index("metric")["value"]["n_pairs"]
+
+
+def _landscape_within_reach(pairs: PairedEmbeddings, tau: float, seed: int) -> pd.DataFrame:
+    """Return the landscape from 1.5 gaps wider to 1.5 gaps narrower."""
+    reach = MAX_SHIFT_IN_GAPS * modality_gap(pairs.x, pairs.y)
+    deltas = np.linspace(-reach, reach, N_SHIFTS).tolist()
+    return mean_landscape(pairs, deltas, tau, seed)
+
+
+def _note_on_spread(landscape: pd.DataFrame) -> str:
+    """Say how much the loss at the present gap depends on the order of the rows."""
+    spread = format_value(landscape["loss_std"].iloc[N_SHIFTS // 2])
+    return (
+        f"Landscape: the mean over {ORDERS} random orders of the rows, in batches of 50; over them "
+        f"the loss at the present gap has a standard deviation of {spread} nats."
     )
-    return [
-        f"{len(pairs):,} pairs hold {held}. Copies tie, and ties count against recall (half a place each: recall at 1 "
-        "misses a partner that is there three times), and intervals take rows as independent. "
-        f"Keep one pair for each {fewest}, as one caption an image."
-    ]
 
 
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+def _records(table: pd.DataFrame | None) -> list[dict[str, Any]]:
+    """Return the rows of a table as JSON knows them."""
+    if table is None:
+        return []
     return [_plain(row) for row in table.to_dict("records")]
 
 
 def _plain(row: dict[Any, Any]) -> dict[str, Any]:
     """Return a row whose numbers JSON knows: NaN becomes None."""
-    return {
-        str(key): None if isinstance(value, float) and not np.isfinite(value) else value
-        for key, value in row.items()
-    }
+    return {str(key): None if _is_not_finite(value) else value for key, value in row.items()}
+
+
+def _is_not_finite(value: object) -> bool:
+    return isinstance(value, float) and not np.isfinite(value)

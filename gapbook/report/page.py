@@ -1,11 +1,14 @@
-"""A model's report as one page that needs nothing else: figures and style are in it, and it fetches nothing."""
+"""A model's report as one page that needs nothing else.
+
+Figures and style are in the page, and it fetches nothing.
+"""
 
 import base64
 import io
-from html import escape
-from string import Template
-from typing import Any
+from functools import cache
+from typing import NamedTuple
 
+import jinja2
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -13,267 +16,280 @@ from matplotlib.figure import Figure
 from gapbook import __version__
 from gapbook.geometry import cosine_stats
 from gapbook.plots.report import (
-    beside_references,
     cosine_densities,
-    gap_view,
-    landmarks,
-    landscape_curve,
+    loss_over_shift,
+    marked_shifts,
+    model_beside_references,
+    pairs_along_gap,
 )
 from gapbook.plots.style import palette_png
 from gapbook.precomputed.references import references
 from gapbook.projections import project
+from gapbook.report.explain import label_of
 from gapbook.report.model import ModelReport
-from gapbook.report.recommend import CANDIDATES, LEVEL, SPLITS, USEFUL
-from gapbook.report.tables import latex_table, markdown_table, number
+from gapbook.report.recommend import CONFIDENCE, MIN_USEFUL_GAIN, N_CANDIDATES
+from gapbook.report.tables import format_measure, format_value, latex_table, markdown_table
 
-PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>$title</title>
-<style>
-:root { --ink: #1b1b1b; --paper: #ffffff; --soft: #f3f4f6; --line: #d0d4da; --quiet: #4f5864; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e8e8e8; --paper: #16181c; --soft: #22262c; --line: #3c434d; --quiet: #aeb6c1; }
-}
-body { margin: 0 auto; padding: 1rem; max-width: 64rem; color: var(--ink); background: var(--paper);
-  font: 16px/1.5 system-ui, sans-serif; }
-h1, h2 { line-height: 1.2; }
-h2 { margin-top: 2.5rem; }
-.quiet { color: var(--quiet); }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 1rem; }
-figure { margin: 0; }
-img { width: 100%; height: auto; background: #ffffff; border-radius: 4px; }
-figcaption { font-size: 0.9rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: 0.9rem; }
-th, td { padding: 0.35rem 0.6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
-.compared th[scope="row"] { position: sticky; left: 0; background: var(--paper); }
-thead th { border-bottom: 2px solid var(--line); }
-@media (max-width: 44rem) {
-  .measures thead { display: none; }
-  .measures tr { display: flex; flex-wrap: wrap; border-bottom: 1px solid var(--line); }
-  .measures th, .measures td { border: 0; }
-  .measures .said { flex: 1 0 100%; box-sizing: border-box; }
-}
-.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-pre { padding: 0.8rem; overflow-x: auto; background: var(--soft); border-radius: 4px; font-size: 0.85rem; }
-summary { cursor: pointer; }
-@media print { details > pre { white-space: pre-wrap; } }
-</style>
-</head>
-<body>
-<h1>$title</h1>
-<ul>
-$summary
-</ul>
-<h2>What it looks like</h2>
-<div class="figures">
-$figures
-</div>
-<h2>Every measure, and what to do</h2>
-<p class="quiet">Intervals are 95 % for a redraw of the pairs. Ranks, IsoScores, plain CKA and the share of the gap in 2
-dimensions are those of this many pairs, as the gap is; more pairs move them. Wider than need be are the intervals of
-separability, hubness and neighbor agreement, and those of MMD and CKA where the value is near 0.</p>
-<div class="wide" tabindex="0" role="region" aria-label="Every measure">
-$measures
-</div>
-<h2>What would pay</h2>
-<p class="quiet">Mitigations fitted on one half of the pairs and judged on the other, $splits times; each row shows the
-best candidate. It pays where the interval of its change lies above 0. None pays where the interval of no candidate
-exceeds $useful, the smallest gain taken as useful. Undecided: more pairs would tell. The intervals are
-$level %, since the best of $count candidates is looked at.</p>
-<div class="wide" tabindex="0" role="region" aria-label="Mitigations">
-$payoff
-</div>
-<h2>Beside the book's reference models</h2>
-<p class="quiet">Recalls, hubness and neighbor agreement depend on the number of pairs: compare at like numbers.</p>
-<div class="wide" tabindex="0" role="region" aria-label="Reference models">
-$beside
-</div>
-<h2>To paste into a paper</h2>
-<details><summary>LaTeX</summary><pre>$latex</pre></details>
-<details><summary>Markdown</summary><pre>$markdown</pre></details>
-<h2>What it rests on</h2>
-$notes
-<p class="quiet">Made by gapbook $version from $source: $n pairs, temperature $temperature, seed $seed.</p>
-</body>
-</html>
-""")
+# Figures 6 inches wide have 864 pixels: two for each pixel of half a page, as dense screens show.
+DPI = 144
+
+
+class PageFigure(NamedTuple):
+    """A figure on the page: a PNG in base64, and the sentence that states its finding."""
+
+    png: str
+    text: str
+
+
+class MeasureRow(NamedTuple):
+    """A row of the table of measures, in print."""
+
+    label: str
+    value: str
+    interval: str
+    unit: str
+    meaning: str
+    advice: str
+
+
+class RecommendationRow(NamedTuple):
+    """A row of the table of recommendations, in print."""
+
+    use: str
+    verdict: str
+    mitigation: str
+    before: str
+    after: str
+    change: str
+
+
+class ReferenceRow(NamedTuple):
+    """A measure of the model and of each reference model, in print."""
+
+    label: str
+    numbers: list[str]
 
 
 def to_html(report: ModelReport) -> str:
-    """Return the page, with figures as data in it."""
+    """Write a report as a page.
+
+    Parameters
+    ----------
+    report : ModelReport
+        The report.
+
+    Returns
+    -------
+    str
+        The HTML of the page, with its figures as data in it. All names and texts are escaped.
+    """
     labels = report.explained
+    table = report.table
     title = f"Modality gap report: {report.name}"
-    return PAGE.substitute(
-        title=escape(title),
-        notes="\n".join(f"<p>{escape(note)}</p>" for note in report.notes),
-        figures="\n".join(figures(report)),
-        measures=_measures(report.table, labels),
-        payoff=_payoff(report.payoff),
-        splits=SPLITS,
-        useful=USEFUL,
-        level=f"{100 * LEVEL:g}",
-        count=len(CANDIDATES),
-        beside=_beside(report.beside(), labels),
-        latex=escape(latex_table(report.table, labels, title)),
-        markdown=escape(markdown_table(report.table, labels)),
-        summary="\n".join(f"<li>{escape(line)}</li>" for line in _summary(report)),
-        source=escape(report.pairs.source or "arrays"),
-        n=f"{report.value('n_pairs'):,.0f}",
-        temperature=f"{report.temperature:g}",
-        seed=report.seed,
+    compared = report.with_references()
+    return _template().render(
+        title=title,
+        summary=_summary(report),
+        figures=page_figures(report),
+        measures=_measure_rows(table, labels),
+        splits=report.splits,
+        min_useful_gain=MIN_USEFUL_GAIN,
+        confidence=f"{100 * CONFIDENCE:g}",
+        n_candidates=N_CANDIDATES,
+        recommendations=_recommendation_rows(report.recommendations),
+        sources=list(compared.columns),
+        references=_reference_rows(compared, labels),
+        latex=latex_table(table, labels, title),
+        markdown=markdown_table(table, labels),
+        notes=report.notes,
         version=__version__,
+        source=report.measured.pairs.source or "arrays",
+        n_pairs=f"{report.value('n_pairs'):,.0f}",
+        tau=f"{report.tau:g}",
+        seed=report.seed,
     )
+
+
+@cache
+def _template() -> jinja2.Template:
+    """Return the page to fill in, which escapes all that comes into it."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("gapbook.report", ""),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("page.html")
 
 
 def _summary(report: ModelReport) -> list[str]:
     """Return what to look at first: whether partners find each other, the gap, and what pays."""
-    first, second = report.pairs.modalities
+    first, second = report.measured.pairs.modalities
     sampled = report.value("n_sampled")
-    gap: Any = report.table.set_index("metric").loc["modality_gap"]
+    forward = report.value("r1_image_to_text")
+    backward = report.value("r1_text_to_image")
     lines = [
-        f"Recall at 1 among {sampled:,.0f}: {report.value('r1_image_to_text'):.1%} from {first} to {second}, "
-        f"{report.value('r1_text_to_image'):.1%} from {second} to {first}; by chance {1 / sampled:.2%}. "
+        f"Recall at 1 among {sampled:,.0f}: {forward:.1%} from {first} to {second}, "
+        f"{backward:.1%} from {second} to {first}; by chance {1 / sampled:.2%}. "
         "Near chance, the pairing is broken, and no gap means anything.",
-        f"Modality gap: {number(gap.value)} ({number(gap.low)} to {number(gap.high)}).",
+        f"Modality gap: {format_value(report.value('modality_gap'))} "
+        f"({_ends(report.value('modality_gap', 'low'), report.value('modality_gap', 'high'))}).",
     ]
-    if report.payoff is not None:
-        lines += [f"For {row.use}: {_verdict(row.verdict)}." for row in report.payoff.itertuples()]
+    if report.recommendations is not None:
+        for row in report.recommendations.to_dict("records"):
+            lines.append(f"For {row['use']}: {_verdict(row['verdict'])}.")
     return lines
 
 
-def figures(report: ModelReport) -> list[str]:
-    """Return the figures as HTML, each with a text that states its finding."""
-    pairs, (first, second) = report.pairs, report.pairs.modalities
-    gap = report.value("modality_gap")
-    found = [
-        _figure(
-            gap_view(*project(pairs.x, pairs.y), pairs.modalities),
-            f"{first} and {second} lie {gap:.3f} apart.",
-        )
-    ]
-    sides = {
-        f"two {name}s": cosine_stats(side).histogram
-        for name, side in ((first, pairs.x), (second, pairs.y))
+# ---- figures
+
+
+def page_figures(report: ModelReport) -> list[PageFigure]:
+    """Draw the figures of the page.
+
+    Parameters
+    ----------
+    report : ModelReport
+        The report.
+
+    Returns
+    -------
+    list of PageFigure
+        The pairs along their gap; cosines; the loss over the shift, if the report has a landscape;
+        the gap beside those of the reference models.
+    """
+    figures = [_pairs_figure(report), _cosines_figure(report)]
+    if report.landscape is not None:
+        figures.append(_landscape_figure(report, report.landscape))
+    figures.append(_references_figure(report))
+    return figures
+
+
+def _pairs_figure(report: ModelReport) -> PageFigure:
+    pairs = report.measured.pairs
+    first, second = pairs.modalities
+    a, b = project(pairs.x, pairs.y)
+    text = f"{first} and {second} lie {report.value('modality_gap'):.3f} apart."
+    return _page_figure(pairs_along_gap(a, b, pairs.modalities), text)
+
+
+def _cosines_figure(report: ModelReport) -> PageFigure:
+    pairs = report.measured.pairs
+    first, second = pairs.modalities
+    counts = report.measured.partner_cosine_counts
+    histograms = {
+        f"two {first}s": cosine_stats(pairs.x).histogram,
+        f"two {second}s": cosine_stats(pairs.y).histogram,
+        "partners": (counts, np.linspace(-1, 1, len(counts) + 1)),
     }
-    partners = report.paired, np.linspace(-1, 1, len(report.paired) + 1)
-    within = [report.value(f"cosine_within_{side}") for side in "xy"]
+    within_x = report.value("cosine_within_x")
+    within_y = report.value("cosine_within_y")
     text = (
-        f"Two {first}s have a cosine of {within[0]:.3f} on average, two {second}s {within[1]:.3f}, "
+        f"Two {first}s have a cosine of {within_x:.3f} on average, two {second}s {within_y:.3f}, "
         f"partners {report.value('cosine_paired'):.3f}."
     )
-    found.append(_figure(cosine_densities(sides | {"partners": partners}), text))
-    if report.landscape is not None:
-        found.append(
-            _figure(landscape_curve(report.landscape, report.temperature), _landscape_text(report))
-        )
-    known: Any = references().query("metric == 'modality_gap'")
+    return _page_figure(cosine_densities(histograms), text)
+
+
+def _landscape_figure(report: ModelReport, landscape: pd.DataFrame) -> PageFigure:
+    least, present = marked_shifts(landscape)
+    now = f"Loss at temperature {report.tau:g}: {present['loss']:.3f} nats as it is"
+    if least.name == present.name:
+        text = f"{now}, the least of all shifts along the gap."
+    else:
+        change = "narrower" if least["distance"] < present["distance"] else "wider"
+        text = f"{now}; least, {least['loss']:.3f}, at a {change} gap of {least['distance']:.3f}."
+    return _page_figure(loss_over_shift(landscape, report.tau), text)
+
+
+def _references_figure(report: ModelReport) -> PageFigure:
+    gap = report.value("modality_gap")
+    known = references().query("metric == 'modality_gap'")
     own = report.table.query("metric == 'modality_gap'").assign(source="this model")
     rows = pd.concat([own, known])[["source", "value", "low", "high"]]
-    below = (
-        ", ".join(row.source for row in known.itertuples() if row.value < gap)
-        or "none of the reference models"
-    )
-    found.append(
-        _figure(
-            beside_references(rows, "modality gap"),
-            f"A gap of {gap:.3f} is wider than that of {below}.",
-        )
-    )
-    return found
+    narrower = list(known.loc[known["value"] < gap, "source"])
+    names = ", ".join(narrower) or "none of the reference models"
+    text = f"A gap of {gap:.3f} is wider than that of {names}."
+    return _page_figure(model_beside_references(rows, "modality gap"), text)
 
 
-def _landscape_text(report: ModelReport) -> str:
-    """Say where the loss is least."""
-    curve = report.landscape
-    assert curve is not None
-    least, present = landmarks(curve)
-    text = f"Loss at temperature {report.temperature:g}: {present['loss']:.3f} nats as it is"
-    if least.name == present.name:
-        return f"{text}, the least of all shifts along the gap."
-    way = "narrower" if least["distance"] < present["distance"] else "wider"
-    return f"{text}; least, {least['loss']:.3f}, at a {way} gap of {least['distance']:.3f}."
-
-
-def _figure(figure: Figure, text: str) -> str:
+def _page_figure(figure: Figure, text: str) -> PageFigure:
+    """Close the figure; return it as a PNG, and the text with a capital letter."""
     import matplotlib.pyplot as plt
     from PIL import Image
 
     drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=144)
+    figure.savefig(drawn, format="png", dpi=DPI)
     plt.close(figure)
-    data, text = (
-        base64.b64encode(palette_png(Image.open(drawn))).decode(),
-        escape(text[:1].upper() + text[1:]),
-    )
-    return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
+    png = base64.b64encode(palette_png(Image.open(drawn))).decode()
+    return PageFigure(png, text[:1].upper() + text[1:])
 
 
-def _measures(table: pd.DataFrame, labels: pd.DataFrame) -> str:
-    """Return one row a measure: value, interval, unit, and in words what it means and what to do."""
-    words: Any = labels.set_index("metric")
-    rows: list[str] = []
-    row: Any
-    for row in table.itertuples():
-        known = row.metric in words.index
-        label, meaning, advice = (
-            words.loc[row.metric] if known else (str(row.metric).replace("_", " "), "", "")
+# ---- tables
+
+
+def _measure_rows(table: pd.DataFrame, labels: pd.DataFrame) -> list[MeasureRow]:
+    """Return a row for each measure: value, interval, unit, and what it means and what to do."""
+    words = labels.set_index("metric")
+    rows = []
+    for row in table.to_dict("records"):
+        metric = row["metric"]
+        interval = ""
+        if np.isfinite(row["low"]):
+            interval = _ends(row["low"], row["high"])
+        rows.append(
+            MeasureRow(
+                label=label_of(metric, labels),
+                value=format_measure(row["value"], row["unit"]),
+                interval=interval,
+                unit=row["unit"],
+                meaning=words["meaning"].get(metric, ""),
+                advice=words["advice"].get(metric, ""),
+            )
         )
-        ends = f"{number(row.low)} to {number(row.high)}" if np.isfinite(row.low) else ""
-        said = f"{escape(meaning)} <strong>{escape(advice)}</strong>" if known else ""
-        value = f"{row.value:,.0f}" if row.unit == "pairs" else number(row.value)
-        numbers = "".join(f'<td class="number">{cell}</td>' for cell in (value, ends))
-        texts = f'<td>{escape(row.unit)}</td><td class="said">{said}</td>'
-        rows.append(f'<tr><th scope="row">{escape(label)}</th>{numbers}{texts}</tr>')
-    return _table(
-        ["measure", "value", "95 % interval", "unit", "what it means, and what to do"],
-        rows,
-        "measures",
-    )
+    return rows
 
 
-def _payoff(table: pd.DataFrame | None) -> str:
-    """Return one row a use: the verdict, the best candidate, and what it changes."""
+def _recommendation_rows(table: pd.DataFrame | None) -> list[RecommendationRow]:
+    """Return a row for each use: the verdict, the best candidate, and what it changes."""
     if table is None:
-        return "<p>These pairs are too few for a comparison.</p>"
-    rows: list[str] = []
-    row: Any
-    for row in table.itertuples():
-        verdict = _verdict(row.verdict)
-        change = f"{number(row.change)} ({number(row.change_low)} to {number(row.change_high)})"
-        texts = "".join(f"<td>{escape(cell)}</td>" for cell in (verdict, row.mitigation))
-        numbers = (
-            f'<td class="number">{cell}</td>'
-            for cell in (number(row.before), number(row.after), change)
+        return []
+    rows = []
+    for row in table.to_dict("records"):
+        ends = _ends(row["change_low"], row["change_high"])
+        rows.append(
+            RecommendationRow(
+                use=row["use"],
+                verdict=_verdict(row["verdict"]),
+                mitigation=row["mitigation"],
+                before=format_value(row["before"]),
+                after=format_value(row["after"]),
+                change=f"{format_value(row['change'])} ({ends})",
+            )
         )
-        rows.append(f'<tr><th scope="row">{escape(row.use)}</th>{texts}{"".join(numbers)}</tr>')
-    return _table(
-        ["use", "verdict", "best candidate", "without it", "with it", "change, interval"], rows
-    )
+    return rows
 
 
-def _verdict(verdict: Any) -> str:
-    return {"none": "none pays", "undecided": "undecided"}.get(verdict, f"{verdict} pays")
+def _reference_rows(compared: pd.DataFrame, labels: pd.DataFrame) -> list[ReferenceRow]:
+    """Return a row for each measure, with a value for each model."""
+    rows = []
+    for metric, values in compared.iterrows():
+        numbers = [format_value(value) for value in values]
+        rows.append(ReferenceRow(label_of(str(metric), labels), numbers))
+    return rows
 
 
-def _beside(table: pd.DataFrame, labels: pd.DataFrame) -> str:
-    """Return one row a measure, one column a model."""
-    words, rows = dict(zip(labels["metric"], labels["label"], strict=True)), []
-    for metric, values in table.iterrows():
-        label = words.get(metric, str(metric).replace("_", " "))
-        cells = "".join(f'<td class="number">{number(value)}</td>' for value in values)
-        rows.append(f'<tr><th scope="row">{escape(label)}</th>{cells}</tr>')
-    return _table(["measure", *(str(name) for name in table.columns)], rows)
+def _verdict(verdict: str) -> str:
+    """Return a verdict of ``recommend_mitigations`` in words."""
+    if verdict == "none":
+        return "none pays"
+    if verdict == "undecided":
+        return verdict
+    return f"{verdict} pays"
 
 
-def _table(head: list[str], rows: list[str], kind: str = "compared") -> str:
-    cells = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
-    return (
-        f'<table class="{kind}">\n<thead><tr>{cells}</tr></thead>\n<tbody>\n'
-        + "\n".join(rows)
-        + "\n</tbody>\n</table>"
-    )
+def _ends(low: float, high: float) -> str:
+    """Return the ends of an interval in print."""
+    return f"{format_value(low)} to {format_value(high)}"

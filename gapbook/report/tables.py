@@ -1,71 +1,151 @@
 """Tables to paste into a paper, in Markdown and LaTeX."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
-ESCAPES = str.maketrans(
-    {character: f"\\{character}" for character in "&%$#_{}"}
-    | {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}", "–": "--"}
-)
+from gapbook.report.explain import label_of
+
+# What LaTeX would take as a command, and what it is written as.
+LATEX_ESCAPES: dict[str, str | int | None] = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "^": r"\^{}",
+    "~": r"\~{}",
+    "–": "--",
+}
 
 
-def number(value: float) -> str:
+def format_value(value: float) -> str:
     """Write a value with three decimals, or more where it is small, and counts as they are.
 
-    >>> number(0.7153), number(0.00042), number(1072.0), number(float("nan"))
+    Parameters
+    ----------
+    value : float
+        Any value of a report.
+
+    Returns
+    -------
+    str
+        The value in print, an en dash for what is not a finite number.
+
+    Examples
+    --------
+    >>> format_value(0.7153), format_value(0.00042), format_value(1072.0), format_value(np.nan)
     ('0.715', '0.00042', '1,072', '–')
     """
     if not np.isfinite(value):
         return "–"
     if value == round(value) and abs(value) >= 10:
         return f"{value:,.0f}"
-    return f"{value:.3f}" if value == 0 or abs(value) >= 0.01 else f"{value:.2g}"
+    if value == 0 or abs(value) >= 0.01:
+        return f"{value:.3f}"
+    return f"{value:.2g}"
 
 
-def _cells(table: pd.DataFrame, labels: pd.DataFrame) -> list[list[str]]:
-    known, rows = dict(zip(labels["metric"], labels["label"], strict=True)), []
-    row: Any
-    for row in table.itertuples():
-        ends = f"[{number(row.low)}, {number(row.high)}]" if np.isfinite(row.low) else ""
-        value = f"{row.value:,.0f}" if row.unit == "pairs" else number(row.value)
-        rows.append(
-            [known.get(row.metric, str(row.metric).replace("_", " ")), value, ends, row.unit]
-        )
-    return [["measure", "value", "95 % interval", "unit"], *rows]
+def format_measure(value: float, unit: str) -> str:
+    """Write the value of a measure: numbers of pairs whole, all else by ``format_value``.
+
+    Parameters
+    ----------
+    value : float
+        The value.
+    unit : str
+        Its unit, as in the table of a report.
+
+    Returns
+    -------
+    str
+        The value in print, without its unit.
+
+    Examples
+    --------
+    >>> format_measure(8.0, "pairs"), format_measure(8.0, "dimensions")
+    ('8', '8.000')
+    """
+    if unit == "pairs":
+        return f"{value:,.0f}"
+    return format_value(value)
 
 
 def markdown_table(table: pd.DataFrame, labels: pd.DataFrame) -> str:
-    """Return a ``gap_report`` as a Markdown table; ``labels`` are those of ``explain``.
+    """Write the table of a report in Markdown.
 
-    >>> report = pd.DataFrame([("mmd", 0.3, 0.2, 0.4, "")], columns=["metric", "value", "low", "high", "unit"])
-    >>> print(markdown_table(report, pd.DataFrame({"metric": ["mmd"], "label": ["Squared MMD"]})).splitlines()[-1])
-    | Squared MMD | 0.300 | [0.200, 0.400] |  |
+    Parameters
+    ----------
+    table : DataFrame
+        The columns metric, value, low, high and unit of a ``gap_report``.
+    labels : DataFrame
+        The columns metric and label, as ``explain`` gives them.
+
+    Returns
+    -------
+    str
+        A pipe table. A pipe within a cell is escaped.
+
+    Examples
+    --------
+    >>> columns = ["metric", "value", "low", "high", "unit"]
+    >>> table = pd.DataFrame([("mmd", 0.3, 0.2, 0.4, "")], columns=columns)
+    >>> labels = pd.DataFrame({"metric": ["mmd"], "label": ["Squared MMD"]})
+    >>> print(markdown_table(table, labels).splitlines()[-1])
+    | Squared MMD |   0.300 | [0.200, 0.400]  |        |
     """
-    head, *rows = ([cell.replace("|", "\\|") for cell in row] for row in _cells(table, labels))
-    return (
-        "\n".join(f"| {' | '.join(row)} |" for row in (head, [":--", "--:", ":-:", ":--"], *rows))
-        + "\n"
-    )
+    cells = _printed(table, labels).map(lambda cell: cell.replace("|", "\\|"))
+    alignment = ("left", "right", "center", "left")
+    # Cells are text: they must not be read as numbers again, which would drop zeros at their end.
+    return cells.to_markdown(index=False, colalign=alignment, disable_numparse=True) + "\n"
 
 
 def latex_table(table: pd.DataFrame, labels: pd.DataFrame, caption: str) -> str:
-    """Return a ``gap_report`` as a LaTeX table for the package booktabs; ``labels`` are those of ``explain``."""
-    head, *rows = ([_latex(cell) for cell in row] for row in _cells(table, labels))
-    body = "\n".join(f"    {_latex_row(row)}" for row in rows)
-    return (
-        "% needs \\usepackage{booktabs}\n\\begin{table}\n  \\centering\n"
-        f"  \\caption{{{_latex(caption)}}}\n  \\begin{{tabular}}{{lrcl}}\n    \\toprule\n    {_latex_row(head)}\n"
-        f"    \\midrule\n{body}\n    \\bottomrule\n  \\end{{tabular}}\n\\end{{table}}\n"
+    """Write the table of a report in LaTeX, for the package booktabs.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The columns metric, value, low, high and unit of a ``gap_report``.
+    labels : DataFrame
+        The columns metric and label, as ``explain`` gives them.
+    caption : str
+        The caption, in plain text.
+
+    Returns
+    -------
+    str
+        A table environment. What LaTeX would take as a command is escaped, in the caption too.
+    """
+    # The escapes of pandas leave out the caption and the heading.
+    cells = _printed(table, labels).map(_escape_latex).rename(columns=_escape_latex)
+    latex = cells.style.hide(axis="index").to_latex(
+        column_format="lrcl",
+        position_float="centering",
+        hrules=True,
+        caption=_escape_latex(caption),
+    )
+    return f"% needs \\usepackage{{booktabs}}\n{latex}"
+
+
+def _printed(table: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """Return the cells of a table as text: measure, value, interval and unit."""
+    intervals = []
+    for low, high in zip(table["low"], table["high"], strict=True):
+        interval = f"[{format_value(low)}, {format_value(high)}]" if np.isfinite(low) else ""
+        intervals.append(interval)
+    return pd.DataFrame(
+        {
+            "measure": [label_of(metric, labels) for metric in table["metric"]],
+            "value": list(map(format_measure, table["value"], table["unit"])),
+            "95 % interval": intervals,
+            "unit": list(table["unit"]),
+        }
     )
 
 
-def _latex_row(cells: Sequence[str]) -> str:
-    return " & ".join(cells) + r" \\"
-
-
-def _latex(text: str) -> str:
+def _escape_latex(text: str) -> str:
     """Escape what LaTeX would take as a command."""
-    return text.translate(ESCAPES)
+    return text.translate(str.maketrans(LATEX_ESCAPES))

@@ -143,7 +143,9 @@ def test_candidates_that_tie_for_the_last_place_share_it():
 def test_shares_of_places_sum_to_their_number():
     cosines = torch.tensor([[0.1, 0.9, 0.9, 0.9], [0.3, 0.3, 0.3, 0.3], [4, 3, 2, 1]]).double()
     for k in (1, 2, 3, 4):
-        torch.testing.assert_close(shares_of_places(cosines, k).sum(1), torch.full((3,), k).double())
+        torch.testing.assert_close(
+            shares_of_places(cosines, k).sum(1), torch.full((3,), k).double()
+        )
     assert shares_of_places(cosines, 2)[2].tolist() == [1, 1, 0, 0]
 
 
