@@ -16,7 +16,7 @@ from gapbook.mitigation.transformers import (
 )
 from gapbook.pairs import PairedEmbeddings
 
-# The measure of ``evaluate_on_held_out`` by which candidates are judged for a use: higher is better.
+# The measure of ``evaluate_on_held_out`` that judges candidates for a use: the higher, the better.
 USE_OF_MEASURE = {
     "recall": "search of one modality by the other (recall at 1)",
     "mixed": "search in one index of both modalities (recall at 1)",
