@@ -67,10 +67,22 @@ class TwoEncoders(Protocol):
     logit_scale: Any
 
     def encode_first(self, images: torch.Tensor) -> torch.Tensor:
-        """Embed images."""
+        """Embed images.
+
+        Parameters
+        ----------
+        images : torch.Tensor of shape (n, 1, 32, 32)
+            Images, 0 for paper and 1 for ink.
+        """
 
     def encode_second(self, inputs: torch.Tensor, /) -> torch.Tensor:
-        """Embed captions or images."""
+        """Embed captions or images.
+
+        Parameters
+        ----------
+        inputs : torch.Tensor
+            What ``second_sees`` says.
+        """
 
     def parameters(self) -> Iterable[nn.Parameter]:
         """Return all weights."""
@@ -79,7 +91,13 @@ class TwoEncoders(Protocol):
         """Return all weights and buffers by name."""
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
-        """Take over weights and buffers."""
+        """Take over weights and buffers.
+
+        Parameters
+        ----------
+        state_dict : mapping of str to torch.Tensor
+            All weights and buffers by name.
+        """
 
     def train(self) -> Any:
         """Put the module into training mode."""
@@ -209,9 +227,19 @@ class TrainingRun:
         return math.exp(-self.model.logit_scale.item())
 
     def step(self, images: torch.Tensor, second: torch.Tensor) -> float:
-        """Take one step on a batch, of images and captions or of two views.
+        """Take one step on a batch.
 
-        Returns the loss before it, in nats.
+        Parameters
+        ----------
+        images : torch.Tensor of shape (b, 1, 32, 32)
+            What the first encoder sees.
+        second : torch.Tensor
+            What the second encoder sees: captions, or other views of the images.
+
+        Returns
+        -------
+        float
+            The loss before the step, in nats.
         """
         self.model.train()
         x = normalize(self.model.encode_first(images), dim=1)
@@ -227,7 +255,13 @@ class TrainingRun:
         return loss.item()
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint, whole or not at all: an interruption leaves the earlier one."""
+        """Write a checkpoint, whole or not at all: an interruption leaves the earlier one.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            The file.
+        """
         tensors = {f"model.{key}": value.clone() for key, value in self.model.state_dict().items()}
         for i, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{i}.{key}": value for key, value in state.items()}
@@ -235,7 +269,18 @@ class TrainingRun:
         write_whole(path, save(tensors, {"notes": json.dumps(notes)}))
 
     def resume(self, path: Path) -> None:
-        """Take up a run where its checkpoint left it; refuse the checkpoint of another recipe."""
+        """Take up a run where its checkpoint left it.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            The file that ``save`` wrote.
+
+        Raises
+        ------
+        ValueError
+            For the checkpoint of another recipe, or a file that is none.
+        """
         notes, tensors = _read_checkpoint(path)
         if notes["recipe"] != self.recipe:
             raise ValueError(

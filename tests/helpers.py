@@ -54,6 +54,14 @@ def sample(n, d, shift=0.5, seed=0, falling=False):
     return (x + shift).astype(np.float32), (y - shift / 2).astype(np.float32)
 
 
+def sample_pairs(
+    n: int, d: int, seed: int = 0, shift: float = 0.5
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw pairs as ``sample`` does, of unit length."""
+    x, y = sample(n, d, shift, seed)
+    return unit(x).astype(np.float32), unit(y).astype(np.float32)
+
+
 def isotropic(n, d, seed=0):
     """Draw two independent modalities without a cone, float64 (2, n, d), not of unit length."""
     return np.random.default_rng(seed).normal(size=(2, n, d))
@@ -71,15 +79,14 @@ def pairs_or_skip(name):
     return load_pairs(name)
 
 
-def sample_pairs(
-    n: int, d: int, seed: int = 0, shift: float = 0.5
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw pairs that share half of their variance, x moved by ``shift`` and y by -``shift``."""
-    rng = np.random.default_rng(seed)
-    shared = rng.normal(size=(n, d))
-    x = shared + rng.normal(size=(n, d)) + shift
-    y = shared + rng.normal(size=(n, d)) - shift
-    return unit(x).astype(np.float32), unit(y).astype(np.float32)
+def parquet_table(pairs, columns=("x", "y"), fixed=False):
+    """Return pairs as a table of Parquet: two columns of vectors, of a fixed length or not."""
+    import pyarrow
+
+    width = pairs.x.shape[1] if fixed else -1
+    kind = pyarrow.list_(pyarrow.float32(), width)
+    arrays = [pyarrow.array(list(side), type=kind) for side in (pairs.x, pairs.y)]
+    return pyarrow.table(dict(zip(columns, arrays, strict=True)))
 
 
 def plain_shift(
@@ -136,16 +143,6 @@ def save_tiny_clip(folder: Path) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         CLIPModel(config).save_pretrained(folder)
-
-
-def parquet_table(pairs, columns=("x", "y"), fixed=False):
-    """Return pairs as a table of Parquet: two columns of vectors, of a fixed length or not."""
-    import pyarrow
-
-    width = pairs.x.shape[1] if fixed else -1
-    kind = pyarrow.list_(pyarrow.float32(), width)
-    arrays = [pyarrow.array(list(side), type=kind) for side in (pairs.x, pairs.y)]
-    return pyarrow.table(dict(zip(columns, arrays, strict=True)))
 
 
 def small_checkpoint() -> Checkpoint:

@@ -181,7 +181,7 @@ def embed_images(
     return embed_in_batches(model.model, encode_files, images, "image", progress)
 
 
-def _open(image: Any) -> "Image.Image":
+def _open(image: "Image.Image | str | os.PathLike[str]") -> "Image.Image":
     """Return an image, or the image in a file, in colors."""
     from PIL import Image
 

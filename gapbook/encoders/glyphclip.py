@@ -104,11 +104,33 @@ class GlyphCLIP(CLIPModel):
     second_sees: Literal["captions", "images"] = "captions"
 
     def encode_first(self, images: torch.Tensor) -> torch.Tensor:
-        """Embed images (n, 1, 32, 32): (n, 64), of any length."""
+        """Embed images.
+
+        Parameters
+        ----------
+        images : torch.Tensor of shape (n, 1, 32, 32)
+            Images, 0 for paper and 1 for ink.
+
+        Returns
+        -------
+        torch.Tensor of shape (n, 64)
+            Embeddings of any length.
+        """
         return self.get_image_features(pixel_values=images).pooler_output
 
     def encode_second(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Embed captions as token ids (n, 16): (n, 64), of any length."""
+        """Embed captions.
+
+        Parameters
+        ----------
+        tokens : torch.Tensor of shape (n, 16)
+            Token ids, as ``caption_tokens`` gives them.
+
+        Returns
+        -------
+        torch.Tensor of shape (n, 64)
+            Embeddings of any length.
+        """
         return self.get_text_features(input_ids=tokens).pooler_output
 
 
@@ -175,11 +197,33 @@ class GlyphTwins(nn.Module):
         return self.logit_scale.device
 
     def encode_first(self, images: torch.Tensor) -> torch.Tensor:
-        """Embed images (n, 1, 32, 32) by the first encoder: (n, 64), of any length."""
+        """Embed images by the first encoder.
+
+        Parameters
+        ----------
+        images : torch.Tensor of shape (n, 1, 32, 32)
+            Images, 0 for paper and 1 for ink.
+
+        Returns
+        -------
+        torch.Tensor of shape (n, 64)
+            Embeddings of any length.
+        """
         return self.first.encode_first(images)
 
     def encode_second(self, images: torch.Tensor) -> torch.Tensor:
-        """Embed images (n, 1, 32, 32) by the second encoder: (n, 64), of any length."""
+        """Embed images by the second encoder.
+
+        Parameters
+        ----------
+        images : torch.Tensor of shape (n, 1, 32, 32)
+            Images, 0 for paper and 1 for ink.
+
+        Returns
+        -------
+        torch.Tensor of shape (n, 64)
+            Embeddings of any length.
+        """
         return self.second.encode_first(images)
 
 

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from gapbook.exceptions import PairsError
+from gapbook.geometry.tiles import mean_row
 from gapbook.pairs import unit_pair
 
 Sides = Literal["both", "images", "texts"]
@@ -185,7 +186,23 @@ def shifted_pairs(
     sides: Sides = "both",
     along: ArrayLike | None = None,
 ) -> ShiftedPairs:
-    """Check pairs and shifts, and compute what all shifts share. Raises ``PairsError``."""
+    """Check pairs and shifts, and compute what all shifts share.
+
+    Parameters
+    ----------
+    x, y, deltas, sides, along
+        As in ``shifted_distances``.
+
+    Returns
+    -------
+    ShiftedPairs
+        The unit rows, the vector along which they move, and their lengths after each shift.
+
+    Raises
+    ------
+    PairsError
+        As in ``shifted_distances``.
+    """
     unit_x, unit_y = unit_pair(x, y)
     amounts = amounts_of_sides(deltas, sides, unit_x.device)
     g = unit_gap(unit_x, unit_y, along)
@@ -197,16 +214,43 @@ def shifted_pairs(
 
 
 def unshifted_pairs(x: ArrayLike, y: ArrayLike) -> ShiftedPairs:
-    """Check pairs that stay where they are, and that need no gap. Raises ``PairsError``."""
+    """Check pairs that stay where they are, and that need no gap.
+
+    Parameters
+    ----------
+    x, y : array or torch.Tensor of shape (n, d)
+        Embeddings of images and texts, a pair a row.
+
+    Returns
+    -------
+    ShiftedPairs
+        The unit rows, with one shift by 0 along no vector.
+
+    Raises
+    ------
+    PairsError
+        For bad input.
+    """
     unit_x, unit_y = unit_pair(x, y)
     zeros = torch.zeros(2, len(unit_x), dtype=torch.float64, device=unit_x.device)
     ones = torch.ones_like(zeros[:1])
-    no_direction = torch.zeros_like(mean_row(unit_x))
+    no_direction = zeros.new_zeros(unit_x.shape[1])
     return ShiftedPairs(unit_x, unit_y, no_direction, zeros[0], zeros[1], zeros[:, :1], ones, ones)
 
 
 def signed_distances(pairs: ShiftedPairs) -> np.ndarray:
-    """Compute the distances of the means (m,), negative beyond the crossing."""
+    """Compute the distances of the means.
+
+    Parameters
+    ----------
+    pairs : ShiftedPairs
+        Pairs and their m shifts.
+
+    Returns
+    -------
+    numpy.ndarray of shape (m,)
+        The distances, negative where the modalities have passed each other.
+    """
     amounts_x, amounts_y = pairs.amounts
     total = torch.zeros(len(amounts_x), len(pairs.g), dtype=torch.float64, device=pairs.g.device)
     for block in row_blocks(len(pairs.x)):
@@ -220,14 +264,19 @@ def signed_distances(pairs: ShiftedPairs) -> np.ndarray:
 
 
 def row_blocks(n: int) -> Iterator[slice]:
-    """Yield slices that cover n rows."""
+    """Yield slices that cover some rows, block by block.
+
+    Parameters
+    ----------
+    n : int
+        How many rows there are.
+
+    Yields
+    ------
+    slice
+        At most 1,024 rows.
+    """
     return (slice(i, i + ROWS_PER_BLOCK) for i in range(0, n, ROWS_PER_BLOCK))
-
-
-def mean_row(rows: torch.Tensor) -> torch.Tensor:
-    """Compute the mean row in float64, block by block: far faster than ``mean`` with a dtype."""
-    sums = [rows[block].double().sum(0) for block in row_blocks(len(rows))]
-    return torch.stack(sums).sum(0) / len(rows)
 
 
 def _projections(rows: torch.Tensor, g: torch.Tensor) -> torch.Tensor:

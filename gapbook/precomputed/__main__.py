@@ -1,7 +1,6 @@
 """Make stored data again: ``python -m gapbook.precomputed NAME``.
 
-With no NAME, list what there is. An interrupted call goes on where it stopped: finished runs are
-kept in _build, and files in data/ change only at the end.
+With no NAME, list what there is. An interrupted call goes on where it stopped.
 """
 
 import argparse
@@ -26,7 +25,18 @@ PRODUCTS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Make one product, or list all; return 0, or 130 after an interruption."""
+    """Make one product, or list all.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        What the shell passes by default.
+
+    Returns
+    -------
+    int
+        0, or 130 after an interruption.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m gapbook.precomputed",
         description=__doc__,

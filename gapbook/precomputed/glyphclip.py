@@ -49,7 +49,7 @@ def read_frames() -> dict[int, PairedEmbeddings]:
         150 held-out pairs by epoch.
     """
     tensors = load(data_path("glyphclip/epochs.safetensors").read_bytes())
-    captions = tuple(frame_glyphs(load_glyphs().part("test")).names)
+    captions = tuple(_frame_glyphs(load_glyphs().part("test")).names)
     frames = {}
     for epoch in FRAME_EPOCHS:
         x = tensors[f"x.{epoch}"].numpy()
@@ -58,20 +58,20 @@ def read_frames() -> dict[int, PairedEmbeddings]:
     return frames
 
 
-def frame_glyphs(glyphs: Glyphs) -> Glyphs:
+def _frame_glyphs(glyphs: Glyphs) -> Glyphs:
     """Pick the characters that the slider over epochs shows, evenly spaced by code point."""
     kept = torch.linspace(0, len(glyphs) - 1, FRAME_PAIRS).long().numpy()
     names = [glyphs.names[i] for i in kept]
     return Glyphs(glyphs.images[kept], names, glyphs.codepoints[kept], glyphs.split[kept])
 
 
-def half_embeddings(model: TwoEncoders, glyphs: Glyphs, suffix: object) -> dict[str, torch.Tensor]:
+def _half_embeddings(model: TwoEncoders, glyphs: Glyphs, suffix: object) -> dict[str, torch.Tensor]:
     """Embed characters as float16 tensors ``x.<suffix>`` (images) and ``y.<suffix>`` (captions)."""
     x, y = embed_pairs(model, glyphs)
     return {f"x.{suffix}": torch.as_tensor(x).half(), f"y.{suffix}": torch.as_tensor(y).half()}
 
 
-def train_one(name: str, seed: int, folder: Path) -> str:
+def _train_one(name: str, seed: int, folder: Path) -> str:
     """Train one model and leave what the bundle takes of it in a folder, one file each."""
     run = f"{name}-{seed}"
     done = folder / f"{run}.csv"
@@ -83,10 +83,10 @@ def train_one(name: str, seed: int, folder: Path) -> str:
 
     def keep_frame(epoch: int) -> None:
         if run == "glyphclip-0" and epoch in FRAME_EPOCHS:
-            frame = half_embeddings(model, frame_glyphs(held_out), epoch)
+            frame = _half_embeddings(model, _frame_glyphs(held_out), epoch)
             write_whole(folder / f"frame-{epoch}.safetensors", save(frame))
 
-    untrained = half_embeddings(model, held_out, seed)
+    untrained = _half_embeddings(model, held_out, seed)
     write_whole(folder / f"init-{seed}.safetensors", save(untrained))
     history = train(
         model,
@@ -97,7 +97,7 @@ def train_one(name: str, seed: int, folder: Path) -> str:
         checkpoint=folder / f"{run}.checkpoint",
         after_epoch=keep_frame,
     )
-    trained = half_embeddings(model, held_out, seed)
+    trained = _half_embeddings(model, held_out, seed)
     write_whole(folder / f"{run}.embeddings", save(trained))
     weights = {key: _half(value) for key, value in model.state_dict().items()}
     write_whole(folder / f"{run}.weights", save(weights))
@@ -112,7 +112,7 @@ def _half(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.half() if tensor.ndim and tensor.is_floating_point() else tensor
 
 
-def write_bundle(parts: Path, bundle: Path) -> None:
+def _write_bundle(parts: Path, bundle: Path) -> None:
     """Put the results of all runs together into the files of the bundle."""
     (bundle / "embeddings").mkdir(parents=True, exist_ok=True)
     untrained = [parts / f"init-{seed}.safetensors" for seed in SEEDS]
@@ -135,8 +135,14 @@ def _merge(paths: Iterable[Path], target: Path) -> None:
     write_whole(target, save(tensors))
 
 
-def draw_cover(path: Path = COVER) -> None:
-    """Draw the figure of README and introduction: pairs of seed 0 before and after training."""
+def draw_cover(path: Path) -> None:
+    """Draw the figure of README and introduction: pairs of seed 0 before and after training.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The picture, a PNG file.
+    """
     from gapbook.plots import clouds_grid
     from gapbook.projections import project
 
@@ -158,7 +164,7 @@ def main() -> None:
     """Train what is not there yet, then write the bundle and draw the cover."""
     parts = Path("_build/glyphclip")
     parts.mkdir(parents=True, exist_ok=True)
-    run_side_by_side(train_one, [(name, seed, parts) for seed in SEEDS for name in TAUS])
-    write_bundle(parts, data_path("glyphclip"))
+    run_side_by_side(_train_one, [(name, seed, parts) for seed in SEEDS for name in TAUS])
+    _write_bundle(parts, data_path("glyphclip"))
     if COVER.parent.is_dir():
-        draw_cover()
+        draw_cover(COVER)

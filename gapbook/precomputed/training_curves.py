@@ -85,7 +85,18 @@ class Experiment:
     seeds: tuple[int, ...] = SEEDS
 
     def name(self, seed: int) -> str:
-        """Name one run, as its file is called, such as amended-learned-30-0."""
+        """Name one run, as its file is called, such as amended-learned-30-0.
+
+        Parameters
+        ----------
+        seed : int
+            The seed of the run.
+
+        Returns
+        -------
+        str
+            Variant, temperature, epochs and seed.
+        """
         variant = self.variant.replace(" ", "_")
         tau = self.tau_label.replace("/", "_")
         return f"{variant}-{tau}-{self.epochs}-{seed}"
@@ -333,7 +344,13 @@ def merge_curves(stored: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
 
 
 def main(pattern: str = "") -> None:
-    """Bring the stored curves up to date, for the runs whose names match."""
+    """Bring the stored curves up to date.
+
+    Parameters
+    ----------
+    pattern : str
+        A regular expression: runs are left out whose names it does not match.
+    """
     if not _matching_runs(pattern):
         experiment, seed = _matching_runs("")[0]
         example = experiment.name(seed)

@@ -152,7 +152,20 @@ class _Settings:
 
 
 def partner_shares(n: int, mismatched: float) -> torch.Tensor:
-    """Return how often each text is the partner of each image: (n, n), rows add up to 1."""
+    """Return how often each text is the partner of each image.
+
+    Parameters
+    ----------
+    n : int
+        How many pairs there are.
+    mismatched : float
+        Share of pairs with a wrong partner.
+
+    Returns
+    -------
+    torch.Tensor of shape (n, n)
+        Shares, float64; rows and columns add up to 1.
+    """
     shares = torch.full((n, n), mismatched / (n - 1), dtype=torch.float64)
     return shares.fill_diagonal_(1 - mismatched)
 
@@ -160,10 +173,17 @@ def partner_shares(n: int, mismatched: float) -> torch.Tensor:
 def draw_cones(
     cosine: float, angle: float, n: int, d: int, seeds: Iterable[int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw the unit vectors of both modalities, (seeds, n, d) each.
+    """Draw the unit vectors of both modalities: an axis plus a random direction orthogonal to it.
 
-    A vector is an axis plus a random direction orthogonal to it; ``cosine`` and ``angle`` as in
-    ``free_embeddings``.
+    Parameters
+    ----------
+    cosine, angle, n, d, seeds
+        As in ``free_embeddings``.
+
+    Returns
+    -------
+    x, y : torch.Tensor of shape (seeds, n, d)
+        Unit vectors, float64.
     """
     turn = math.radians(angle)
     axes = np.zeros((2, d))
@@ -203,6 +223,20 @@ class FreePairs:
     def slope(self, target: torch.Tensor, scale_rate: float) -> Slope:
         """Compute loss and gradients.
 
+        Parameters
+        ----------
+        target : torch.Tensor of shape (n, n)
+            What ``partner_shares`` returns.
+        scale_rate : float
+            How fast log s is learned, relative to the vectors; 0 where it is fixed.
+
+        Returns
+        -------
+        Slope
+            Loss and gradients of each seed.
+
+        Notes
+        -----
         With g = dL / dlogits, ``dL/dx = s g y``; its radial part is no motion.
         """
         s = self.log_scale.exp()[:, None, None]
@@ -227,7 +261,20 @@ class FreePairs:
             side /= torch.linalg.vector_norm(side, dim=2, keepdim=True)
 
     def measures(self, slope: Slope, time: torch.Tensor) -> list[tuple[float, ...]]:
-        """Return time, loss, tau, gap, mean cosine of partners and R@1 of each seed."""
+        """Measure where the vectors are.
+
+        Parameters
+        ----------
+        slope : Slope
+            Loss and cosines of the present vectors.
+        time : torch.Tensor of shape (1,) or (seeds,)
+            The time of the flow.
+
+        Returns
+        -------
+        list of tuple
+            Time, loss, tau, gap, mean cosine of partners and R@1 of each seed.
+        """
         gap = torch.linalg.vector_norm(self.x.mean(1) - self.y.mean(1), dim=1)
         partner = slope.cosines.diagonal(dim1=1, dim2=2)
         is_nearest = torch.stack([slope.cosines.amax(axis) <= partner for axis in (1, 2)])

@@ -11,7 +11,7 @@ from gapbook.landscape.contrastive import DIRECTIONS
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_the_best_temperature_is_that_of_a_dense_grid(direction: str) -> None:
     x, y = sample_pairs(120, 6)
-    taus = np.geomspace(0.1, 5, 400)
+    taus = np.geomspace(0.1, 5, 1000)
     dense = loss_at_temperatures(x, y, taus, 30, direction)
     best = loss_at_best_temperature(x, y, 30, direction)
     assert best.loss == pytest.approx(dense.min(), abs=1e-5)
