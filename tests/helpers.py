@@ -177,3 +177,13 @@ def line_points(line: Line2D) -> list[tuple[float, float]]:
 def same_color(a: object, b: object) -> bool:
     """Say whether two colors are equal, whatever the form they are written in."""
     return bool(np.allclose(to_rgb(a), to_rgb(b)))
+
+
+def cones(n: int = 60, d: int = 12, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Draw pairs in two cones, float32 unit rows: beside the axes, partners share half."""
+    rng = np.random.default_rng(seed)
+    shared = rng.standard_normal((n, d))
+    own = rng.standard_normal((2, n, d))
+    axes = 3 * rng.standard_normal((2, 1, d)) / d**0.5 * 2
+    x, y = (unit(axis + shared + rest / 2) for axis, rest in zip(axes, own, strict=True))
+    return x.astype(np.float32), y.astype(np.float32)

@@ -82,7 +82,7 @@ def measure_noise_cosines(
 
 def _networks(seeds: int) -> list[tuple[str, str, int]]:
     """Return model, scheme and seed of each network: first the first scheme of every model."""
-    networks = []
+    networks: list[tuple[str, str, int]] = []
     for rank in (0, 1):
         for seed in range(seeds):
             for model, schemes in SCHEMES.items():
