@@ -5,6 +5,7 @@ package, the data, the versions of Python and of all packages, and the sources o
 hand. Where only prose changed, kept outputs are set into the new text.
 """
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from gapbook.press.notebooks import read_notebooks, set_profile
 from gapbook.press.record import available_sources
 from gapbook.press.worker import Outcome, execute_side_by_side
 
+# folder of what is known of the notebooks that failed
+FAILED = "failed"
 # seconds that a cell may take: with the parameters as they stand, and with those of a profile
 QUICK_TIMEOUT = 600
 PROFILE_TIMEOUT = 86_400
@@ -45,7 +48,7 @@ def execute_book(
         ``"quick"`` takes parameters as they stand in the notebooks. Any other name is that of a
         file in ``book/profiles``.
     jobs : int
-        Number of notebooks that run side by side. They share the processors.
+        Number of notebooks that run side by side, from 1. They share the processors.
     force : bool
         Whether to execute every notebook, changed or not.
     timeout : int, optional
@@ -63,9 +66,12 @@ def execute_book(
     Raises
     ------
     PressError
-        If notebooks fail, with the cell and the error of each; outputs of the others are kept.
-        Also if a notebook, the profile or one of its parameters does not exist.
+        If notebooks fail, with the cell and the error of each; outputs of the others are kept, and
+        tracebacks lie in the folder ``failed`` beside the run folder until the next call. Also if
+        a notebook, the profile or one of its parameters does not exist.
     """
+    if jobs < 1:
+        raise PressError(f"at least 1 notebook must run at a time; got jobs = {jobs}")
     root = Path("book").resolve()
     run = Path(out).resolve()
     notebooks = read_notebooks(root)
@@ -78,10 +84,13 @@ def execute_book(
     cache = OutputCache.open(run.parent / "cache")
     stale = {name: book for name, book in notebooks.items() if force or book not in cache}
     failures = []
+    tracebacks = run.parent / FAILED
+    shutil.rmtree(tracebacks, ignore_errors=True)
 
     def finish(name: str, outcome: Outcome) -> None:
         if outcome.notebook is None:
-            failures.append(f"{name}, {outcome.error}")
+            place = _keep_details(tracebacks / f"{name}.txt", outcome.details)
+            failures.append(f"{name}, {outcome.error}{place}")
             print(f"{name}: failed", flush=True)
         else:
             cost = Cost(seconds=outcome.seconds, memory_mb=outcome.memory_mb)
@@ -132,6 +141,18 @@ def _write_if_changed(path: Path, text: str) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, text.encode())
     return True
+
+
+def _keep_details(path: Path, details: str) -> str:
+    """Write what is known of a failure, and say where; the disk may be full."""
+    if not details:
+        return ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(details, encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return f"\n  more in {os.path.relpath(path)}"
 
 
 def _took(cost: Cost) -> str:
