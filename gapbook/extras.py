@@ -4,7 +4,6 @@ import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, requires
 
 from gapbook.exceptions import MissingPackageError
 
@@ -72,6 +71,8 @@ def install_command(extra: str) -> str:
 
 def _packages(extra: str) -> set[str]:
     """List the requirements of an extra, with those of the extras that it includes."""
+    from importlib.metadata import PackageNotFoundError, requires
+
     try:
         stated = requires("gapbook") or []
     except PackageNotFoundError:

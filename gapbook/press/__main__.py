@@ -20,12 +20,13 @@ from types import FrameType
 
 from gapbook.exceptions import MissingPackageError, PressError
 from gapbook.extras import from_extra
+from gapbook.press.failures import FAILED, keep_details
 
 COMMANDS = ["book", "execute", "build", "accept", "regress"]
 # a shell reports this much more than the number of the signal that ended a process
 BY_SIGNAL = 128
 # where the traceback of an error goes that nobody foresaw
-TRACEBACK = Path("_build", "failed", "traceback.txt")
+TRACEBACK = Path("_build", FAILED, "traceback.txt")
 STDERR = 2
 INTERRUPTED = "\ninterrupted; what was finished before is kept"
 
@@ -97,12 +98,8 @@ def _message(error: Exception) -> str:
     sentence = f"{type(error).__name__}: {_reason(error)}"
     if is_about_space(error) or is_full(Path()):
         return f"no space is left on the disk; what was finished before is kept ({sentence})"
-    try:
-        TRACEBACK.parent.mkdir(parents=True, exist_ok=True)
-        TRACEBACK.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    except OSError:
-        return sentence
-    return f"{sentence}\n  more in {TRACEBACK}"
+    place = keep_details(TRACEBACK, "".join(traceback.format_exception(error)))
+    return f"{sentence}{place}"
 
 
 def _reason(error: Exception) -> str:

@@ -13,7 +13,7 @@ import yaml
 from gapbook.exceptions import PressError, nearest
 from gapbook.files import data_path, write_whole
 from gapbook.press.mappings import read_mapping
-from gapbook.press.record import Record
+from gapbook.press.records import Record
 
 # a deterministic float may differ between machines by rounding, relative to its value
 ROUNDING = 1e-4

@@ -5,7 +5,6 @@ package, the data, the versions of Python and of all packages, and the sources o
 hand. Where only prose changed, kept outputs are set into the new text.
 """
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,12 +17,11 @@ from gapbook.files import write_whole
 from gapbook.press.cache import OutputCache
 from gapbook.press.costs import COSTS, MACHINE, Cost, write_costs
 from gapbook.press.digest import INPUTS, digest, surroundings
+from gapbook.press.failures import FAILED, keep_details
 from gapbook.press.notebooks import read_notebooks, set_profile
-from gapbook.press.record import available_sources
+from gapbook.press.records import available_sources
 from gapbook.press.worker import Outcome, execute_side_by_side
 
-# folder of what is known of the notebooks that failed
-FAILED = "failed"
 # seconds that a cell may take: with the parameters as they stand, and with those of a profile
 QUICK_TIMEOUT = 600
 PROFILE_TIMEOUT = 86_400
@@ -89,7 +87,7 @@ def execute_book(
 
     def finish(name: str, outcome: Outcome) -> None:
         if outcome.notebook is None:
-            place = _keep_details(tracebacks / f"{name}.txt", outcome.details)
+            place = keep_details(tracebacks / f"{name}.txt", outcome.details)
             failures.append(f"{name}, {outcome.error}{place}")
             print(f"{name}: failed", flush=True)
         else:
@@ -141,18 +139,6 @@ def _write_if_changed(path: Path, text: str) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, text.encode())
     return True
-
-
-def _keep_details(path: Path, details: str) -> str:
-    """Write what is known of a failure, and say where; the disk may be full."""
-    if not details:
-        return ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(details, encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    return f"\n  more in {os.path.relpath(path)}"
 
 
 def _took(cost: Cost) -> str:

@@ -11,7 +11,7 @@ from gapbook.exceptions import PressError
 from gapbook.press.baseline import accept, check, load_expected
 from gapbook.press.execute import execute_book
 from gapbook.press.notebooks import require_book
-from gapbook.press.record import available_sources, read_records
+from gapbook.press.records import available_sources, read_records
 from gapbook.press.scoreboard import compare
 from gapbook.press.site import SITE_SCRATCH, build_site
 from gapbook.press.worker import SCRATCH
@@ -42,6 +42,8 @@ def run_command(command: str, *, profile: str = "quick", jobs: int = 2) -> None:
     suffix = "" if profile == "quick" else f"-{profile}"
     run = BUILD / f"executed{suffix}"
     baseline = Path("data", f"expected{suffix}.yml")
+    # read before minutes of work: a slip of the hand there is found at once
+    load_expected(baseline)
     with _alone(BUILD):
         if command != "build":
             for note in unused_data():

@@ -33,12 +33,10 @@ def read_notebooks(root: Path) -> dict[str, NotebookNode]:
     Raises
     ------
     PressError
-        If there is no such folder, it has no notebooks, or a file is not a notebook.
+        If there is no such folder, or a file is not a notebook.
     """
     require_book(root)
     paths = [path for path in root.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts]
-    if not paths:
-        raise PressError(f"there are no notebooks below {root}")
     return {
         path.relative_to(root).with_suffix("").as_posix(): _read(path) for path in sorted(paths)
     }

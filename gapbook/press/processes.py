@@ -23,7 +23,7 @@ import psutil
 INTERRUPTIONS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 STDOUT = 1
 STDERR = 2
-# a disk with fewer bytes left counts as full: what did not fit may have needed more
+# bytes
 SPARE = 2**20
 
 
@@ -73,10 +73,23 @@ def end(process: BaseProcess) -> None:
     process.join()
 
 
-def is_full(folder: Path) -> bool:
-    """Tell whether the disk of a folder, or that of temporary files, has no space left."""
+def is_full(folder: Path, spare: int = SPARE) -> bool:
+    """Tell whether the disk of a folder, or that of temporary files, has no space left.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder, which exists.
+    spare : int
+        Bytes below which a disk counts as full: what did not fit may have needed more than none.
+
+    Returns
+    -------
+    bool
+        Whether either disk is full.
+    """
     places = (folder, Path(tempfile.gettempdir()))
-    return any(shutil.disk_usage(place).free < SPARE for place in places)
+    return any(shutil.disk_usage(place).free < spare for place in places)
 
 
 def is_about_space(error: BaseException) -> bool:

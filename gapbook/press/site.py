@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gapbook.exceptions import PressError
 from gapbook.press.digest import digest
+from gapbook.press.failures import FAILED, keep_details
 from gapbook.press.processes import end, is_full, start, uninterrupted
 from gapbook.press.sphinx_ext import repository
 
@@ -71,8 +72,11 @@ def _build(pages: Path, scratch: Path) -> None:
     if builder.exitcode and is_full(scratch):
         raise PressError("the site was not built: no space is left on the disk")
     if builder.exitcode:
-        warnings = _warnings(log.read_text(errors="replace")).replace(str(pages), "book")
-        raise PressError(f"the site was not built:\n{warnings}")
+        output = log.read_text(errors="replace")
+        lines = [line for line in output.splitlines() if "WARNING" in line or "ERROR" in line]
+        warnings = "\n".join(lines).replace(str(pages), "book") or "jupyter-book failed"
+        place = keep_details(pages.with_name(FAILED) / "site.txt", output)
+        raise PressError(f"the site was not built:\n{warnings}{place}")
 
 
 def _run_jupyter_book(command: list[str]) -> None:
@@ -99,8 +103,3 @@ def _digest(pages: Path) -> str:
     places = sorted(path.relative_to(pages).as_posix() for path in files)
     press = Path(__file__).parent.glob("*.py")
     return digest([*files, *press, CONFIG], places, repository(Path()))
-
-
-def _warnings(output: str) -> str:
-    lines = [line for line in output.splitlines() if "WARNING" in line or "ERROR" in line]
-    return "\n".join(lines) or output[-3000:]

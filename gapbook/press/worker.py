@@ -25,6 +25,9 @@ from papermill import execute_notebook
 from gapbook.press.notebooks import is_injected
 from gapbook.press.processes import end, is_full, start, uninterrupted
 
+# what a kernel answers to a cell; nbclient has none from one that has ended
+Reply = dict[str, Any] | None
+
 # seconds after which a kernel that does not answer counts as hanging
 START_TIMEOUT = 120
 # characters of a cell and of an error that a message shows
@@ -185,9 +188,10 @@ def _set_environment(run: Path, threads: int) -> None:
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     os.environ["IPYTHONDIR"] = str(run / "ipython")
     os.environ.pop("MPLBACKEND", None)
-    if "GAPBOOK_DATA" in os.environ:
-        # relative to where the book is made, not to the folder of the kernel
-        os.environ["GAPBOOK_DATA"] = str(Path(os.environ["GAPBOOK_DATA"]).resolve())
+    for name in ("GAPBOOK_DATA", "GAPBOOK_CACHE"):
+        if folder := os.environ.get(name):
+            # relative to where the book is made, not to the folder of the kernel
+            os.environ[name] = str(Path(folder).expanduser().resolve())
 
 
 def _execute(notebook: NotebookNode, run: Path, timeout: int) -> Outcome:
@@ -195,12 +199,10 @@ def _execute(notebook: NotebookNode, run: Path, timeout: int) -> Outcome:
     failed: list[Outcome] = []
     begin = time.monotonic()
 
-    def note_error(cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
-        error = execute_reply["content"]
-        place = _place(notebook, cell_index)
-        message = f"{place}: {_name(error['ename'], error['evalue'])}"
-        details = COLOR.sub("", "\n".join(error.get("traceback", ())))
-        failed.append(Outcome(error=message, details=details))
+    def note_error(cell: NotebookNode, cell_index: int, execute_reply: Reply) -> None:
+        if failure := _failure(execute_reply):
+            place = _place(notebook, cell_index)
+            failed.append(replace(failure, error=f"{place}: {failure.error}"))
 
     try:
         folder = run / "work"
@@ -214,7 +216,7 @@ def _execute(notebook: NotebookNode, run: Path, timeout: int) -> Outcome:
             start_timeout=START_TIMEOUT,
             execution_timeout=timeout,
             on_cell_start=lambda cell, cell_index: begun.append(cell_index),
-            on_cell_error=note_error,
+            on_cell_executed=note_error,
         )
     except Exception as error:
         if failed:
@@ -228,6 +230,20 @@ def _execute(notebook: NotebookNode, run: Path, timeout: int) -> Outcome:
     return Outcome(executed, seconds=round(time.monotonic() - begin, 1), memory_mb=memory // 2**20)
 
 
+def _failure(execute_reply: Reply) -> Outcome | None:
+    """Return what a kernel's reply says of a cell that failed, None for one that did not."""
+    if execute_reply is None:
+        return None
+    reply = execute_reply["content"]
+    if reply["status"] == "error":
+        lines = reply.get("traceback") or [reply["evalue"]]
+        message = ": ".join(filter(None, [reply["ename"], _first_line(reply["evalue"])]))
+        return Outcome(error=message, details=COLOR.sub("", "\n".join(lines)))
+    if any(item["source"] == "ask_exit" for item in reply.get("payload", ())):
+        return Outcome(error="it ends the kernel, by exit() or quit()")
+    return None
+
+
 def _stopped(error: Exception, place: str, run: Path) -> Outcome:
     """Say what stopped a notebook other than an error that its code raised."""
     where = place or "before its first cell"
@@ -238,11 +254,6 @@ def _stopped(error: Exception, place: str, run: Path) -> Outcome:
     hangs = does_not_start or isinstance(error, CellTimeoutError)
     message = _first_line(str(error)) or type(error).__name__
     return Outcome(error=f"{where}: {message}", hangs=hangs)
-
-
-def _name(kind: str, message: str) -> str:
-    """Name an error by its type and the first line of its message."""
-    return ": ".join(filter(None, [kind, _first_line(message)]))
 
 
 def _first_line(text: str) -> str:
