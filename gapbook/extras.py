@@ -40,8 +40,9 @@ def from_extra(extra: str, what: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
         raise MissingPackageError(
-            f"{what} needs {error.name}, which is not installed; for all that gapbook[{extra}] "
+            f"{what} needs {package}, which is not installed; for all that gapbook[{extra}] "
             f"needs: {install_command(extra)}"
         ) from None
 
