@@ -2,21 +2,25 @@
 
 import contextlib
 import math
+import reprlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import yaml
 
-from gapbook.exceptions import PressError
+from gapbook.exceptions import PressError, nearest
 from gapbook.files import data_path, write_whole
-from gapbook.press.record import Record
+from gapbook.press.mappings import read_mapping
+from gapbook.press.records import Record
 
 # a deterministic float may differ between machines by rounding, relative to its value
 ROUNDING = 1e-4
 # comparisons themselves round, too
 SLACK = 1 + 1e-9
+# what an entry of a baseline cannot do without
+REQUIRED = {"value", "tolerance", "why"}
 HEADER = """\
 # What this book computes, under regression: `make book` fails where a value moves by more than its
 # tolerance. tolerance is absolute, why says where it comes from, needs names data without which the
@@ -43,17 +47,13 @@ def load_expected(path: Path | None = None) -> dict[str, Record]:
     Raises
     ------
     PressError
-        If a key lacks its value, its tolerance or the reason for the tolerance.
+        If the file is no YAML, or an entry is not what a baseline says of a key.
     """
     if path is None:
         path = data_path("expected.yml")
     if not path.exists():
         return {}
-    entries = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    for key, entry in entries.items():
-        if missing := {"value", "tolerance", "why"} - set(entry):
-            raise PressError(f"{path.name}: {key} lacks {', '.join(sorted(missing))}")
-    return {key: Record(**entry) for key, entry in entries.items()}
+    return {key: _entry(f"{path.name}: {key}", entry) for key, entry in read_mapping(path).items()}
 
 
 def check(
@@ -214,6 +214,25 @@ def differences(ours: object, theirs: object) -> np.ndarray:
     if ours == theirs:
         return np.asarray(0.0)
     return np.asarray(math.inf)
+
+
+def _entry(place: str, entry: object) -> Record:
+    """Check what a baseline says of a key; ``place`` names the file and the key."""
+    if not isinstance(entry, dict):
+        expected = ", ".join(sorted(REQUIRED))
+        raise PressError(f"{place} must have {expected}; got {reprlib.repr(entry)}")
+    if missing := REQUIRED - set(entry):
+        raise PressError(f"{place} lacks {', '.join(sorted(missing))}")
+    known = [field.name for field in fields(Record)]
+    for name in entry:
+        if name not in known:
+            raise PressError(f"{place} has no field {name!r}; {nearest(str(name), known)}")
+    try:
+        np.asarray(entry["tolerance"], dtype=float)
+    except (TypeError, ValueError):
+        got = reprlib.repr(entry["tolerance"])
+        raise PressError(f"{place} needs a number as its tolerance; got {got}") from None
+    return Record(**entry)
 
 
 def _baseline(key: str, record: Record, old: Record | None) -> Record:

@@ -10,7 +10,7 @@ import pandas as pd
 from gapbook.pairs import load_command
 from gapbook.press.baseline import differences, is_within, stated_tolerance
 from gapbook.press.paper import Fact, reported
-from gapbook.press.record import Record
+from gapbook.press.records import Record
 from gapbook.published import registry
 
 VERDICTS = ["reproduced", "differs", "erratum", "needs data", "context", "not recorded"]
