@@ -78,7 +78,7 @@ def covariance_intervals(x: torch.Tensor, y: torch.Tensor, seed: int) -> dict[st
     """
     whole = PairSums.of(x, y)
     left_out = []
-    for group in _groups(len(x), seed):
+    for group in jackknife_groups(len(x), seed):
         left_out.append(covariance_measures(whole - PairSums.of(x[group], y[group])))
     return _jackknife(covariance_measures(whole), left_out)
 
@@ -101,7 +101,7 @@ def neighbor_intervals(x: torch.Tensor, y: torch.Tensor, k: int, seed: int) -> d
         nearest_candidates(y, y, 2 * k),
     )
     left_out = []
-    for group in _groups(len(x), seed):
+    for group in jackknife_groups(len(x), seed):
         stays = np.ones(len(x), dtype=bool)
         stays[group] = False
         left_out.append(_neighbor_measures(lists, stays, k))
@@ -166,7 +166,7 @@ def _without_single_pairs(terms: np.ndarray, scale: Callable[[ArrayLike], np.nda
     return Estimate(value, value - half_width, value + half_width)
 
 
-def _groups(n: int, seed: int) -> list[np.ndarray]:
+def jackknife_groups(n: int, seed: int) -> list[np.ndarray]:
     """Return the indices of n pairs in random groups of about the same size."""
     order = np.random.default_rng(seed).permutation(n)
     return np.array_split(order, min(JACKKNIFE_GROUPS, n))
