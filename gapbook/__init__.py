@@ -13,7 +13,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_HOME = {
+_MODULES = {
     "PairedEmbeddings": "pairs",
     "PairsError": "exceptions",
     "available_pairs": "pairs",
@@ -28,6 +28,7 @@ _HOME = {
     "hubness": "geometry",
     "isoscore": "geometry",
     "linear_separability": "geometry",
+    "measure": "geometry",
     "mmd": "geometry",
     "modality_gap": "geometry",
     "neighbor_agreement": "geometry",
@@ -36,13 +37,13 @@ _HOME = {
     "uniformity": "geometry",
     "load_glyphs": "glyphs",
 }
-__all__ = ["__version__", *_HOME]
+__all__ = ["__version__", *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _MODULES:
         raise AttributeError(f"module 'gapbook' has no attribute {name!r}")
-    return getattr(import_module(f"gapbook.{_HOME[name]}"), name)
+    return getattr(import_module(f"gapbook.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

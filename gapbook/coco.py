@@ -3,76 +3,144 @@
 import json
 import os
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 from gapbook.encoders.clip import Checkpoint, embed_images, embed_texts
 from gapbook.exceptions import PairsError
 from gapbook.pairs import PairedEmbeddings
 
-NAME = "captions_val2017.json"
-GET = (
-    "get val2017.zip (778 MB) and annotations_trainval2017.zip (241 MB) of https://cocodataset.org/#download, "
-    "and unpack both into the folder"
+ANNOTATIONS = "captions_val2017.json"
+HOW_TO_GET = (
+    "get val2017.zip (778 MB) and annotations_trainval2017.zip (241 MB) of "
+    "https://cocodataset.org/#download, and unpack both into the folder"
 )
 
 
-def read_coco(
-    folder: str | os.PathLike[str], caption: str = "first", limit: int | None = None
-) -> list[tuple[Path, str]]:
-    """Return (image path, caption) of each captioned image, the ``limit`` first ones where it is given.
+class Captioned(NamedTuple):
+    """An image of COCO by the name of its file, with one of its captions."""
 
-    The folder holds ``annotations/captions_val2017.json`` (or the file itself) and the images in ``val2017``,
-    ``images`` or directly. ``caption`` "first" is that of the authors' figure 2a and 3: images by id, each with its
-    first annotation; "last" that of their figure 1 and table 1: images as they first appear among the annotations,
-    each with its last. Raises ``PairsError`` where something is missing or is not in COCO's format.
+    file: str
+    caption: str
+
+
+def read_coco(
+    folder: str | os.PathLike[str],
+    caption: Literal["first", "last"] = "first",
+    limit: int | None = None,
+) -> list[tuple[Path, str]]:
+    """Read which images of COCO are captioned, and one caption of each.
+
+    Parameters
+    ----------
+    folder : path
+        Holds ``annotations/captions_val2017.json`` (or the file itself), and the images in
+        ``val2017``, ``images`` or directly.
+    caption : {"first", "last"}
+        "first" is the choice of the authors' figures 2a and 3: images by id, each with its first
+        annotation. "last" is that of their figure 1 and table 1: images as they first appear among
+        the annotations, each with its last.
+    limit : int, optional
+        How many images to take, the first ones.
+
+    Returns
+    -------
+    list of (Path, str)
+        The file and the caption of each image.
+
+    Raises
+    ------
+    PairsError
+        If ``caption`` is another word, something is missing, or the file is not in COCO's format.
     """
     folder = Path(folder)
     if caption not in ("first", "last"):
         raise PairsError(f"Expected caption 'first' or 'last'; got {caption!r}")
-    path = next(
-        (path for path in (folder / "annotations" / NAME, folder / NAME) if path.is_file()), None
-    )
-    if path is None:
-        raise PairsError(f"Expected annotations/{NAME} in {folder}; {GET}")
+    chosen = _captioned(_annotations(folder), caption)[:limit]
+    place = _image_folder(folder, chosen)
+    missing = [each.file for each in chosen if not (place / each.file).is_file()]
+    if missing or len(chosen) < 2:
+        first = missing[0] if missing else "none"
+        raise PairsError(
+            f"Expected at least 2 captioned images, with their files in {place}; {len(missing)} of "
+            f"{len(chosen)} are missing (first: {first}); {HOW_TO_GET}"
+        )
+    return [(place / each.file, each.caption) for each in chosen]
+
+
+def _annotations(folder: Path) -> Path:
+    """Return where the annotations lie."""
+    for path in (folder / "annotations" / ANNOTATIONS, folder / ANNOTATIONS):
+        if path.is_file():
+            return path
+    raise PairsError(f"Expected annotations/{ANNOTATIONS} in {folder}; {HOW_TO_GET}")
+
+
+def _captioned(path: Path, caption: Literal["first", "last"]) -> list[Captioned]:
+    """Choose one caption of each image, and the order of images."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        names = {image["id"]: image["file_name"] for image in content["images"]}
+        files = {image["id"]: image["file_name"] for image in content["images"]}
         captions: dict[int, str] = {}
-        for item in content["annotations"]:
-            if caption == "last" or item["image_id"] not in captions:
-                captions[item["image_id"]] = item["caption"]
-        chosen = list(captions if caption == "last" else sorted(captions))[:limit]
-        files = [names[key] for key in chosen]
+        for annotation in content["annotations"]:
+            image = annotation["image_id"]
+            if caption == "last" or image not in captions:
+                captions[image] = annotation["caption"]
+        # A dict keeps the place at which an image first appeared, whichever caption it has now.
+        order = sorted(captions) if caption == "first" else list(captions)
+        return [Captioned(files[image], captions[image]) for image in order]
     except (ValueError, KeyError, TypeError) as error:
         raise PairsError(
             f"{path} is not in COCO's format ({type(error).__name__}: {error})"
         ) from None
+
+
+def _image_folder(folder: Path, captioned: list[Captioned]) -> Path:
+    """Return the folder that holds the first image, or where it should lie."""
     places = [folder / "val2017", folder / "images", folder]
-    place = next((place for place in places if files and (place / files[0]).is_file()), places[0])
-    missing = [name for name in files if not (place / name).is_file()]
-    if missing or len(files) < 2:
-        raise PairsError(
-            f"Expected at least 2 captioned images, with their files in {place}; "
-            f"{len(missing)} of {len(files)} are missing (first: {missing[0] if missing else 'none'}); {GET}"
-        )
-    return [(place / name, captions[key]) for name, key in zip(files, chosen, strict=True)]
+    for place in places:
+        if captioned and (place / captioned[0].file).is_file():
+            return place
+    return places[0]
 
 
 def coco_pairs(
     folder: str | os.PathLike[str],
     checkpoint: Checkpoint,
-    caption: str = "first",
+    caption: Literal["first", "last"] = "first",
     limit: int | None = None,
     progress: bool = True,
 ) -> PairedEmbeddings:
-    """Embed COCO's images and one caption of each, chosen as in ``read_coco``, by a checkpoint of ``load_clip``.
+    """Embed COCO's images and one caption of each.
 
-    Random weights in the same place: ``checkpoint._replace(model=random_clip(seed))``. Raises ``PairsError``.
+    Parameters
+    ----------
+    folder, caption, limit
+        Which images and captions, as in ``read_coco``.
+    checkpoint : Checkpoint
+        What embeds them, of ``load_clip``. For random weights in the same place, take
+        ``checkpoint._replace(model=random_clip(seed))``.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    PairedEmbeddings
+        One row a captioned image.
+
+    Raises
+    ------
+    PairsError
+        As ``read_coco`` does.
     """
     items = read_coco(folder, caption, limit)
-    paths, captions = [path for path, _ in items], tuple(text for _, text in items)
+    paths = [path for path, _ in items]
+    captions = tuple(text for _, text in items)
     x = embed_images(checkpoint, paths, progress=progress)
     y = embed_texts(checkpoint, captions, progress=progress)
-    source = f"COCO, {caption} caption, {len(items)} pairs"
     return PairedEmbeddings(
-        x, y, captions=captions, source=source, license="CC BY 4.0 (captions); images as on Flickr"
+        x,
+        y,
+        captions=captions,
+        source=f"COCO, {caption} caption, {len(items)} pairs",
+        license="CC BY 4.0 (captions); images as on Flickr",
     )

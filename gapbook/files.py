@@ -146,11 +146,13 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     Examples
     --------
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> with whole_file(folder / "numbers.txt") as temporary:
-    ...     _ = temporary.write_text("1 2 3")
-    >>> [path.name for path in folder.iterdir()]
-    ['numbers.txt']
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "numbers.txt")
+    ...     with whole_file(path) as temporary:
+    ...         _ = temporary.write_text("1 2 3")
+    ...     path.read_text()
+    '1 2 3'
     """
     try:
         if path.is_dir():

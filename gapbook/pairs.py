@@ -18,7 +18,7 @@ from gapbook.array_files import read_arrays
 from gapbook.exceptions import ColumnsError, PairsError
 from gapbook.files import write_whole
 from gapbook.glyphs import characters
-from gapbook.published import fetch, locate, registry, source
+from gapbook.published import fetch, locate, registry, registry_entry
 
 if TYPE_CHECKING:
     import torch
@@ -415,7 +415,7 @@ def load_pairs(name: str, seed: int = 0) -> PairedEmbeddings:
     PairsError
         If the source has no such seed.
     """
-    entry = source(name)
+    entry = registry_entry(name)
     arrays = read_arrays(fetch(name))
     captions = None
     if "url" in entry:
@@ -459,7 +459,7 @@ def available_pairs() -> pd.DataFrame:
         elif "url" in entry:
             where = load_command(name)
         else:
-            where = "make glyphclip"
+            where = "make precomputed NAME=glyphclip"
         n, d = entry["shape"][1:]
         modalities = "/".join(entry["modalities"])
         rows.append((name, modalities, n, d, place is not None, where, entry["license"]))

@@ -72,7 +72,7 @@ def test_a_damaged_file_is_named(tmp_path, pairs):
     path = tmp_path / "a.parquet"
     pyarrow.parquet.write_table(parquet_table(pairs), path)
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(PairsError, match="a.parquet is damaged or not a Parquet file"):
+    with pytest.raises(PairsError, match=r"a\.parquet is damaged or not a Parquet file"):
         read_arrays(path)
 
 

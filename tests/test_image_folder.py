@@ -1,13 +1,13 @@
-"""A folder of images and a CSV file of captions: what is read, what is refused, and what is embedded."""
+"""A folder of images and a CSV file of captions: what is read, refused and embedded."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from helpers import small_checkpoint
 from PIL import Image
 
-from gapbook.encoders import Checkpoint, embed_images, embed_texts, pixels, random_clip
+from gapbook.encoders import embed_images, embed_texts
 from gapbook.exceptions import PairsError
 from gapbook.geometry import retrieval
 from gapbook.glyphs import caption_tokens, render
@@ -30,34 +30,19 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def wrapped() -> Checkpoint:
-    """An untrained small CLIP as a checkpoint, with a preparation and a tokenizer of its own."""
-
-    def prepare(batch, return_tensors):
-        return {
-            "pixel_values": pixels(np.stack([np.asarray(image.convert("L")) for image in batch]))
-        }
-
-    return Checkpoint(
-        random_clip(0, size="small"),
-        prepare,
-        lambda texts, **_: {"input_ids": torch.as_tensor(caption_tokens(texts))},
-    )
-
-
 def test_rows_come_in_the_order_of_the_file(folder: Path) -> None:
-    found = read_folder(folder / "images", folder / "captions.csv")
-    assert found == [(folder / "images" / name, text) for name, text in LETTERS.items()]
+    rows = read_folder(folder / "images", folder / "captions.csv")
+    assert rows == [(folder / "images" / name, text) for name, text in LETTERS.items()]
 
 
 def test_other_names_of_columns_and_a_byte_order_mark(folder: Path) -> None:
     (folder / "other.csv").write_text("file,text\na.png,NA\nb.png, 12 \n", encoding="utf-8-sig")
-    found = read_folder(folder / "images", folder / "other.csv", columns=("file", "text"))
-    assert [text for _, text in found] == ["NA", "12"]  # neither a missing value nor a number
+    rows = read_folder(folder / "images", folder / "other.csv", columns=("file", "text"))
+    assert [text for _, text in rows] == ["NA", "12"]  # neither a missing value nor a number
 
 
 def test_pairs_are_the_embeddings_of_the_arrays_themselves(folder: Path) -> None:
-    model = wrapped()
+    model = small_checkpoint()
     pairs = folder_pairs(folder / "images", folder / "captions.csv", model, progress=False)
     x = embed_images(model.model, np.stack([render(letter) for letter in "abc"]))
     y = embed_texts(model.model, caption_tokens(list(LETTERS.values())))
@@ -66,39 +51,48 @@ def test_pairs_are_the_embeddings_of_the_arrays_themselves(folder: Path) -> None
     assert pairs.captions == tuple(LETTERS.values())
 
 
-def test_several_captions_an_image_are_equal_rows_that_the_source_tells_of(
-    folder: Path, monkeypatch
-) -> None:
+def test_several_captions_an_image_are_equal_rows_and_the_source_says_so(folder: Path) -> None:
     texts = [f"{word} LETTER {letter}" for letter in "AB" for word in ("SMALL", "CAPITAL", "LATIN")]
     names = [f"{name}.png" for name in "aaabbb"]
     rows = [f"{name},{text}\n" for name, text in zip(names, texts, strict=True)]
-    order = [0, 3, 1, 4, 2, 5]  # an image's rows need not stand together
+    # an image's rows need not stand together
+    order = [0, 3, 1, 4, 2, 5]
     (folder / "captions.csv").write_text("image,caption\n" + "".join(rows[i] for i in order))
-    embedded: list[str] = []
+    prepared: list[int] = []
+    checkpoint = small_checkpoint()
 
-    def once(checkpoint: Checkpoint, paths: list[Path], progress: bool) -> np.ndarray:
-        embedded.extend(path.name for path in paths)
-        return embed_images(checkpoint, paths)
+    def count_images(batch, return_tensors):
+        prepared.append(len(batch))
+        return checkpoint.processor(batch, return_tensors)
 
-    monkeypatch.setattr("gapbook.image_folder.embed_images", once)
-    pairs = folder_pairs(folder / "images", folder / "captions.csv", wrapped(), progress=False)
-    assert embedded == ["a.png", "b.png"] and pairs.captions == tuple(texts[i] for i in order)
-    assert (pairs.x[[0, 2, 4]] == pairs.x[0]).all() and (pairs.x[[1, 3, 5]] == pairs.x[1]).all()
-    assert (pairs.x[0] != pairs.x[1]).any()
-    assert (
-        pairs.source == "images and captions.csv (6 captions of 2 images: equal rows lower recall)"
+    pairs = folder_pairs(
+        folder / "images",
+        folder / "captions.csv",
+        checkpoint._replace(processor=count_images),
+        progress=False,
     )
-    found = retrieval(pairs.x, pairs.y, ks=[1]).set_index("direction")["recall"]
-    assert found["text_to_image"] == 0  # each partner ties with 2 equal rows
+    # each image is embedded once
+    assert sum(prepared) == 2
+    assert pairs.captions == tuple(texts[i] for i in order)
+    np.testing.assert_array_equal(pairs.x[[0, 2, 4]], pairs.x[[0, 0, 0]])
+    np.testing.assert_array_equal(pairs.x[[1, 3, 5]], pairs.x[[1, 1, 1]])
+    assert (pairs.x[0] != pairs.x[1]).any()
+    assert pairs.source.endswith("(6 captions of 2 images: equal rows lower recall)")
+    recalls = retrieval(pairs.x, pairs.y, ks=[1]).set_index("direction")["recall"]
+    # each partner ties with 2 equal rows
+    assert recalls["text_to_image"] == 0
 
 
 def test_one_caption_an_image_needs_no_note(folder: Path) -> None:
-    pairs = folder_pairs(folder / "images", folder / "captions.csv", wrapped(), progress=False)
+    pairs = folder_pairs(
+        folder / "images", folder / "captions.csv", small_checkpoint(), progress=False
+    )
     assert pairs.source == "images and captions.csv"
 
 
 def test_images_outside_the_folder_are_refused(folder: Path) -> None:
-    secret, inside = folder / "secret.png", folder / "images" / "a.png"
+    secret = folder / "secret.png"
+    inside = folder / "images" / "a.png"
     secret.write_bytes(inside.read_bytes())
     (folder / "images" / "link.png").symlink_to(secret)
     for name in ("../secret.png", "sub/../../secret.png", "link.png", str(secret), str(inside)):
@@ -151,9 +145,9 @@ def test_names_through_links_and_dots_that_stay_in_the_folder_are_read(folder: P
 )
 def test_a_bad_file_is_one_sentence(folder: Path, content: bytes, message: str) -> None:
     (folder / "captions.csv").write_bytes(content)
-    with pytest.raises(PairsError, match=message) as told:
+    with pytest.raises(PairsError, match=message) as error:
         read_folder(folder / "images", folder / "captions.csv")
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 def test_a_missing_folder_or_file_is_named(folder: Path) -> None:

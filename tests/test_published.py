@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import os
+import re
 import threading
 from pathlib import Path
 
@@ -10,10 +11,9 @@ import numpy as np
 import pooch
 import pytest
 
-from gapbook import published
 from gapbook.exceptions import FetchError
 from gapbook.pairs import PairedEmbeddings, load_pairs
-from gapbook.published import fetch, locate, registry, source
+from gapbook.published import RETRIES, fetch, locate, registry, registry_entry, search_folders
 
 CONTENT = np.random.default_rng(0).normal(size=(2, 300, 64)).astype(np.float32)
 DATA = os.environ.get("GAPBOOK_DATA", "")
@@ -53,7 +53,7 @@ def server(tmp_path, monkeypatch):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
         threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
         handler.folder = f"http://127.0.0.1:{httpd.server_port}"
-        entry = source("clip-coco") | {
+        entry = registry_entry("clip-coco") | {
             "file": "features_here.npy",
             "url": f"{handler.folder}/features_here.npy",
             "sha256": hashlib.sha256(handler.body).hexdigest(),
@@ -73,9 +73,8 @@ def cached(tmp_path):
 
 def one_line(error):
     assert "\n" not in str(error.value)
-    assert (
-        error.value.__suppress_context__ or error.value.__context__ is None
-    )  # no wall of tracebacks
+    # no second traceback above the one that counts
+    assert error.value.__suppress_context__ or error.value.__context__ is None
     return str(error.value)
 
 
@@ -94,9 +93,9 @@ def test_a_download_is_kept_and_loads(server, tmp_path, capfd):
 def test_a_folder_of_files_at_hand_comes_first(server, tmp_path, monkeypatch):
     monkeypatch.setenv("GAPBOOK_DATA", str(tmp_path / "mine"))
     (tmp_path / "mine").mkdir()
-    assert (
-        fetch("here").parent.name == "cache" and server.requests == 1
-    )  # the folder does not hold it
+    # the folder does not hold it yet
+    assert fetch("here").parent.name == "cache"
+    assert server.requests == 1
     (tmp_path / "mine" / "features_here.npy").write_bytes(server.body)
     assert fetch("here") == tmp_path / "mine" / "features_here.npy"
     assert locate("here")[0] == "GAPBOOK_DATA"
@@ -108,10 +107,10 @@ def test_a_wrong_file_at_hand_is_named_and_left_alone(server, tmp_path, monkeypa
     (tmp_path / "features_here.npy").write_bytes(b"another")
     with pytest.raises(FetchError) as error:
         fetch("here")
-    found = hashlib.sha256(b"another").hexdigest()
+    got = hashlib.sha256(b"another").hexdigest()
     expected = registry()["here"]["sha256"]
     assert (
-        f"{tmp_path}/features_here.npy has the wrong sha256: expected {expected}, found {found}"
+        f"{tmp_path}/features_here.npy has the wrong sha256: expected {expected}, got {got}"
         in one_line(error)
     )
     assert (tmp_path / "features_here.npy").read_bytes() == b"another"
@@ -123,10 +122,10 @@ def test_a_wrong_download_is_named_and_not_kept(server, tmp_path):
     server.body += b"!"
     with pytest.raises(FetchError) as error:
         fetch("here")
-    found = hashlib.sha256(server.body).hexdigest()
+    got = hashlib.sha256(server.body).hexdigest()
     for part in (
         "features_here.npy",
-        f"expected {right} but got {found}",
+        f"expected {right} but got {got}",
         "Deleted download",
         server.folder,
     ):
@@ -142,9 +141,9 @@ def test_a_damaged_cached_file_is_downloaded_again(server, tmp_path):
 
 
 def test_a_download_that_breaks_off_is_tried_again(server, tmp_path):
-    server.breaks = published.RETRIES
+    server.breaks = RETRIES
     assert fetch("here").read_bytes() == server.body
-    assert server.requests == 1 + published.RETRIES
+    assert server.requests == 1 + RETRIES
     assert cached(tmp_path) == ["features_here.npy"]
 
 
@@ -153,7 +152,7 @@ def test_a_server_that_always_breaks_off_leaves_nothing(server, tmp_path):
     with pytest.raises(FetchError) as error:
         fetch("here")
     assert "cannot download features_here.npy from http://127.0.0.1" in one_line(error)
-    assert server.requests == 1 + published.RETRIES
+    assert server.requests == 1 + RETRIES
     assert cached(tmp_path) == []
 
 
@@ -181,12 +180,10 @@ def test_no_network_is_one_line_with_both_ways_out(server, tmp_path, monkeypatch
     with pytest.raises(FetchError) as error:
         load_pairs("here")
     line = one_line(error)
-    assert line.startswith(
-        "cannot download features_here.npy from http://127.0.0.1:9/features_here.npy (ConnectionError)"
-    )
-    assert line.endswith(
-        "connect to the internet and try again, or put the file into a folder and name that folder in GAPBOOK_DATA"
-    )
+    address = "http://127.0.0.1:9/features_here.npy"
+    assert line.startswith(f"cannot download features_here.npy from {address} (ConnectionError)")
+    assert "connect to the internet and try again, or put the file into a folder" in line
+    assert line.endswith("name that folder in GAPBOOK_DATA")
     monkeypatch.setitem(registry()["here"], "url", f"{server.folder}/moved.npy")
     with pytest.raises(FetchError, match=r"cannot download .* \(Not Found\)"):
         fetch("here")
@@ -214,33 +211,43 @@ def test_a_full_disk_is_named_and_leaves_nothing(server, tmp_path, monkeypatch):
     assert cached(tmp_path) == []
 
 
-def test_unknown_and_missing_sources(monkeypatch, tmp_path):
+def test_unknown_and_missing_sources(monkeypatch):
     with pytest.raises(FetchError, match="did you mean 'clasp-uniprot'"):
         fetch("clasp-uniprod")
     monkeypatch.setitem(registry()["glyphclip"], "file", "glyphclip/nowhere.safetensors")
     assert locate("glyphclip") is None
     with pytest.raises(FetchError, match=r"nowhere\.safetensors is missing"):
         load_pairs("glyphclip")
+
+
+def test_folders_are_searched_in_the_order_of_the_reader_then_the_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("GAPBOOK_DATA", str(tmp_path))
+    monkeypatch.setenv("GAPBOOK_CACHE", "~/kept")
+    expected = [("GAPBOOK_DATA", tmp_path), ("cached", Path.home() / "kept")]
+    assert list(search_folders().items()) == expected
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch):
+    monkeypatch.setenv("GAPBOOK_DATA", "")
     monkeypatch.setenv("GAPBOOK_CACHE", "")
-    assert published._folders()["cached"] == pooch.os_cache("gapbook")
+    assert search_folders() == {"cached": pooch.os_cache("gapbook")}
 
 
 def test_every_published_source_is_pinned():
-    pinned = {name: entry for name, entry in registry().items() if "url" in entry}
-    assert len(pinned) == 6
-    for entry in pinned.values():
-        assert entry["url"].endswith(
-            "/8e20cb24efa4c5f89aad694f2f65eb43ffc46d10/Figure_1_Modality_Gap/" + entry["file"]
-        )
+    pinned = [entry for entry in registry().values() if "url" in entry]
+    assert pinned
+    for entry in pinned:
+        # the commit of the repository stands in the address, so that the file cannot change
+        assert re.search(rf"/[0-9a-f]{{40}}/.*/{re.escape(entry['file'])}$", entry["url"])
         assert len(bytes.fromhex(entry["sha256"])) == 32
         _, n, d = entry["shape"]
         assert entry["bytes"] in (None, 128 + 2 * n * d * 4)
-    assert len({entry["sha256"] for entry in pinned.values()}) == 6
+    assert len({entry["sha256"] for entry in pinned}) == len(pinned)
 
 
 @pytest.mark.parametrize("name", AT_HAND)
 def test_the_authors_files_are_as_registered(name):
-    entry = source(name)
+    entry = registry_entry(name)
     if not Path(DATA, entry["file"]).is_file():
         pytest.skip(
             f"{entry['file']} is not in the folder that GAPBOOK_DATA names ({DATA or 'none'})"

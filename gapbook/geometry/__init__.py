@@ -14,7 +14,7 @@ from gapbook.geometry.gap import (
     modality_gap,
     relative_modality_gap,
 )
-from gapbook.geometry.intervals import Z95
+from gapbook.geometry.intervals import Z95, MeanInterval, t_interval
 from gapbook.geometry.kernels import cka, mmd
 from gapbook.geometry.measures import MEASURES, Measure
 from gapbook.geometry.neighbors import hubness, k_occurrence, neighbor_agreement, neighbor_overlap

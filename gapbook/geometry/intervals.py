@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 from scipy.stats import t as student_t
 
+from gapbook.exceptions import PairsError
 from gapbook.geometry.kernels import kernel_sums, mmd_terms
 from gapbook.geometry.neighbors import (
     k_occurrence,
@@ -46,8 +47,10 @@ def bootstrap_intervals(
     for name, value in values.items():
         # A redraw may be one pair n times, which has no different pairs.
         known = redrawn[name][~np.isnan(redrawn[name])]
-        low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
-        estimates[name] = Estimate(float(value[0]), float(low), float(high))
+        estimates[name] = Estimate(float(value[0]))
+        if len(known):
+            low, high = np.percentile(known, [2.5, 97.5])
+            estimates[name] = Estimate(float(value[0]), float(low), float(high))
     return estimates
 
 
@@ -207,3 +210,68 @@ def wilson_interval(share: float, n: int) -> Estimate:
     center = (share + Z95**2 / (2 * n)) / shrinkage
     half_width = Z95 * (share * (1 - share) / n + (Z95 / (2 * n)) ** 2) ** 0.5 / shrinkage
     return Estimate(share, max(center - half_width, 0.0), min(center + half_width, 1.0))
+
+
+class MeanInterval(NamedTuple):
+    """A mean with its t-interval, and the standard deviation of the values behind it."""
+
+    mean: float
+    low: float
+    high: float
+    sd: float
+    half_width: float
+
+
+def t_interval(values: ArrayLike, confidence: float = 0.95) -> MeanInterval:
+    """Return the mean of independent values, such as those of seeds, with Student's t-interval.
+
+    Parameters
+    ----------
+    values
+        At least two independent, finite numbers, one a run: an array, a list or a pandas Series.
+    confidence
+        The share of such intervals that hold the true mean, between 0 and 1.
+
+    Returns
+    -------
+    MeanInterval
+        ``mean``, the ends ``low`` and ``high`` of the interval, ``sd``, the standard deviation of
+        the values with n - 1 in its denominator, and ``half_width``, half of the length of the
+        interval. All in the unit of the values.
+
+    Raises
+    ------
+    PairsError
+        Where there are fewer than two values, where one of them is not finite, and for a
+        confidence that is not between 0 and 1.
+
+    Notes
+    -----
+    ``half_width = t * sd / sqrt(n)``, with t the quantile ``(1 + confidence) / 2`` of Student's
+    distribution with n - 1 degrees of freedom: 4.30 for three values, 2.78 for five, and 1.96 for
+    very many. It is exact for normal values. With three values it is wide, and its width is itself
+    a matter of chance.
+
+    References
+    ----------
+    Student, The probable error of a mean, Biometrika 6 (1908).
+
+    Examples
+    --------
+    >>> interval = t_interval([0.70, 0.72, 0.74])
+    >>> round(interval.mean, 4), round(interval.half_width, 4)
+    (0.72, 0.0497)
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or len(array) < 2 or not np.isfinite(array).all():
+        raise PairsError(
+            "a t-interval needs a row of at least two finite numbers, one a run; "
+            f"got {array.tolist() if array.size < 10 else f'an array of shape {array.shape}'}"
+        )
+    if not 0 < confidence < 1:
+        raise PairsError(f"a confidence lies between 0 and 1, such as 0.95; got {confidence!r}")
+    n = len(array)
+    mean = float(array.mean())
+    sd = float(array.std(ddof=1))
+    half_width = float(student_t.ppf((1 + confidence) / 2, n - 1)) * sd / n**0.5
+    return MeanInterval(mean, mean - half_width, mean + half_width, sd, half_width)

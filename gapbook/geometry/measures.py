@@ -56,12 +56,41 @@ class Measure:
 
 
 def _from_sums(name: str) -> PairMeasure:
-    """Return the function of a measure that has no name of its own but in reports."""
+    """Return the function of a measure that has no function of its own name."""
     return lambda x, y: first_order_value(name, x, y)
 
 
-def _recall(k: int, direction: str) -> PairMeasure:
-    return lambda x, y: float(retrieval(x, y, [k]).set_index("direction")["recall"][direction])
+def _of_x(measure: Callable[[ArrayLike], float]) -> PairMeasure:
+    return lambda x, y: measure(x)
+
+
+def _of_y(measure: Callable[[ArrayLike], float]) -> PairMeasure:
+    return lambda x, y: measure(y)
+
+
+def _n_pairs(x: ArrayLike, y: ArrayLike) -> float:
+    return len(unit_pair(x, y)[0])
+
+
+def _dimension(x: ArrayLike, y: ArrayLike) -> float:
+    return unit_pair(x, y)[0].shape[1]
+
+
+def _cka_debiased(x: ArrayLike, y: ArrayLike) -> float:
+    return cka(x, y, debiased=True)
+
+
+def _agreement(x: ArrayLike, y: ArrayLike) -> float:
+    return neighbor_agreement(x, y, default_neighbors(len(unit_pair(x, y)[0])))
+
+
+def _recall(k: int, direction: str, words: str) -> Measure:
+    """Return the row of recall at k: r1_image_to_text and so on."""
+
+    def recall(x: ArrayLike, y: ArrayLike) -> float:
+        return float(retrieval(x, y, [k]).set_index("direction")["recall"][direction])
+
+    return Measure(f"r{k}_{direction}", "fraction", f"Recall at {k}, {words}", "higher", recall)
 
 
 def _hubness(direction: str) -> PairMeasure:
@@ -72,94 +101,46 @@ def _hubness(direction: str) -> PairMeasure:
     return skewness
 
 
-def _agreement(x: ArrayLike, y: ArrayLike) -> float:
-    return neighbor_agreement(x, y, default_neighbors(len(unit_pair(x, y)[0])))
-
-
+_UNBIASED = _from_sums("squared_gap_unbiased")
+_HUBS_IN_Y = _hubness("image_to_text")
+_HUBS_IN_X = _hubness("text_to_image")
 _ROWS = (
-    Measure("n_pairs", "pairs", "Pairs", None, lambda x, y: len(unit_pair(x, y)[0])),
-    Measure("dimension", "dimensions", "Dimension", None, lambda x, y: unit_pair(x, y)[0].shape[1]),
-    # What sums over pairs give.
+    Measure("n_pairs", "pairs", "Pairs", None, _n_pairs),
+    Measure("dimension", "dimensions", "Dimension", None, _dimension),
+    # From sums over pairs.
     Measure("modality_gap", "distance", "Modality gap", None, modality_gap),
     Measure("cosine_within_x", "cosine", "Cosine within, {x}", None, _from_sums("cosine_within_x")),
     Measure("cosine_within_y", "cosine", "Cosine within, {y}", None, _from_sums("cosine_within_y")),
     Measure("cosine_paired", "cosine", "Cosine of partners", None, _from_sums("cosine_paired")),
     Measure("cosine_across", "cosine", "Cosine across", None, _from_sums("cosine_across")),
-    Measure(
-        "squared_gap_unbiased",
-        "squared distance",
-        "Squared gap, unbiased",
-        None,
-        _from_sums("squared_gap_unbiased"),
-    ),
+    Measure("squared_gap_unbiased", "squared distance", "Squared gap, unbiased", None, _UNBIASED),
     Measure("relative_modality_gap", "fraction", "Relative gap", None, relative_modality_gap),
     Measure("alignment", "squared distance", "Alignment", "lower", alignment),
     Measure(
         "gap_share_top2", "fraction", "Gap in 2 dimensions", None, _from_sums("gap_share_top2")
     ),
-    # What sums of products give.
-    Measure(
-        "effective_rank_x",
-        "dimensions",
-        "Effective rank, {x}",
-        None,
-        lambda x, y: effective_rank(x),
-    ),
-    Measure(
-        "effective_rank_y",
-        "dimensions",
-        "Effective rank, {y}",
-        None,
-        lambda x, y: effective_rank(y),
-    ),
-    Measure("isoscore_x", "fraction", "IsoScore, {x}", None, lambda x, y: isoscore(x)),
-    Measure("isoscore_y", "fraction", "IsoScore, {y}", None, lambda x, y: isoscore(y)),
+    # From sums of products.
+    Measure("effective_rank_x", "dimensions", "Effective rank, {x}", None, _of_x(effective_rank)),
+    Measure("effective_rank_y", "dimensions", "Effective rank, {y}", None, _of_y(effective_rank)),
+    Measure("isoscore_x", "fraction", "IsoScore, {x}", None, _of_x(isoscore)),
+    Measure("isoscore_y", "fraction", "IsoScore, {y}", None, _of_y(isoscore)),
     Measure("cka", "fraction", "CKA", "higher", cka),
-    Measure(
-        "cka_debiased",
-        "fraction",
-        "CKA, debiased",
-        "higher",
-        lambda x, y: cka(x, y, debiased=True),
-    ),
-    # What compares all pairs with all pairs, or fits a probe: on a sample of large sets.
+    Measure("cka_debiased", "fraction", "CKA, debiased", "higher", _cka_debiased),
+    # From all pairs of pairs, or from a fit: on a sample of large sets.
     Measure("n_sampled", "pairs", "Pairs sampled", None, None),
-    *(
-        Measure(
-            f"r{k}_{direction}",
-            "fraction",
-            f"Recall at {k}, {queries} to {candidates}",
-            "higher",
-            _recall(k, direction),
-        )
-        for direction, queries, candidates in (
-            ("image_to_text", "{x}", "{y}"),
-            ("text_to_image", "{y}", "{x}"),
-        )
-        for k in (1, 5, 10)
-    ),
+    _recall(1, "image_to_text", "{x} to {y}"),
+    _recall(5, "image_to_text", "{x} to {y}"),
+    _recall(10, "image_to_text", "{x} to {y}"),
+    _recall(1, "text_to_image", "{y} to {x}"),
+    _recall(5, "text_to_image", "{y} to {x}"),
+    _recall(10, "text_to_image", "{y} to {x}"),
     Measure("linear_separability", "fraction", "Separability", None, linear_separability),
-    Measure(
-        "hubness_image_to_text",
-        "skewness",
-        "Hubness, {x} to {y}",
-        "lower",
-        _hubness("image_to_text"),
-    ),
-    Measure(
-        "hubness_text_to_image",
-        "skewness",
-        "Hubness, {y} to {x}",
-        "lower",
-        _hubness("text_to_image"),
-    ),
+    Measure("hubness_image_to_text", "skewness", "Hubness, {x} to {y}", "lower", _HUBS_IN_Y),
+    Measure("hubness_text_to_image", "skewness", "Hubness, {y} to {x}", "lower", _HUBS_IN_X),
     Measure("neighbor_agreement", "fraction", "Neighbor agreement", "higher", _agreement),
-    Measure(
-        "uniformity_x", "log potential", "Uniformity, {x}", "lower", lambda x, y: uniformity(x)
-    ),
-    Measure(
-        "uniformity_y", "log potential", "Uniformity, {y}", "lower", lambda x, y: uniformity(y)
-    ),
+    Measure("uniformity_x", "log potential", "Uniformity, {x}", "lower", _of_x(uniformity)),
+    Measure("uniformity_y", "log potential", "Uniformity, {y}", "lower", _of_y(uniformity)),
     Measure("mmd", "squared distance", "Squared MMD", None, mmd),
 )
+# The measures by name, in the order of the table.
 MEASURES: dict[str, Measure] = {measure.name: measure for measure in _ROWS}

@@ -251,6 +251,6 @@ def _leave_out_itself(cosines: torch.Tensor, rows: slice) -> None:
     cosines.diagonal(rows.start).fill_(-torch.inf)
 
 
-def _require_count(k: object, most: int) -> None:
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= most:
-        raise PairsError(f"Expected k as an integer from 1 to {most}; got {k!r}")
+def _require_count(k: object, largest: int) -> None:
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= largest:
+        raise PairsError(f"Expected k as an integer from 1 to {largest}; got {k!r}")

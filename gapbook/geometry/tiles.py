@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 import torch
 
+# Rows and columns of a tile of cosines.
 ROWS_PER_TILE = 512
-ROWS_PER_SUM = 1024  # blocks that are converted to float64 at once
+# Rows that are converted to float64 at once, for sums of rows and for sums of their products.
+ROWS_PER_SUM = 1024
 ROWS_PER_PRODUCT = 4096
 
 

@@ -1,51 +1,34 @@
-"""Sliders that move in a static page: every frame is drawn once, and a few lines of script swap them."""
+"""Sliders that move in a static page: every frame is drawn once, and a script swaps them."""
 
 import html
 import io
-from base64 import b64encode
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from importlib.resources import files
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gapbook.plots.style import palette_png
+from gapbook.interactive.markup import Interactive, asset, data_uri
 
-DPI, COLORS = 120, 48
+# Pixels an inch of each frame, a quarter more than a page's own 96, so that it stays sharp.
+DPI = 120
 
-
-@dataclass(frozen=True, repr=False)
-class Interactive:
-    """A figure that notebooks show as ``markup``, which needs no kernel and no other file."""
-
-    markup: str
-    summary: str
-
-    def _repr_html_(self) -> str:
-        return self.markup
-
-    def __repr__(self) -> str:
-        """Say in a console what the page shows."""
-        return f"<{self.summary}>"
+# Colors of a frame: plots have few, and each bit less makes a page of many frames lighter.
+COLORS = 48
 
 
-def asset(name: str) -> str:
-    """Return a script or style sheet of this package as the element that embeds it."""
-    tag = "script" if name.endswith(".js") else "style"
-    return f"<{tag}>{(files('gapbook.interactive') / name).read_text(encoding='utf-8')}</{tag}>"
+class _Control(NamedTuple):
+    """One slider: its label, its values, and the position that is shown first."""
+
+    label: str
+    values: Sequence[Any]
+    start: int
 
 
-def data_uri(image: Any, colors: int) -> str:
-    """Return a Pillow image as a PNG data URI with a palette of ``colors``, which suits plots and glyphs."""
-    return f"data:image/png;base64,{b64encode(palette_png(image, colors)).decode()}"
-
-
-def frames(
-    draw: Callable[..., Any],
+def slider(
+    draw: Callable[..., Figure],
     values: Sequence[Any] | tuple[Sequence[Any], Sequence[Any]],
     label: str | tuple[str, str],
     *,
@@ -54,54 +37,83 @@ def frames(
 ) -> Interactive:
     """Draw a figure for each value, once, and show it under a slider that works with no kernel.
 
-    ``draw(value)`` returns a Matplotlib Figure, always of the same size; ``alt(value)`` states what that frame shows.
-    With two labels there are two sliders: ``values`` is then two lists, and ``draw`` and ``alt`` take two values.
-    ``start`` is the position, or positions, shown first. Values are read out as they are, so round them beforehand.
-    About 20 kB a frame. ValueError for values that do not fit the labels, TypeError if ``draw`` returns no Figure.
+    Parameters
+    ----------
+    draw : function of a value
+        Returns the Matplotlib figure of that value, always of the same size.
+    values : sequence, or tuple of two sequences
+        The values on the slider, which are read out as they are: round them beforehand.
+    label : str, or tuple of two str
+        What the slider moves. With two labels there are two sliders; then ``values`` is two lists,
+        and ``draw`` and ``alt`` take two values.
+    alt : function of a value
+        Returns a sentence that states what that frame shows, for those who do not see it.
+    start : int, or tuple of two int
+        The position, or positions, shown first.
 
+    Returns
+    -------
+    Interactive
+        What a notebook's cell shows, about 20 kB a frame.
+
+    Raises
+    ------
+    ValueError
+        If values or start do not fit the labels, or figures differ in size.
+    TypeError
+        If ``draw`` returns no figure.
+
+    Examples
+    --------
     >>> from matplotlib.figure import Figure
-    >>> frames(lambda n: Figure((2, 1)), [1, 2, 4], "copies", alt=lambda n: f"{n} empty figures")
+    >>> slider(lambda n: Figure((2, 1)), [1, 2, 4], "copies", alt=lambda n: f"{n} empty figures")
     <slider over 3 frames>
     """
-    labels: Any = label if isinstance(label, tuple) else (label,)
-    axes: Any = values if isinstance(label, tuple) else (values,)
-    first = start if isinstance(start, tuple) else (start,) * len(labels)
-    positions = list(product(*(range(len(axis)) for axis in axes)))
-    if not len(labels) == len(axes) == len(first) <= 2 or first not in positions:
-        raise ValueError(
-            f"Expected a list of values and a start in it for each of {labels}; got {values!r}, {start!r}"
-        )
-    points = list(product(*axes))
+    controls = _controls(values, label, start)
+    points = list(product(*(control.values for control in controls)))
+    positions = list(product(*(range(len(control.values)) for control in controls)))
+    first = positions.index(tuple(control.start for control in controls))
     pictures = [_render(draw, point) for point in points]
-    if len(sizes := {picture.size for picture in pictures}) > 1:
+    sizes = {picture.size for picture in pictures}
+    if len(sizes) > 1:
         raise ValueError(f"Expected draw to return figures of one size; got {sorted(sizes)} pixels")
     images = "".join(
-        f'<img src="{data_uri(picture, COLORS)}" alt="{html.escape(alt(*point))}" width="{picture.width * 96 // DPI}" '
-        f'height="{picture.height * 96 // DPI}"{"" if position == first else " hidden"}>'
-        for position, picture, point in zip(positions, pictures, points, strict=True)
+        _image(picture, alt(*point), shown=number == first)
+        for number, (picture, point) in enumerate(zip(pictures, points, strict=True))
     )
-    controls = "".join(map(_slider, labels, axes, first))
-    if len(axes) == 1:
-        controls += '<button type="button" class="gap-play">Play</button>'
+    inputs = "".join(_range_input(control) for control in controls)
+    if len(controls) == 1:
+        inputs += '<button type="button" class="gap-play">Play</button>'
     markup = (
-        f'{asset("sliders.css")}<figure class="gap-frames" data-lm-suppress-shortcuts="true"><div>{images}</div>'
-        f'<div class="gap-controls" hidden>{controls}</div></figure>{asset("sliders.js")}'
+        f"{asset('sliders.css')}"
+        '<figure class="gap-frames" data-lm-suppress-shortcuts="true">'
+        f"<div>{images}</div>"
+        f'<div class="gap-controls" hidden>{inputs}</div>'
+        "</figure>"
+        f"{asset('sliders.js')}"
     )
     return Interactive(markup, f"slider over {len(points)} frames")
 
 
-def _slider(label: str, axis: Sequence[Any], position: int) -> str:
-    """Return one labelled range input with its read-out; the script reads its values from ``data-values``."""
-    texts = [html.escape(str(value).replace("|", "/")) for value in axis]
-    return (
-        f'<label><span>{html.escape(label)}</span><input type="range" min="0" max="{len(axis) - 1}" step="1" '
-        f'value="{position}" data-values="{"|".join(texts)}" aria-valuetext="{texts[position]}">'
-        f"<output>{texts[position]}</output></label>"
-    )
+def _controls(values: Any, label: str | tuple[str, str], start: Any) -> list[_Control]:
+    """Return one or two sliders, after checking that values and start fit their labels."""
+    labels: tuple[str, ...] = label if isinstance(label, tuple) else (label,)
+    axes = values if isinstance(label, tuple) else (values,)
+    starts = start if isinstance(start, tuple) else (start,) * len(labels)
+    fits = len(labels) == len(axes) == len(starts) <= 2
+    if fits:
+        controls = [_Control(*each) for each in zip(labels, axes, starts, strict=True)]
+        fits = all(control.start in range(len(control.values)) for control in controls)
+    if not fits:
+        raise ValueError(
+            f"Expected a list of values and a start in it for each of {labels}; "
+            f"got {values!r}, {start!r}"
+        )
+    return controls
 
 
-def _render(draw: Callable[..., Any], point: tuple[Any, ...]) -> Any:
-    """Draw one frame and return it as a Pillow image; the figure is closed, so that no cell shows it again."""
+def _render(draw: Callable[..., Figure], point: tuple[Any, ...]) -> Image.Image:
+    """Draw one frame and close its figure, so that no cell shows it again."""
     figure = draw(*point)
     if not isinstance(figure, Figure):
         raise TypeError(
@@ -111,3 +123,27 @@ def _render(draw: Callable[..., Any], point: tuple[Any, ...]) -> Any:
     figure.savefig(buffer, dpi=DPI, facecolor="white", format="png")
     plt.close(figure)
     return Image.open(buffer)
+
+
+def _image(picture: Image.Image, alt: str, shown: bool) -> str:
+    """Return the element of one frame, in the pixels of a page: 96 an inch."""
+    width = picture.width * 96 // DPI
+    height = picture.height * 96 // DPI
+    hidden = "" if shown else " hidden"
+    return (
+        f'<img src="{data_uri(picture, COLORS)}" alt="{html.escape(alt)}" '
+        f'width="{width}" height="{height}"{hidden}>'
+    )
+
+
+def _range_input(control: _Control) -> str:
+    """Return a labeled range input with its read-out; the script reads its ``data-values``."""
+    # The script splits its values at the vertical bar.
+    texts = [html.escape(str(value).replace("|", "/")) for value in control.values]
+    now = texts[control.start]
+    return (
+        f"<label><span>{html.escape(control.label)}</span>"
+        f'<input type="range" min="0" max="{len(texts) - 1}" step="1" value="{control.start}" '
+        f'data-values="{"|".join(texts)}" aria-valuetext="{now}">'
+        f"<output>{now}</output></label>"
+    )

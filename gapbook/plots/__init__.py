@@ -1,24 +1,28 @@
-"""The book's figures, in one style. Blue circles are images, orange diamonds are texts, all through the book."""
+"""The book's figures, in one style: blue circles are images, orange diamonds are texts.
 
-from gapbook.plots.bias import group_rates, paired_by_changes
+``plots.X`` draws what ``gapbook.X`` computes; each function returns one figure. What draws runs
+over seeds needs seaborn, which comes with the extra "chapters".
+"""
+
+from gapbook.plots.bias import group_rates, paired_p_by_changes
 from gapbook.plots.cone import (
     caps_by_dimension,
+    cosine_by_depth,
     cosine_frame,
+    cosine_growth,
     cosine_histograms,
-    depth_panels,
-    gap_at_start,
-    narrowing,
+    gap_by_center_cosine,
+    one_minus_cosine_by_depth,
     seed_clouds,
-    theorem1,
 )
 from gapbook.plots.geometry import (
-    few_dimensions,
-    gap_at_temperature,
-    rank_with_gap,
-    shared_subspace,
-    start_and_end,
+    gap_before_and_after,
+    gap_by_temperature,
+    gap_in_few_dimensions,
+    rank_correlations_with_gap,
+    shared_variance_by_gap,
 )
-from gapbook.plots.landscape import loss_curves, losses_by_way, shift_frame
+from gapbook.plots.landscape import loss_by_mitigation, loss_curves, shift_frame
 from gapbook.plots.mitigation import tradeoff_panels
 from gapbook.plots.pairs import (
     clouds,
@@ -29,13 +33,23 @@ from gapbook.plots.pairs import (
     similarity_blocks,
     training_frame,
 )
-from gapbook.plots.simulation import free_runs, one_curve, slow_closing, sphere_frame, toy_losses
-from gapbook.plots.style import FIRST, SECOND, palette_png, show
-from gapbook.plots.training import fading, final_by_scale, over_epochs
+from gapbook.plots.simulation import (
+    gap_of_free_vectors,
+    gap_under_gradient_flow,
+    loss_over_effective_scale,
+    sphere_frame,
+    toy_losses,
+)
+from gapbook.plots.style import FIRST_COLOR, SECOND_COLOR, palette_png, show
+from gapbook.plots.training import (
+    curves_over_epochs,
+    gap_and_recall_by_scale,
+    gap_decay_with_fits,
+)
 from gapbook.plots.zeroshot import (
+    accuracy_at_every_shift,
     accuracy_by_shift,
     confusion_frame,
-    exact_curves,
     gain_by_imbalance,
     gains_with_intervals,
 )

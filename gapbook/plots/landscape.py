@@ -1,126 +1,164 @@
 """Figures of the loss over a shift of the modalities (chapter 4)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gapbook.plots.pairs import clouds
-from gapbook.plots.style import GROUPS, LINE, STYLE
+from gapbook.plots.pairs import GAP_VIEW_LABELS, clouds
+from gapbook.plots.style import (
+    BLACK,
+    GREEN,
+    GRID_COLOR,
+    GROUP_COLORS,
+    LEGEND_RIGHT,
+    LINE_COLOR,
+    PURPLE,
+    SKY,
+    styled,
+)
 
-WAY_STYLES: Any = {  # color and marker of each way to close a gap
-    "as they are": ("#000000", "s"),
-    "translate": (GROUPS[0], "o"),
-    "center": (GROUPS[1], "D"),
-    "rotate": (GROUPS[2], "^"),
+# The color and the marker of each way to close a gap, and of none.
+MITIGATION_STYLES = {
+    "as they are": (BLACK, "s"),
+    "translate": (GREEN, "o"),
+    "center": (PURPLE, "D"),
+    "rotate": (SKY, "^"),
 }
-DISTANCE = "distance of the means (negative: they have passed each other)"
+
+SIGNED_DISTANCE = "distance of the means (negative: they have passed each other)"
+
+# Means of unit rows lie at most 2 apart. The axis falls: to the right, the gap closes.
+SIGNED_LIMITS = (2, -2)
 
 
+@styled
 def loss_curves(
-    table: pd.DataFrame, given: Mapping[str, float], legend: str = "", columns: int = 2
+    table: pd.DataFrame,
+    present: Mapping[str, float],
+    legend_title: str = "",
+    columns: int = 2,
 ) -> Figure:
-    """Draw losses over the signed distance; columns ``panel, line, signed, loss``; dots mark the minima.
+    """Draw losses over the signed distance of the means, with a dot at the minimum of each line.
 
-    ``given`` has the gap as it is, a dashed line, for each panel. Up to three lines get the colors of groups, more a
-    sequence from dark to light.
+    Parameters
+    ----------
+    table : DataFrame with columns panel, line, signed, loss
+        Up to three lines get the colors of groups, more a sequence from dark to light.
+    present : mapping of str to float
+        The gap of the pairs as they are, a dashed line, by panel.
+    legend_title : str
+        What tells the lines apart.
+    columns : int
+        How many panels stand side by side.
     """
-    panels, names = table["panel"].unique(), table["line"].unique()
-    sequence = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(names)))
-    colors = dict(zip(names, GROUPS if len(names) <= 3 else sequence, strict=False))
+    panels = table["panel"].unique()
+    colors = _line_colors(list(table["line"].unique()))
     rows = -(-len(panels) // columns)
-    with plt.rc_context(STYLE):
-        fig, grid = plt.subplots(
-            rows, columns, figsize=(4.6 * columns, 3.2 * rows + 0.4), squeeze=False
-        )
-        for ax, panel in zip(grid.flat, panels, strict=False):
-            for name, line in table[table["panel"] == panel].groupby("line", sort=False):
-                ax.plot(line["signed"], line["loss"], color=colors[name], lw=1.6, label=name)
-                ax.plot(
-                    *line.loc[line["loss"].idxmin(), ["signed", "loss"]],
-                    "o",
-                    color=colors[name],
-                    ms=6,
-                    mec="k",
-                )
-            ax.axvline(given[panel], color=LINE, ls="--", lw=1, zorder=0)
-            ax.set(title=panel, ylim=(0, None), xlim=(2, -2))
-        for ax in grid.flat[len(panels) :]:
-            ax.set_axis_off()
-        fig.supxlabel(DISTANCE, fontsize=10)
-        fig.supylabel("loss (nats)", fontsize=10)
-        handles, labels = grid[0, 0].get_legend_handles_labels()
-        fig.legend(handles, labels, title=legend, loc="outside right upper")
+    size = (4.6 * columns, 3.2 * rows + 0.4)
+    fig, grid = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    for ax, panel in zip(grid.flat, panels, strict=False):
+        for name, line in table[table["panel"] == panel].groupby("line", sort=False):
+            color = colors[name]
+            ax.plot(line["signed"], line["loss"], color=color, lw=1.6, label=name)
+            lowest = line.loc[line["loss"].idxmin()]
+            ax.plot(lowest["signed"], lowest["loss"], "o", color=color, ms=6, mec="k")
+        ax.axvline(present[panel], color=LINE_COLOR, ls="--", lw=1, zorder=0)
+        ax.set(title=panel, ylim=(0, None), xlim=SIGNED_LIMITS)
+    for ax in grid.flat[len(panels) :]:
+        ax.set_axis_off()
+    fig.supxlabel(SIGNED_DISTANCE, fontsize=10)
+    fig.supylabel("loss (nats)", fontsize=10)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    fig.legend(handles, labels, title=legend_title, loc=LEGEND_RIGHT)
     return fig
 
 
-def losses_by_way(table: pd.DataFrame, panels: Mapping[str, str], sharex: bool = False) -> Figure:
-    """Draw each way to close the gap with its interval; ``panels`` maps titles to measures.
+def _line_colors(names: Sequence[Any]) -> dict[Any, Any]:
+    """Return a color for each line."""
+    if len(names) <= len(GROUP_COLORS):
+        return dict(zip(names, GROUP_COLORS, strict=False))
+    # The end of viridis is too light for a line.
+    return dict(zip(names, plt.get_cmap("viridis")(np.linspace(0, 0.9, len(names))), strict=True))
 
-    Columns ``source, way, measure, value, low, high``.
+
+@styled
+def loss_by_mitigation(table: pd.DataFrame, panels: Mapping[str, str]) -> Figure:
+    """Draw the loss that each way to close the gap leaves, with its interval.
+
+    Parameters
+    ----------
+    table : DataFrame with columns source, mitigation, measure, value, low, high
+        Mitigations are those of ``MITIGATION_STYLES``.
+    panels : mapping of str to str
+        The measure in each panel, by title.
     """
-    sources = table["source"].unique()
-    with plt.rc_context(STYLE):
-        fig, row = plt.subplots(
-            1,
-            len(panels),
-            figsize=(9.4, 0.75 * len(sources) + 1.4),
-            sharey=True,
-            squeeze=False,
-            sharex=sharex,
-        )
-        for ax, (title, measure) in zip(row[0], panels.items(), strict=True):
-            for i, (way, lines) in enumerate(
-                table[table["measure"] == measure].groupby("way", sort=False)
-            ):
-                color, marker = WAY_STYLES[way]
-                at = [list(sources).index(source) + 0.18 * (i - 1.5) for source in lines["source"]]
-                error = np.abs(lines[["low", "high"]].to_numpy().T - lines["value"].to_numpy())
-                ax.errorbar(
-                    lines["value"],
-                    at,
-                    xerr=error,
-                    fmt=marker,
-                    color=color,
-                    ms=5,
-                    capsize=3,
-                    label=way,
-                )
-            ax.set(title=title, xlabel="symmetric loss (nats)", xlim=(0, None))
-            ax.grid(axis="x", color="#dddddd")
-        row[0, 0].set_yticks(range(len(sources)), sources)
-        row[0, 0].invert_yaxis()
-        handles, labels = row[0, 0].get_legend_handles_labels()
-        fig.legend(handles, labels, loc="outside lower center", ncols=4)
+    sources = list(table["source"].unique())
+    size = (9.4, 0.75 * len(sources) + 1.4)
+    fig, row = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
+    for ax, (title, measure) in zip(row[0], panels.items(), strict=True):
+        _draw_mitigations(ax, table[table["measure"] == measure], sources)
+        ax.set(title=title, xlabel="symmetric loss (nats)", xlim=(0, None))
+        ax.grid(axis="x", color=GRID_COLOR)
+    row[0, 0].set_yticks(range(len(sources)), sources)
+    row[0, 0].invert_yaxis()
+    handles, labels = row[0, 0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=4)
     return fig
 
 
-def shift_frame(a: np.ndarray, b: np.ndarray, curve: pd.DataFrame, at: int, title: str) -> Figure:
-    """Draw moved pairs as points ``(n, 2)`` in fixed axes, and beside them where they are on the loss ``curve``."""
-    with plt.rc_context(STYLE):
-        fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2))
-        clouds(left, a, b, size=12)
-        left.set(xlim=(-1, 1), ylim=(-0.8, 0.8), title=title)
-        left.set(xlabel="along the gap (cosine units)", ylabel="first component of the rest")
-        left.legend(loc="lower left", markerscale=1.5, fontsize=8)
-        right.plot(curve["signed"], curve["loss"], color=GROUPS[0], label="at 1/100")
-        right.plot(
-            curve["signed"],
-            curve["retuned"],
-            "--",
-            color=GROUPS[1],
-            label="at the best temperature",
+def _draw_mitigations(ax: Axes, table: pd.DataFrame, sources: Sequence[str]) -> None:
+    """Draw the values of one measure, those of one source around its row."""
+    for i, (name, rows) in enumerate(table.groupby("mitigation", sort=False)):
+        color, marker = MITIGATION_STYLES[str(name)]
+        heights = [sources.index(source) + 0.18 * (i - 1.5) for source in rows["source"]]
+        ends = np.abs(rows[["low", "high"]].to_numpy().T - rows["value"].to_numpy())
+        ax.errorbar(
+            rows["value"],
+            heights,
+            xerr=ends,
+            fmt=marker,
+            color=color,
+            ms=5,
+            capsize=3,
+            label=name,
         )
-        for column, color in (("loss", GROUPS[0]), ("retuned", GROUPS[1])):
-            right.plot(*curve.iloc[at][["signed", column]], "o", color=color, mec="k", ms=8)
-        right.set(
-            xlim=(2, -2),
-            ylim=(0, None),
-            xlabel="signed distance of the means",
-            ylabel="symmetric loss (nats)",
-        )
-        right.legend(fontsize=8)
+
+
+@styled
+def shift_frame(
+    a: np.ndarray, b: np.ndarray, curve: pd.DataFrame, position: int, title: str
+) -> Figure:
+    """Draw shifted pairs in fixed axes, and beside them where they are on the loss.
+
+    Parameters
+    ----------
+    a, b : array of shape (n, 2)
+        The places of images and of texts, as from ``project``.
+    curve : DataFrame with columns signed, loss, retuned
+        The loss at temperature 1/100 and at the best temperature, over the signed distance.
+    position : int
+        The row of the curve where these pairs are.
+    title : str
+        Which shift it is.
+    """
+    fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2))
+    clouds(left, a, b, size=12)
+    left.set(xlim=(-1, 1), ylim=(-0.8, 0.8), title=title)
+    left.set(xlabel=GAP_VIEW_LABELS[0], ylabel=GAP_VIEW_LABELS[1])
+    left.legend(loc="lower left", markerscale=1.5, fontsize=8)
+    for column, color, dash, label in (
+        ("loss", GREEN, "-", "at 1/100"),
+        ("retuned", PURPLE, "--", "at the best temperature"),
+    ):
+        right.plot(curve["signed"], curve[column], dash, color=color, label=label)
+        here = curve.iloc[position]
+        right.plot(here["signed"], here[column], "o", color=color, mec="k", ms=8)
+    right.set(xlabel="signed distance of the means", xlim=SIGNED_LIMITS)
+    right.set(ylabel="symmetric loss (nats)", ylim=(0, None))
+    right.legend(fontsize=8)
     return fig

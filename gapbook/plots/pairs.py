@@ -1,7 +1,6 @@
 """Figures of paired embeddings and of their gap (chapter 1)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,167 +9,272 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from gapbook.plots.style import FIRST, GROUPS, LINE, SECOND, STYLE
+from gapbook.plots.style import (
+    FIRST_COLOR,
+    FIRST_MARKER,
+    GRID_COLOR,
+    GROUP_COLORS,
+    LEGEND_BESIDE,
+    LINE_COLOR,
+    SECOND_COLOR,
+    SECOND_MARKER,
+    assign,
+    styled,
+)
+
+# More lines between partners would hide the points.
+MAX_LINKS = 150
+
+MODALITIES = ("image", "text")
+
+# What the two axes of ``project(x, y)`` are.
+GAP_VIEW_LABELS = ("along the gap (cosine units)", "first component of the rest")
+
+# Where the color scale of cosines starts: few are lower, and from -1 on the rest would look alike.
+LOWEST_COSINE = -0.4
 
 
 def clouds(
     ax: Axes,
     a: np.ndarray,
     b: np.ndarray,
-    names: Sequence[str] = ("image", "text"),
+    modalities: Sequence[str] = MODALITIES,
     size: float = 9,
 ) -> None:
-    """Draw two modalities as points ``(n, 2)``, with lines between partners, of 150 pairs or so."""
-    lines = np.stack([a, b], axis=1)[:: max(1, len(a) // 150)]  # more would hide the points
-    ax.add_collection(LineCollection(list(lines), colors=LINE, linewidths=0.4, alpha=0.6, zorder=0))
-    ax.scatter(
-        a[:, 0], a[:, 1], s=size, c=FIRST, marker="o", linewidths=0, alpha=0.8, label=names[0]
+    """Draw two modalities as points, with lines between partners, of 150 pairs or so.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    a, b : array of shape (n, 2)
+        The places of the first and of the second modality, row i of both a pair.
+    modalities : sequence of two str
+        Their names in a legend.
+    size : float
+        The area of a mark in square points.
+    """
+    links = np.stack([a, b], axis=1)[:: max(1, len(a) // MAX_LINKS)]
+    ax.add_collection(
+        LineCollection(list(links), colors=LINE_COLOR, linewidths=0.4, alpha=0.6, zorder=0)
     )
+    first, second = modalities
+    ax.scatter(
+        a[:, 0],
+        a[:, 1],
+        s=size,
+        c=FIRST_COLOR,
+        marker=FIRST_MARKER,
+        linewidths=0,
+        alpha=0.8,
+        label=first,
+    )
+    # A diamond of equal size would look larger.
     ax.scatter(
         b[:, 0],
         b[:, 1],
         s=0.7 * size,
-        c=SECOND,
-        marker="D",
+        c=SECOND_COLOR,
+        marker=SECOND_MARKER,
         linewidths=0,
         alpha=0.8,
-        label=names[1],
+        label=second,
     )
     ax.autoscale_view()
 
 
+@styled
 def clouds_grid(
     panels: Mapping[str, tuple[np.ndarray, np.ndarray]],
-    names: Mapping[str, Sequence[str]] | None = None,
+    modalities: Mapping[str, Sequence[str]] | None = None,
     columns: int = 2,
-    axes: tuple[str, str] | None = None,
+    axis_labels: tuple[str, str] | None = None,
 ) -> Figure:
-    """Draw one panel of `clouds` for each title; without ``axes`` the coordinates have no unit and are left out."""
+    """Draw pairs as in ``clouds``, one panel a title.
+
+    Parameters
+    ----------
+    panels : mapping of str to two arrays of shape (n, 2)
+        The places of both modalities, by title.
+    modalities : mapping of str to two str, optional
+        The names of the modalities, by title; images and texts where there is none.
+    columns : int
+        How many panels stand side by side.
+    axis_labels : tuple of two str, optional
+        The labels of both axes, which all panels then share. Without them the coordinates have no
+        unit and are left out.
+    """
     rows = -(-len(panels) // columns)
-    with plt.rc_context(STYLE):
-        fig, grid = plt.subplots(
-            rows,
-            columns,
-            figsize=(4 * columns, 3.1 * rows + 0.3),
-            squeeze=False,
-            sharex=bool(axes),
-            sharey=bool(axes),
-        )
-        for ax, (title, (a, b)) in zip(grid.flat, panels.items(), strict=False):
-            clouds(ax, a, b, (names or {}).get(title, ("image", "text")))
-            ax.set_title(title)
-            ax.legend(loc="best", markerscale=2, fontsize=8, handletextpad=0.1)
-            if axes:
-                ax.set_xlabel(axes[0])
-                ax.set_ylabel(axes[1])
-            else:
-                ax.set(xticks=[], yticks=[])
-                ax.spines[:].set_visible(False)
-        for ax in grid.flat[len(panels) :]:
-            ax.set_axis_off()
+    shared = axis_labels is not None
+    fig, grid = plt.subplots(
+        rows,
+        columns,
+        figsize=(4 * columns, 3.1 * rows + 0.3),
+        squeeze=False,
+        sharex=shared,
+        sharey=shared,
+    )
+    names = modalities or {}
+    for ax, (title, (a, b)) in zip(grid.flat, panels.items(), strict=False):
+        clouds(ax, a, b, names.get(title, MODALITIES))
+        ax.set_title(title)
+        ax.legend(loc="best", markerscale=2, fontsize=8, handletextpad=0.1)
+        if axis_labels:
+            ax.set(xlabel=axis_labels[0], ylabel=axis_labels[1])
+        else:
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+    for ax in grid.flat[len(panels) :]:
+        ax.set_axis_off()
     return fig
 
 
+@styled
 def contrastive_batch(
     images: np.ndarray, captions: Sequence[str], similarity: np.ndarray
 ) -> Figure:
-    """Draw a batch as the loss sees it: cosines of every image with every caption, partners on the diagonal."""
-    n = len(captions)
-    with plt.rc_context(STYLE):
-        fig, ax = plt.subplots(figsize=(7.2, 4.6))
-        shown = ax.imshow(similarity, cmap="cividis")
-        for i, j in np.ndindex(n, n):
-            dark = similarity[i, j] < (similarity.min() + similarity.max()) / 2
-            ax.text(
-                j,
-                i,
-                f"{similarity[i, j]:.2f}",
-                ha="center",
-                va="center",
-                fontsize=8,
-                color="w" if dark else "k",
-            )
-            if i == j:
-                ax.add_patch(
-                    plt.Rectangle((i - 0.48, i - 0.48), 0.96, 0.96, fill=False, ec=SECOND, lw=2.5)
-                )
-        ax.set_yticks(range(n), captions, color=SECOND, fontsize=8)
-        ax.set_xticks([])
-        ax.spines[:].set_visible(False)
-        for j, image in enumerate(images):
-            inset = ax.inset_axes((j - 0.42, -1.45, 0.84, 0.84), transform=ax.transData)
-            inset.imshow(255 - image, cmap="gray", vmin=0, vmax=255)
-            inset.set(xticks=[], yticks=[])
-            inset.spines[:].set(color=FIRST, linewidth=1.5, visible=True)
-        fig.colorbar(shown, ax=ax, label="cosine", shrink=0.8)
+    """Draw a batch as the loss sees it: the cosines of every image with every caption.
+
+    Parameters
+    ----------
+    images : array of shape (n, h, w), uint8
+        The images, ink 255, drawn above the columns.
+    captions : sequence of n str
+        The captions, written beside the rows.
+    similarity : array of shape (n, n)
+        The cosine of caption i and image j; partners, on the diagonal, are framed.
+    """
+    fig, ax = plt.subplots(figsize=(7.2, 4.6))
+    drawn = ax.imshow(similarity, cmap="cividis")
+    middle = (similarity.min() + similarity.max()) / 2
+    for (row, column), cosine in np.ndenumerate(similarity):
+        color = "w" if cosine < middle else "k"
+        ax.text(column, row, f"{cosine:.2f}", ha="center", va="center", fontsize=8, color=color)
+    for i, image in enumerate(images):
+        corner = (i - 0.48, i - 0.48)
+        ax.add_patch(plt.Rectangle(corner, 0.96, 0.96, fill=False, ec=SECOND_COLOR, lw=2.5))
+        above = ax.inset_axes((i - 0.42, -1.45, 0.84, 0.84), transform=ax.transData)
+        above.imshow(255 - image, cmap="gray", vmin=0, vmax=255)
+        above.set(xticks=[], yticks=[])
+        above.spines[:].set(color=FIRST_COLOR, linewidth=1.5, visible=True)
+    ax.set_yticks(range(len(captions)), captions, color=SECOND_COLOR, fontsize=8)
+    ax.set_xticks([])
+    ax.spines[:].set_visible(False)
+    fig.colorbar(drawn, ax=ax, label="cosine", shrink=0.8)
     return fig
 
 
+@styled
 def similarity_blocks(panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """Draw all cosines of n pairs as one 2n x 2n picture a panel, pairs ordered by average-linkage clustering."""
+    """Draw all cosines of n pairs as one picture a panel, of 2n rows and columns.
+
+    Pairs are ordered by average-linkage clustering, so that like stands beside like.
+
+    Parameters
+    ----------
+    panels : mapping of str to two arrays of shape (n, d)
+        The unit rows of images and of texts, by title.
+    """
     from scipy.cluster.hierarchy import leaves_list, linkage
 
-    with plt.rc_context(STYLE):
-        fig, row = plt.subplots(
-            1, len(panels), figsize=(4.2 * len(panels) + 0.6, 4.2), squeeze=False
+    size = (4.2 * len(panels) + 0.6, 4.2)
+    fig, row = plt.subplots(1, len(panels), figsize=size, squeeze=False)
+    for ax, (title, (x, y)) in zip(row[0], panels.items(), strict=True):
+        n = len(x)
+        order = leaves_list(linkage(np.hstack([x, y]), "average"))
+        z = np.concatenate([x[order], y[order]])
+        drawn = ax.imshow(
+            z @ z.T, cmap="cividis", interpolation="antialiased", vmin=LOWEST_COSINE, vmax=1
         )
-        for ax, (title, (x, y)) in zip(row[0], panels.items(), strict=True):
-            order, n = leaves_list(linkage(np.hstack([x, y]), "average")), len(x)
-            z = np.concatenate([x[order], y[order]])
-            shown = ax.imshow(
-                z @ z.T, cmap="cividis", interpolation="antialiased", vmin=-0.4, vmax=1
-            )
-            ax.axhline(n - 0.5, color="w", lw=1.5)
-            ax.axvline(n - 0.5, color="w", lw=1.5)
-            ax.set_xticks([n / 2, 3 * n / 2], ["images", "texts"])
-            ax.set_yticks([n / 2, 3 * n / 2], ["images", "texts"], rotation=90, va="center")
-            ax.tick_params(length=0)
-            ax.set_title(title)
-        fig.colorbar(shown, ax=row[0], label="cosine", shrink=0.8)
+        ax.axhline(n - 0.5, color="w", lw=1.5)
+        ax.axvline(n - 0.5, color="w", lw=1.5)
+        ax.set_xticks([n / 2, 3 * n / 2], ["images", "texts"])
+        ax.set_yticks([n / 2, 3 * n / 2], ["images", "texts"], rotation=90, va="center")
+        ax.tick_params(length=0)
+        ax.set_title(title)
+    fig.colorbar(drawn, ax=row[0], label="cosine", shrink=0.8)
     return fig
 
 
+@styled
 def dots_with_intervals(table: pd.DataFrame, label: str) -> Figure:
-    """Draw a value and its interval a row of ``source, value, low, high, group``; rows of one source share a line."""
-    with plt.rc_context(STYLE):
-        fig, ax = plt.subplots(figsize=(6.4, 0.36 * table["source"].nunique() + 1))
-        for (group, rows), color in zip(table.groupby("group", sort=False), GROUPS, strict=False):
-            error = np.abs(rows[["low", "high"]].to_numpy().T - rows["value"].to_numpy())
-            style: Any = {"fmt": ".", "markersize": 5, "elinewidth": 1, "capsize": 4, "alpha": 0.8}
-            ax.errorbar(
-                rows["value"], rows["source"], xerr=error, color=color, label=str(group), **style
-            )
-        ax.invert_yaxis()
-        ax.set(xlabel=label, xlim=(0, None))
-        ax.grid(axis="x", color="#dddddd")
-        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    """Draw a value with its interval for each row; rows of one source share a line.
+
+    Parameters
+    ----------
+    table : DataFrame with columns source, value, low, high, group
+        Up to three groups get a color each.
+    label : str
+        What the values are.
+    """
+    fig, ax = plt.subplots(figsize=(6.4, 0.36 * table["source"].nunique() + 1))
+    colors = assign(table["group"], GROUP_COLORS)
+    for group, rows in table.groupby("group", sort=False):
+        ends = np.abs(rows[["low", "high"]].to_numpy().T - rows["value"].to_numpy())
+        ax.errorbar(
+            rows["value"],
+            rows["source"],
+            xerr=ends,
+            fmt=".",
+            color=colors[group],
+            markersize=5,
+            elinewidth=1,
+            capsize=4,
+            alpha=0.8,
+            label=str(group),
+        )
+    ax.invert_yaxis()
+    ax.set(xlabel=label, xlim=(0, None))
+    ax.grid(axis="x", color=GRID_COLOR)
+    ax.legend(**LEGEND_BESIDE)
     return fig
 
 
+@styled
 def gap_by_epoch(history: pd.DataFrame) -> Figure:
-    """Draw the gap after each epoch, one line a run; columns ``model, seed, epoch, gap``, a color for each model."""
-    with plt.rc_context(STYLE):
-        fig, ax = plt.subplots(figsize=(6.4, 3))
-        for (model, runs), color in zip(history.groupby("model", sort=False), GROUPS, strict=False):
-            for seed, run in runs.groupby("seed"):
-                ax.plot(
-                    run["epoch"],
-                    run["gap"],
-                    color=color,
-                    lw=1.2,
-                    label=model if seed == 0 else None,
-                )
-        ax.set(xlabel="epoch", ylabel="modality gap", ylim=(0, None))
-        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    """Draw the gap after each epoch, one line a run.
+
+    Parameters
+    ----------
+    history : DataFrame with columns model, seed, epoch, gap
+        One row an epoch of a run; up to three models get a color each.
+    """
+    import seaborn as sns
+
+    fig, ax = plt.subplots(figsize=(6.4, 3))
+    sns.lineplot(
+        history,
+        x="epoch",
+        y="gap",
+        hue="model",
+        palette=assign(history["model"], GROUP_COLORS),
+        units="seed",
+        estimator=None,
+        linewidth=1.2,
+        ax=ax,
+    )
+    ax.set(xlabel="epoch", ylabel="modality gap", ylim=(0, None))
+    sns.move_legend(ax, **LEGEND_BESIDE, title=None)
     return fig
 
 
+@styled
 def training_frame(a: np.ndarray, b: np.ndarray, title: str, limits: tuple[float, float]) -> Figure:
-    """Draw one moment of training in the gap view, on fixed axes, so that frames can be compared."""
-    with plt.rc_context(STYLE):
-        fig, ax = plt.subplots(figsize=(5.6, 3.4))
-        clouds(ax, a, b, size=12)
-        ax.set(xlim=(-limits[0], limits[0]), ylim=(-limits[1], limits[1]), title=title)
-        ax.set(xlabel="along the gap (cosine units)", ylabel="first component of the rest")
-        ax.legend(loc="upper left", markerscale=1.5)
+    """Draw one moment of training in the gap view, on fixed axes, so that frames can be compared.
+
+    Parameters
+    ----------
+    a, b : array of shape (n, 2)
+        The places of images and of texts, as from ``project``.
+    title : str
+        Which moment it is.
+    limits : tuple of two float
+        How far both axes reach on either side of 0.
+    """
+    right, top = limits
+    fig, ax = plt.subplots(figsize=(5.6, 3.4))
+    clouds(ax, a, b, size=12)
+    ax.set(xlim=(-right, right), ylim=(-top, top), title=title)
+    ax.set(xlabel=GAP_VIEW_LABELS[0], ylabel=GAP_VIEW_LABELS[1])
+    ax.legend(loc="upper left", markerscale=1.5)
     return fig

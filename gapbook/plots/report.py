@@ -10,11 +10,17 @@ from matplotlib.figure import Figure
 
 from gapbook.plots.names import add_legend
 from gapbook.plots.pairs import clouds
-from gapbook.plots.style import FIRST, GROUPS, LINE, SECOND, STYLE
+from gapbook.plots.style import (
+    BLACK,
+    FIRST_COLOR,
+    GRID_COLOR,
+    GROUP_COLORS,
+    LINE_COLOR,
+    SECOND_COLOR,
+    STYLE,
+)
 
-BLACK = "#000000"
 REFERENCE = "#555555"  # a dark gray
-GRID = "#dddddd"  # a light gray
 
 
 def pairs_along_gap(a: np.ndarray, b: np.ndarray, names: Sequence[str]) -> Figure:
@@ -55,7 +61,7 @@ def cosine_densities(histograms: Mapping[str, tuple[np.ndarray, np.ndarray]]) ->
     Figure
         The densities over the range in which there are cosines.
     """
-    colors = (FIRST, SECOND, BLACK)
+    colors = (FIRST_COLOR, SECOND_COLOR, BLACK)
     dashes = ("-", "-", ":")
     with plt.rc_context(STYLE):
         fig, ax = plt.subplots(figsize=(6, 3.2))
@@ -122,10 +128,10 @@ def loss_over_shift(landscape: pd.DataFrame, tau: float) -> Figure:
         fig, ax = plt.subplots(figsize=(6, 3.2))
         ax.plot(landscape["delta"], landscape["loss"], color=BLACK, lw=1.5)
         label = f"as it is: {present['loss']:.3f}"
-        ax.plot(present["delta"], present["loss"], "o", color=FIRST, ms=8, label=label)
+        ax.plot(present["delta"], present["loss"], "o", color=FIRST_COLOR, ms=8, label=label)
         label = f"least: {least['loss']:.3f}"
-        ax.plot(least["delta"], least["loss"], "D", color=SECOND, ms=6, label=label)
-        ax.axvline(0, color=LINE, lw=0.8, zorder=0)
+        ax.plot(least["delta"], least["loss"], "D", color=SECOND_COLOR, ms=6, label=label)
+        ax.axvline(0, color=LINE_COLOR, lw=0.8, zorder=0)
         ax.set(
             xlabel="shift along the gap (positive closes it)",
             ylabel=f"contrastive loss at tau {tau:g} (nats)",
@@ -160,12 +166,12 @@ def model_beside_references(table: pd.DataFrame, label: str) -> Figure:
                 [row],
                 xerr=[[below.iloc[row]], [above.iloc[row]]],
                 fmt="o",
-                color=GROUPS[1] if is_model else REFERENCE,
+                color=GROUP_COLORS[1] if is_model else REFERENCE,
                 ms=7 if is_model else 5,
                 capsize=4,
             )
         ax.set_yticks(range(len(table)), table["source"])
         ax.invert_yaxis()
         ax.set(xlabel=label, xlim=(0, None))
-        ax.grid(axis="x", color=GRID)
+        ax.grid(axis="x", color=GRID_COLOR)
     return fig

@@ -10,203 +10,289 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
+from scipy import stats
 
-from gapbook.plots.style import FIRST, GROUPS, LINE, SECOND, STYLE
+from gapbook.plots.style import (
+    FIRST_COLOR,
+    FIRST_MARKER,
+    GROUP_COLORS,
+    LEGEND_RIGHT,
+    LINE_COLOR,
+    PURPLE,
+    SECOND_COLOR,
+    SECOND_MARKER,
+    assign,
+    styled,
+)
 
-SIGHT = math.radians(30), math.radians(-20)  # longitude and latitude from which the sphere is seen
+# From where the sphere is seen: from below its equator, where the texts lie.
+VIEW_LONGITUDE = math.radians(30)
+VIEW_LATITUDE = math.radians(-20)
+
+# Losses that differ by less are equal: all of them are minima.
+SAME_LOSS = 1e-9
+
+# Beyond so many degrees the numbers of the texts would cover each other.
+LAST_NUMBERED_ANGLE = 75
+
+# The marks of lines that lie on each other, and how many points lie between two marks.
+SCALE_MARKERS = "osD^v"
+POINTS_PER_MARK = 5
 
 
-def toy_losses(table: pd.DataFrame, xlabel: str, columns: int = 3) -> Figure:
-    """Draw losses of a toy problem, a line for each temperature; columns ``panel, scale, x, loss``, perhaps ``dashed``.
+@styled
+def toy_losses(table: pd.DataFrame, xlabel: str) -> Figure:
+    """Draw losses of a toy problem, a line for each temperature, with dots at the least loss.
 
-    Rows with a true ``dashed`` are a second variant, dashed in the same color. Dots mark the least loss.
+    Parameters
+    ----------
+    table : DataFrame with columns panel, scale, x, loss
+        ``scale`` is 1/tau. Where a column ``dashed`` is true, rows are a second variant: dashed, in
+        the same color, with open dots.
+    xlabel : str
+        What ``x`` is.
     """
-    panels, scales = list(table["panel"].unique()), sorted(table["scale"].unique())
-    table = table.assign(dashed=table.get("dashed", False))
-    with plt.rc_context(STYLE):
-        size = (3.2 * min(columns, len(panels)) + 1.2, 3.5)
-        fig, row = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharey=True)
-        for ax, panel in zip(row[0], panels, strict=True):
-            rows = table[table["panel"] == panel]
-            for (scale, dashed), line in rows.groupby(["scale", "dashed"]):
-                color = _shade(scales.index(scale), len(scales))
-                ax.plot(
-                    line["x"],
-                    line["loss"],
-                    "--" if dashed else "-",
-                    color=color,
-                    lw=1 if dashed else 1.6,
-                )
-                least = line[line["loss"] < line["loss"].min() + 1e-9]
-                ax.plot(
-                    least["x"], least["loss"], "o", color=color, ms=4, mfc="w" if dashed else color
-                )
-            ax.set(
-                title=panel,
-                xlabel=xlabel,
-                xticks=np.linspace(table["x"].min(), table["x"].max(), 5),
-            )
-        row[0, 0].set(ylabel="loss", ylim=(0, None))
-        _temperatures(fig, scales)
-    return fig
-
-
-def one_curve(table: pd.DataFrame, best: tuple[float, float], names: Sequence[str]) -> Figure:
-    """Draw losses over both ``names``, the best marked; columns ``scale, x, effective, loss``."""
+    panels = list(table["panel"].unique())
     scales = sorted(table["scale"].unique())
-    with plt.rc_context(STYLE):
-        fig, (left, right) = plt.subplots(1, 2, figsize=(8.8, 3.6), sharey=True)
-        for i, scale in enumerate(scales):
-            rows = table[table["scale"] == scale]
-            color, last = _shade(i, len(scales)), scale == scales[-1]
-            left.plot(rows["x"], rows["loss"], color=color, lw=1.8)
-            style: Any = (
-                {"lw": 1.5}
-                if last
-                else {"ls": "", "marker": "osD^v"[i % 5], "ms": 6, "mfc": "w", "markevery": 5}
-            )
-            right.plot(
-                rows["effective"], rows["loss"], color=color, zorder=2 if last else 3, **style
-            )
-        right.plot(*best, "k*", ms=13, mec="w", zorder=4)
-        right.annotate(
-            f"s* = {best[0]:.1f}", best, (0, -20), textcoords="offset points", ha="center"
-        )
-        left.axhline(best[1], color="k", lw=0.8, ls=":")
-        left.set(xlabel=names[0], ylabel="loss", ylim=(0, None), title="Five landscapes ...")
-        right.set(xlabel=names[1], xscale="log", xlim=(0.3, None), title="... are one curve")
-        _temperatures(fig, scales)
+    table = table.assign(dashed=table.get("dashed", False))
+    size = (3.2 * len(panels) + 1.2, 3.5)
+    fig, row = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharey=True)
+    for ax, panel in zip(row[0], panels, strict=True):
+        rows = table[table["panel"] == panel]
+        for (scale, dashed), line in rows.groupby(["scale", "dashed"]):
+            _draw_toy_line(ax, line, _shade(scales.index(scale), len(scales)), bool(dashed))
+        ticks = np.linspace(table["x"].min(), table["x"].max(), 5)
+        ax.set(title=panel, xlabel=xlabel, xticks=ticks)
+    row[0, 0].set(ylabel="loss", ylim=(0, None))
+    _add_temperature_legend(fig, scales)
     return fig
 
 
-def _shade(i: int, of: int) -> Any:
-    return plt.get_cmap("viridis")(0.9 * (1 - i / max(1, of - 1)))
+def _draw_toy_line(ax: Axes, line: pd.DataFrame, color: Any, dashed: bool) -> None:
+    """Draw the losses of one temperature, and dots where they are least."""
+    least = line[line["loss"] < line["loss"].min() + SAME_LOSS]
+    if dashed:
+        ax.plot(line["x"], line["loss"], "--", color=color, lw=1)
+        ax.plot(least["x"], least["loss"], "o", color=color, ms=4, mfc="w")
+    else:
+        ax.plot(line["x"], line["loss"], "-", color=color, lw=1.6)
+        ax.plot(least["x"], least["loss"], "o", color=color, ms=4)
 
 
-def _temperatures(fig: Figure, scales: Sequence[float]) -> None:
+@styled
+def loss_over_effective_scale(
+    table: pd.DataFrame, best: tuple[float, float], xlabels: tuple[str, str]
+) -> Figure:
+    """Draw losses over an angle, and again over the scale that it leaves: there they are one curve.
+
+    Parameters
+    ----------
+    table : DataFrame with columns scale, x, effective, loss
+        ``scale`` is 1/tau, ``x`` the angle and ``effective`` the scale that is left. Up to five
+        scales; the last is a line, all others marks on it.
+    best : tuple of two float
+        The effective scale with the least loss, and that loss: a star.
+    xlabels : tuple of two str
+        What ``x`` and ``effective`` are.
+    """
+    scales = sorted(table["scale"].unique())
+    fig, (left, right) = plt.subplots(1, 2, figsize=(8.8, 3.6), sharey=True)
+    for i, (_, rows) in enumerate(table.groupby("scale")):
+        color = _shade(i, len(scales))
+        left.plot(rows["x"], rows["loss"], color=color, lw=1.8)
+        if i == len(scales) - 1:
+            right.plot(rows["effective"], rows["loss"], color=color, lw=1.5, zorder=2)
+        else:
+            right.plot(
+                rows["effective"],
+                rows["loss"],
+                SCALE_MARKERS[i % len(SCALE_MARKERS)],
+                color=color,
+                ms=6,
+                mfc="w",
+                markevery=POINTS_PER_MARK,
+                zorder=3,
+            )
+    right.plot(*best, "k*", ms=13, mec="w", zorder=4)
+    note = f"s* = {best[0]:.1f}"
+    right.annotate(note, best, (0, -20), textcoords="offset points", ha="center")
+    left.axhline(best[1], color="k", lw=0.8, ls=":")
+    left.set(xlabel=xlabels[0], ylabel="loss", ylim=(0, None), title="Five landscapes ...")
+    right.set(xlabel=xlabels[1], xscale="log", xlim=(0.3, None), title="... are one curve")
+    _add_temperature_legend(fig, scales)
+    return fig
+
+
+def _shade(i: int, n: int) -> tuple[float, float, float, float]:
+    """Return the color of line i of n, from light to dark."""
+    return plt.get_cmap("viridis")(0.9 * (1 - i / max(1, n - 1)))
+
+
+def _add_temperature_legend(fig: Figure, scales: Sequence[float]) -> None:
     """Put one legend of temperatures at the right of a figure."""
     handles = [plt.Line2D([], [], color=_shade(i, len(scales)), lw=2) for i in range(len(scales))]
     names = ["1" if scale == 1 else f"1/{scale:g}" for scale in scales]
-    fig.legend(handles, names, title="temperature", loc="outside right upper", fontsize=9)
+    fig.legend(handles, names, title="temperature", loc=LEGEND_RIGHT, fontsize=9)
 
 
+@styled
 def sphere_frame(
     points: tuple[np.ndarray, np.ndarray],
     curve: tuple[np.ndarray, np.ndarray],
     at: tuple[float, float],
     title: str,
 ) -> Figure:
-    """Draw images and texts (n, 3) on a sphere, and beside them the loss over the angle with the present one marked."""
-    with plt.rc_context(STYLE):
-        fig, (ball, ax) = plt.subplots(1, 2, figsize=(7, 2.9), width_ratios=(1, 1.4))
-        _globe(ball)
-        images, texts = (_seen(side) for side in points)
-        for image, text in zip(images, texts, strict=True):
-            ball.plot(*zip(image[:2], text[:2], strict=True), color="#666666", lw=1, zorder=2)
-        for side, color, marker, off in ((images, FIRST, "o", 5), (texts, SECOND, "D", -13)):
-            ball.scatter(
-                side[:, 0], side[:, 1], s=28, c=color, marker=marker, zorder=3, linewidths=0
-            )
-            for k in (
-                (0, 1) if at[0] < 75 else ()
-            ):  # beyond, the numbers of the texts would cover each other
+    """Draw images and texts on a sphere, and beside them the loss over the angle between them.
+
+    Parameters
+    ----------
+    points : two arrays of shape (n, 3)
+        Where the images and the texts lie; the first two pairs are numbered.
+    curve : two arrays
+        The angles in degrees, and their losses.
+    at : tuple of two float
+        The present angle and its loss, a dot.
+    title : str
+        Which angle it is.
+    """
+    fig, (ball, ax) = plt.subplots(1, 2, figsize=(7, 2.9), width_ratios=(1, 1.4))
+    _draw_globe(ball)
+    images, texts = (_seen(side) for side in points)
+    for image, text in zip(images, texts, strict=True):
+        ball.plot([image[0], text[0]], [image[1], text[1]], color="#666666", lw=1, zorder=2)
+    for side, color, marker, offset in (
+        (images, FIRST_COLOR, FIRST_MARKER, 5),
+        (texts, SECOND_COLOR, SECOND_MARKER, -13),
+    ):
+        ball.scatter(side[:, 0], side[:, 1], s=28, c=color, marker=marker, zorder=3, linewidths=0)
+        if at[0] < LAST_NUMBERED_ANGLE:
+            for number, place in enumerate(side[:2, :2], start=1):
                 ball.annotate(
-                    str(k + 1),
-                    side[k, :2],
-                    (0, off),
+                    str(number),
+                    place,
+                    (0, offset),
                     textcoords="offset points",
                     color=color,
                     ha="center",
                 )
-        ax.plot(*curve, color="k", lw=1.4)
-        ax.plot(*at, "o", color=GROUPS[1], ms=9)
-        ax.set(
-            xlabel="angle of the texts below the images (degrees)",
-            ylabel="loss",
-            ylim=(0, 2.2),
-            title=title,
-        )
-        ax.set_xticks(range(0, 91, 15))
+    ax.plot(*curve, color="k", lw=1.4)
+    ax.plot(*at, "o", color=PURPLE, ms=9)
+    ax.set(xlabel="angle of the texts below the images (degrees)", xticks=range(0, 91, 15))
+    ax.set(ylabel="loss", ylim=(0, 2.2), title=title)
     return fig
 
 
 def _seen(points: np.ndarray) -> np.ndarray:
-    """Return right, up and towards the eye of points (n, 3), in parallel projection from `SIGHT`."""
-    (longitude, latitude), (x, y, z) = SIGHT, np.asarray(points).T
-    right = -x * math.sin(longitude) + y * math.cos(longitude)
-    away = x * math.cos(longitude) + y * math.sin(longitude)
-    up = z * math.cos(latitude) - away * math.sin(latitude)
-    return np.stack([right, up, away * math.cos(latitude) + z * math.sin(latitude)], axis=1)
+    """Return right, up and toward the eye of points (n, 3), in parallel projection."""
+    x, y, z = np.asarray(points).T
+    right = -x * math.sin(VIEW_LONGITUDE) + y * math.cos(VIEW_LONGITUDE)
+    level = x * math.cos(VIEW_LONGITUDE) + y * math.sin(VIEW_LONGITUDE)
+    up = z * math.cos(VIEW_LATITUDE) - level * math.sin(VIEW_LATITUDE)
+    toward = level * math.cos(VIEW_LATITUDE) + z * math.sin(VIEW_LATITUDE)
+    return np.stack([right, up, toward], axis=1)
 
 
-def _globe(ax: Axes) -> None:
-    """Draw the outline of the sphere, with the equator and six meridians, fainter on the far side."""
-    ax.add_patch(plt.Circle((0, 0), 1, fc="#f4f4f4", ec=LINE, lw=1, zorder=0))
+def _draw_globe(ax: Axes) -> None:
+    """Draw the outline of the sphere, and the near half of the equator and of six meridians."""
+    ax.add_patch(plt.Circle((0, 0), 1, fc="#f4f4f4", ec=LINE_COLOR, lw=1, zorder=0))
     turn = np.linspace(0, 2 * np.pi, 181)
-    rings = [np.stack([np.cos(turn), np.sin(turn), 0 * turn], axis=1)]
-    for side in np.radians(np.arange(0, 180, 30)):
-        rings.append(
-            np.stack(
-                [np.cos(turn) * math.cos(side), np.cos(turn) * math.sin(side), np.sin(turn)], axis=1
-            )
-        )
-    for k, ring in enumerate(map(_seen, rings)):
-        near = np.where(ring[:, 2:] > 0, ring[:, :2], np.nan)
-        ax.plot(near[:, 0], near[:, 1], color=LINE, lw=1.2 if k == 0 else 0.5, zorder=1)
+    equator = np.stack([np.cos(turn), np.sin(turn), 0 * turn], axis=1)
+    _draw_near_half(ax, equator, width=1.2)
+    for longitude in np.radians(np.arange(0, 180, 30)):
+        x = np.cos(turn) * math.cos(longitude)
+        y = np.cos(turn) * math.sin(longitude)
+        _draw_near_half(ax, np.stack([x, y, np.sin(turn)], axis=1), width=0.5)
     ax.set(xlim=(-1.06, 1.06), ylim=(-1.06, 1.06), aspect="equal")
     ax.set_axis_off()
 
 
-def free_runs(table: pd.DataFrame, xlabel: str = "step") -> Figure:
-    """Draw the gap of free embeddings over steps; columns ``panel, line, dashed, x, gap, low, high``."""
-    panels, names = list(table["panel"].unique()), list(table["line"].unique())
-    with plt.rc_context(STYLE):
-        fig, row = plt.subplots(
-            1, len(panels), figsize=(3.7 * len(panels) + 1.2, 3.5), squeeze=False, sharey=True
+def _draw_near_half(ax: Axes, ring: np.ndarray, width: float) -> None:
+    """Draw the part of a ring (n, 3) that the sphere does not hide."""
+    right, up, toward = _seen(ring).T
+    visible = np.where(toward > 0, 1, np.nan)
+    ax.plot(right * visible, up * visible, color=LINE_COLOR, lw=width, zorder=1)
+
+
+@styled
+def gap_of_free_vectors(runs: pd.DataFrame, xlabel: str = "step") -> Figure:
+    """Draw the gap of free embeddings over steps, means with 95 % t-intervals over seeds.
+
+    Parameters
+    ----------
+    runs : DataFrame with columns panel, tau_label, start, seed, step, gap
+        One row a kept step of a run. ``start`` is "two cones" (solid) or "one cone" (dashed). Step
+        0 has no place on a logarithmic axis and is left out.
+    xlabel : str
+        What a step is.
+    """
+    import seaborn as sns
+
+    panels = list(runs["panel"].unique())
+    names = list(runs["tau_label"].unique())
+    colors = {name: _shade(i, len(names)) for i, name in enumerate(names)}
+    dashes = {"two cones": "", "one cone": (3.7, 1.6)}
+    half_width = stats.t.ppf(0.975, runs["seed"].nunique() - 1)
+    size = (3.7 * len(panels) + 1.2, 3.5)
+    fig, row = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharey=True)
+    for ax, panel in zip(row[0], panels, strict=True):
+        # The scale comes first, since seaborn averages over positions on it.
+        ax.set_xscale("log")
+        sns.lineplot(
+            runs[(runs["panel"] == panel) & (runs["step"] > 0)],
+            x="step",
+            y="gap",
+            hue="tau_label",
+            style="start",
+            palette=colors,
+            dashes=dashes,
+            errorbar=("se", half_width),
+            err_kws={"linewidth": 0},
+            linewidth=1.6,
+            legend=False,
+            ax=ax,
         )
-        for ax, panel in zip(row[0], panels, strict=True):
-            for (name, dashed), line in table[table["panel"] == panel].groupby(["line", "dashed"]):
-                color = _shade(names.index(name), len(names))
-                ax.fill_between(line["x"], line["low"], line["high"], color=color, alpha=0.2, lw=0)
-                ax.plot(line["x"], line["gap"], "--" if dashed else "-", color=color, lw=1.6)
-            ax.set(title=panel, xlabel=xlabel, xscale="log")
-        row[0, 0].set(ylabel="modality gap", ylim=(0, None))
-        handles = [plt.Line2D([], [], color=_shade(i, len(names)), lw=2) for i in range(len(names))]
-        handles += [plt.Line2D([], [], color="k", ls=dash) for dash in ("-", "--")]
-        fig.legend(
-            handles, [*names, "two cones", "one cone"], loc="outside right upper", fontsize=9
-        )
+        ax.set(title=panel, xlabel=xlabel, ylabel="")
+    row[0, 0].set(ylabel="modality gap", ylim=(0, None))
+    handles = [plt.Line2D([], [], color=color, lw=2) for color in colors.values()]
+    handles += [plt.Line2D([], [], color="k", ls=line) for line in ("-", "--")]
+    fig.legend(handles, [*colors, *dashes], loc=LEGEND_RIGHT, fontsize=9)
     return fig
 
 
-def slow_closing(
-    flows: Mapping[str, pd.DataFrame], tied: Mapping[str, tuple[pd.DataFrame, float]]
+@styled
+def gap_under_gradient_flow(
+    flows: Mapping[str, pd.DataFrame], learned: Mapping[str, tuple[pd.DataFrame, float]]
 ) -> Figure:
-    """Draw gaps over the time of gradient flow, and over a learned temperature with lines of the predicted powers.
+    """Draw gaps over the time of gradient flow, and over a temperature that is learned.
 
-    ``flows``: name and frame ``time, gap``; ``tied``: name, frame ``tau, gap`` and the power of tau.
+    Parameters
+    ----------
+    flows : mapping of str to DataFrame with columns time, gap
+        The runs at the left, by name.
+    learned : mapping of str to (DataFrame with columns tau, gap, and float)
+        The runs at the right, by the rate of log s, each with the power of tau that is predicted
+        for its gap: a line.
     """
-    with plt.rc_context(STYLE):
-        fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.7))
-        for k, (name, run) in enumerate(flows.items()):
-            left.plot(run["time"], run["gap"], color=_shade(k, len(flows)), lw=1.8, label=name)
-        for k, (name, (run, power)) in enumerate(tied.items()):
-            color = GROUPS[k % len(GROUPS)]
-            right.plot(run["tau"], run["gap"], "o", color=color, ms=3.5, label=name)
-            start = run.iloc[0]
-            right.plot(
-                run["tau"], start["gap"] * (run["tau"] / start["tau"]) ** power, color=color, lw=1
-            )
-        left.set(xscale="log", xlabel="time (gradient flow)", ylabel="modality gap", ylim=(0, None))
-        left.set_title("At 1/100 it all but stands still")
-        right.set(xscale="log", yscale="log", xlabel="learned temperature", ylabel="modality gap")
-        for axis, ticks in (
-            (right.xaxis, (0.02, 0.03, 0.05, 0.07)),
-            (right.yaxis, (0.1, 0.2, 0.5, 1)),
-        ):
-            axis.set_minor_locator(NullLocator())
-            axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
-        right.set_title("A learned temperature and the gap are tied")
-        left.legend(fontsize=8)
-        right.legend(fontsize=8, title="rate of log s", title_fontsize=8)
+    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.7))
+    for i, (name, run) in enumerate(flows.items()):
+        left.plot(run["time"], run["gap"], color=_shade(i, len(flows)), lw=1.8, label=name)
+    for name, color in assign(learned, GROUP_COLORS).items():
+        run, power = learned[name]
+        right.plot(run["tau"], run["gap"], "o", color=color, ms=3.5, label=name)
+        first = run.iloc[0]
+        predicted = first["gap"] * (run["tau"] / first["tau"]) ** power
+        right.plot(run["tau"], predicted, color=color, lw=1)
+    left.set(xlabel="time (gradient flow)", xscale="log")
+    left.set(ylabel="modality gap", ylim=(0, None))
+    left.set_title("At 1/100 it all but stands still")
+    left.legend(fontsize=8)
+    right.set(xlabel="learned temperature", xscale="log", ylabel="modality gap", yscale="log")
+    for axis, ticks in (
+        (right.xaxis, (0.02, 0.03, 0.05, 0.07)),
+        (right.yaxis, (0.1, 0.2, 0.5, 1)),
+    ):
+        axis.set_minor_locator(NullLocator())
+        axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+    right.set_title("A learned temperature and the gap are tied")
+    right.legend(fontsize=8, title="rate of log s", title_fontsize=8)
     return fig

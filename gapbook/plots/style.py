@@ -1,17 +1,42 @@
 """What all figures share: colors, style, and how a figure comes onto a page."""
 
+import functools
 import io
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-FIRST, SECOND, LINE = (
-    "#0072B2",
-    "#D55E00",
-    "#999999",
-)  # Okabe and Ito's blue, vermilion; a grey for pair lines
-GROUPS = ("#009E73", "#CC79A7", "#56B4E9")  # of models, not of modalities: green, purple, sky
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Okabe and Ito's colors, which people tell apart whatever their color vision.
+BLUE = "#0072B2"
+VERMILION = "#D55E00"
+GREEN = "#009E73"
+PURPLE = "#CC79A7"
+SKY = "#56B4E9"
+ORANGE = "#E69F00"
+BLACK = "#000000"
+
+# The two modalities, all through the book: blue circles are images, orange diamonds are texts.
+FIRST_COLOR = BLUE
+SECOND_COLOR = VERMILION
+FIRST_MARKER = "o"
+SECOND_MARKER = "D"
+
+# What models, temperatures or sources are drawn in, so that none looks like a modality.
+GROUP_COLORS = (GREEN, PURPLE, SKY)
+
+# Lines between partners and lines that mark a place, behind everything else.
+LINE_COLOR = "#999999"
+GRID_COLOR = "#dddddd"
+
+# Where a legend stands beside all panels, or beside the only one.
+LEGEND_RIGHT: Final = "outside right upper"
+LEGEND_BESIDE: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
+
 STYLE: Any = {
     "figure.facecolor": "white",
     "axes.spines.top": False,
@@ -23,25 +48,98 @@ STYLE: Any = {
     "figure.constrained_layout.use": True,
 }
 
+# Pixels an inch at which a page shows a figure sharp without being heavy.
+DPI = 130
 
-def palette_png(image: Any, colors: int = 256) -> bytes:
-    """Encode a Pillow image as PNG with a palette: a third of the size, with no color off by more than a shade."""
+Parameters = ParamSpec("Parameters")
+Drawn = TypeVar("Drawn")
+Name = TypeVar("Name")
+Style = TypeVar("Style")
+
+
+def assign(names: Iterable[Name], styles: Sequence[Style]) -> dict[Name, Style]:
+    """Give each name a style of its own, in their order.
+
+    Parameters
+    ----------
+    names : iterable
+        What is drawn; a name that comes again counts once.
+    styles : sequence
+        Colors, marks or the like.
+
+    Raises
+    ------
+    ValueError
+        If there are more names than styles.
+
+    Examples
+    --------
+    >>> assign(["a", "b", "a"], GROUP_COLORS)
+    {'a': '#009E73', 'b': '#CC79A7'}
+    """
+    different = list(dict.fromkeys(names))
+    if len(different) > len(styles):
+        raise ValueError(
+            f"Expected at most {len(styles)} to tell apart; got {len(different)}: "
+            f"{', '.join(map(str, different))}; draw the others in a figure of their own"
+        )
+    return dict(zip(different, styles, strict=False))
+
+
+def styled(draw: Callable[Parameters, Drawn]) -> Callable[Parameters, Drawn]:
+    """Make a function draw in the style of the book, which ends with it.
+
+    Parameters
+    ----------
+    draw : function
+        Returns a figure.
+    """
+
+    @functools.wraps(draw)
+    def draw_in_style(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Drawn:
+        with plt.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return draw_in_style
+
+
+def palette_png(image: "Image", colors: int = 256) -> bytes:
+    """Encode an image as PNG with a palette, in a third of the size.
+
+    No color is off by more than a shade.
+
+    Parameters
+    ----------
+    image : Pillow image
+        The image, of any mode.
+    colors : int
+        The number of colors in the palette, at most 256.
+    """
     from PIL import Image
 
-    buffer, method = io.BytesIO(), Image.Quantize.MAXCOVERAGE  # rare colors keep theirs
-    image.convert("RGB").quantize(colors, method, dither=Image.Dither.NONE).save(
-        buffer, "png", optimize=True
-    )
+    # Of all methods this one keeps rare colors, such as that of a single mark.
+    method = Image.Quantize.MAXCOVERAGE
+    reduced = image.convert("RGB").quantize(colors, method, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    reduced.save(buffer, "png", optimize=True)
     return buffer.getvalue()
 
 
 def show(fig: Figure, alt: str) -> None:
-    """Display a figure once, with an alternative text that states its finding for those who do not see it."""
+    """Display a figure once, with an alternative text for those who do not see it.
+
+    Parameters
+    ----------
+    fig : Figure
+        The figure, which is closed.
+    alt : str
+        A sentence that states what the figure shows.
+    """
     from IPython.display import display
     from PIL import Image
 
     drawn = io.BytesIO()
-    fig.savefig(drawn, format="png", dpi=130)
+    fig.savefig(drawn, format="png", dpi=DPI)
     plt.close(fig)
     display(
         {"image/png": palette_png(Image.open(drawn))},

@@ -1,4 +1,4 @@
-"""Figures of training runs (chapter 4): what a run measures, over epochs and over temperatures."""
+"""Figures of training runs (chapter 4): what they measure, over epochs and temperatures."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,118 +6,183 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gapbook.plots.style import GROUPS, STYLE
+from gapbook.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GROUP_COLORS,
+    LEGEND_RIGHT,
+    ORANGE,
+    PURPLE,
+    SKY,
+    assign,
+    styled,
+)
 
-STARTS = {  # color and line of each way to start, in every figure
-    "ordinary": ("#000000", "-"),
-    "amended": (GROUPS[0], "-"),
-    "turned back": (GROUPS[1], "--"),
-    "turned together": ("#0072B2", ":"),
-    "one modality": ("#E69F00", "-."),
-    "shared": (GROUPS[2], ":"),
+# Dashes as lengths of ink and of space, in widths of the line; none is a solid line.
+Dashes = tuple[float, ...]
+SOLID: Dashes = ()
+DASHED: Dashes = (3.7, 1.6)
+DOTTED: Dashes = (1, 1.65)
+DASH_DOTTED: Dashes = (6.4, 1.6, 1, 1.6)
+
+# The color and the dashes of each variant of a run, in every figure.
+VARIANT_STYLES: dict[str, tuple[Any, Dashes]] = {
+    "ordinary": (BLACK, SOLID),
+    "amended": (GREEN, SOLID),
+    "turned back": (PURPLE, DASHED),
+    "turned together": (BLUE, DOTTED),
+    "one modality": (ORANGE, DASH_DOTTED),
+    "shared": (SKY, DOTTED),
 }
+LEARNED_STYLE: tuple[Any, Dashes] = (PURPLE, DASHED)
+
+# The lines of up to three fitted laws.
+LAW_DASHES = ("--", ":", "-.")
 
 
-def line_styles(names: Sequence[str]) -> dict[str, tuple[Any, Any]]:
-    """Choose color and dash for each line: those of `STARTS`, or for temperatures darker shades the lower they are."""
-    if set(names) <= set(STARTS):
-        return {name: STARTS[name] for name in names}
+def line_styles(names: Sequence[str]) -> dict[str, tuple[Any, Dashes]]:
+    """Choose color and dashes of each line.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Variants of a run, in the styles of ``VARIANT_STYLES``; or labels of temperatures from high
+        to low, in darker shades the lower they are, and "learned".
+
+    Returns
+    -------
+    dict of (color, dashes)
+        By name, in their order.
+    """
+    if set(names) <= set(VARIANT_STYLES):
+        return {name: VARIANT_STYLES[name] for name in names}
     fixed = [name for name in names if name != "learned"]
     shades = plt.get_cmap("viridis")(np.linspace(0.85, 0, len(fixed)))
-    styles: dict[str, tuple[Any, Any]] = {
-        name: (shade, "-") for name, shade in zip(fixed, shades, strict=True)
-    }
-    return styles | {"learned": (GROUPS[1], "--")} if "learned" in names else styles
+    styles: dict[str, tuple[Any, Dashes]] = {}
+    for name, shade in zip(fixed, shades, strict=True):
+        styles[name] = (tuple(shade), SOLID)
+    if "learned" in names:
+        styles["learned"] = LEARNED_STYLE
+    return styles
 
 
-def over_epochs(
-    table: pd.DataFrame, value: str = "gap", label: str = "modality gap", shared: bool = True
+@styled
+def curves_over_epochs(
+    table: pd.DataFrame,
+    value: str = "gap",
+    label: str = "modality gap",
+    sharey: bool = True,
 ) -> Figure:
-    """Draw a value over epochs, mean and range over seeds; columns ``panel, line, seed, epoch`` and the value's.
+    """Draw a value over epochs, the mean and the range over seeds.
 
-    Panels of different measures have axes of their own where not ``shared``.
+    Parameters
+    ----------
+    table : DataFrame with columns panel, line, seed, epoch, and that of the value
+        One row an epoch of a run. Lines are named as ``line_styles`` wants them.
+    value : str
+        The column to draw.
+    label : str
+        What it is.
+    sharey : bool
+        Whether all panels have one vertical axis; panels of different measures have their own.
     """
-    panels, styles = table["panel"].unique(), line_styles(list(table["line"].unique()))
-    with plt.rc_context(STYLE):
-        size = (2.2 + 3.4 * len(panels), 3.5)
-        fig, row = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharey=shared)
-        for ax, panel in zip(row[0], panels, strict=True):
-            for name, lines in table[table["panel"] == panel].groupby("line", sort=False):
-                color, dash = styles[str(name)]
-                seeds = lines.groupby("epoch")[value].agg(["mean", "min", "max"])
-                ax.fill_between(
-                    seeds.index, seeds["min"], seeds["max"], color=color, alpha=0.2, lw=0
-                )
-                ax.plot(seeds.index, seeds["mean"], dash, color=color, lw=1.5, label=name)
-            ax.set(title=panel, xlabel="epoch", ylim=(0, None))
-        row[0, 0].set_ylabel(label)
-        legend(fig, styles)
-    return fig
+    import seaborn as sns
 
-
-def legend(fig: Figure, styles: Mapping[str, tuple[Any, Any]]) -> None:
-    """Put one legend for all panels at the right of a figure."""
-    handles = [plt.Line2D([], [], color=color, linestyle=dash) for color, dash in styles.values()]
-    fig.legend(handles, list(styles), loc="outside right upper", fontsize=9)
-
-
-def final_by_scale(table: pd.DataFrame, theirs: pd.DataFrame) -> Figure:
-    """Draw gap and recall at the end of training over 1/tau; columns ``scale, gap, recall, kind``, one row a run.
-
-    ``theirs`` has the authors' ``scale, gap, recall``, drawn as open circles. "learned" runs stand where tau ended.
-    """
-    with plt.rc_context(STYLE):
-        fig, (left, right) = plt.subplots(1, 2, figsize=(8.8, 3.4))
-        for ax, column in ((left, "gap"), (right, "recall")):
-            ax.plot(
-                theirs["scale"],
-                theirs[column],
-                "ko",
-                ms=5,
-                mfc="w",
-                label="the authors, fine-tuned",
-            )
-            _seeds(ax, table, column)
-            ax.set(xscale="log", xlabel="1 / temperature", ylim=(0, None))
-        left.set(ylabel="modality gap", title="A lower temperature keeps more of the gap")
-        right.set(ylabel="R@1, both directions", title="From 1/10 on, retrieval hardly changes")
-        left.legend(fontsize=8)
-    return fig
-
-
-def _seeds(ax: Axes, table: pd.DataFrame, column: str) -> None:
-    marks: Any = dict(zip(table["kind"].unique(), ("o", "D", "s"), strict=False))
-    for (kind, runs), color in zip(table.groupby("kind", sort=False), GROUPS, strict=False):
-        ax.plot(
-            runs["scale"],
-            runs[column],
-            marks[kind],
-            color=color,
-            ms=4.5,
-            alpha=0.8,
-            lw=0,
-            label=kind,
+    panels = table["panel"].unique()
+    styles = line_styles(list(table["line"].unique()))
+    size = (2.2 + 3.4 * len(panels), 3.5)
+    fig, row = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharey=sharey)
+    for ax, panel in zip(row[0], panels, strict=True):
+        sns.lineplot(
+            table[table["panel"] == panel],
+            x="epoch",
+            y=value,
+            hue="line",
+            style="line",
+            palette={name: color for name, (color, _) in styles.items()},
+            dashes={name: dashes or "" for name, (_, dashes) in styles.items()},
+            # the band holds all seeds
+            errorbar=("pi", 100),
+            err_kws={"linewidth": 0},
+            linewidth=1.5,
+            legend=False,
+            ax=ax,
         )
+        ax.set(title=panel, xlabel="epoch", ylabel="", ylim=(0, None))
+    row[0, 0].set_ylabel(label)
+    handles = [
+        plt.Line2D([], [], color=color, linestyle=(0, dashes) if dashes else "-")
+        for color, dashes in styles.values()
+    ]
+    fig.legend(handles, list(styles), loc=LEGEND_RIGHT, fontsize=9)
+    return fig
 
 
-def fading(lines: Mapping[str, pd.Series], laws: Mapping[str, Mapping[str, pd.Series]]) -> Figure:
-    """Draw long runs over training time on logarithmic axes, a panel each, with laws fitted to its early part."""
-    with plt.rc_context(STYLE):
-        size = (1.2 + 3.1 * len(lines), 3.6)
-        fig, row = plt.subplots(1, len(lines), figsize=size, squeeze=False, sharey=True)
-        for ax, (title, line) in zip(row[0], lines.items(), strict=True):
-            ax.plot(line.index, line, color=GROUPS[0], lw=2.5, label="measured")
-            for (law, curve), dash in zip(laws[title].items(), ("--", ":", "-."), strict=True):
-                ax.plot(curve.index, curve, "k" + dash, lw=1.2, label=law)
-            ax.set(
-                title=title,
-                xlabel="training time (epochs at full rate)",
-                xscale="log",
-                yscale="log",
-            )
-        row[0, 0].set_ylabel("modality gap")
-        row[0, -1].legend(fontsize=8, loc="lower left")
+@styled
+def gap_and_recall_by_scale(runs: pd.DataFrame, authors: pd.DataFrame) -> Figure:
+    """Draw gap and recall at the end of training over 1/tau.
+
+    Parameters
+    ----------
+    runs : DataFrame with columns scale, gap, recall, kind
+        One row a run; ``scale`` is 1/tau at its end. Up to three kinds get a color and a mark each.
+    authors : DataFrame with columns scale, gap, recall
+        What the authors report, open circles.
+    """
+    import seaborn as sns
+
+    fig, (left, right) = plt.subplots(1, 2, figsize=(8.8, 3.4))
+    for ax, column in ((left, "gap"), (right, "recall")):
+        ax.plot(
+            authors["scale"], authors[column], "ko", ms=5, mfc="w", label="the authors, fine-tuned"
+        )
+        sns.scatterplot(
+            runs,
+            x="scale",
+            y=column,
+            hue="kind",
+            style="kind",
+            palette=assign(runs["kind"], GROUP_COLORS),
+            markers=assign(runs["kind"], "oDs"),
+            s=36,
+            linewidth=0,
+            alpha=0.8,
+            zorder=3,
+            legend=ax is left,
+            ax=ax,
+        )
+        ax.set(xlabel="1 / temperature", xscale="log", ylim=(0, None))
+    left.set(ylabel="modality gap", title="A lower temperature keeps more of the gap")
+    right.set(ylabel="R@1, both directions", title="From 1/10 on, retrieval hardly changes")
+    left.legend(fontsize=8)
+    return fig
+
+
+@styled
+def gap_decay_with_fits(
+    measured: Mapping[str, pd.Series], fits: Mapping[str, Mapping[str, pd.Series]]
+) -> Figure:
+    """Draw the gap of long runs over training time, on logarithmic axes, with fitted laws.
+
+    Parameters
+    ----------
+    measured : mapping of str to Series
+        The gap of each run over its training time, by title: a panel each.
+    fits : mapping of str to mapping of str to Series
+        Up to three laws fitted to each run, by its title and by their names in the legend.
+    """
+    size = (1.2 + 3.1 * len(measured), 3.6)
+    fig, row = plt.subplots(1, len(measured), figsize=size, squeeze=False, sharey=True)
+    for ax, (title, gaps) in zip(row[0], measured.items(), strict=True):
+        ax.plot(gaps.index, gaps, color=GREEN, lw=2.5, label="measured")
+        laws = fits[title]
+        for law, dash in assign(laws, LAW_DASHES).items():
+            ax.plot(laws[law].index, laws[law], "k" + dash, lw=1.2, label=law)
+        ax.set(title=title, xlabel="training time (epochs at full rate)")
+        ax.set(xscale="log", yscale="log")
+    row[0, 0].set_ylabel("modality gap")
+    row[0, -1].legend(fontsize=8, loc="lower left")
     return fig

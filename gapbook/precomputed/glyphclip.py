@@ -144,7 +144,7 @@ def draw_cover(path: Path) -> None:
         pairs = load_pairs(name)
         views[f"{words}: gap {modality_gap(pairs.x, pairs.y):.2f}"] = project(pairs.x, pairs.y)
     axes = ("along the gap vector", "first component of the rest")
-    clouds_grid(views, columns=3, axes=axes).savefig(path, dpi=110)
+    clouds_grid(views, columns=3, axis_labels=axes).savefig(path, dpi=110)
 
 
 def main(bundle: Path, parts: Path = Path("_build/glyphclip")) -> None:

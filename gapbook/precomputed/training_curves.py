@@ -22,7 +22,7 @@ from gapbook.encoders import build_glyphclip, load_glyphclip
 from gapbook.encoders.glyphclip import TEMPERATURES, GlyphTwins
 from gapbook.files import write_whole
 from gapbook.geometry import modality_gap
-from gapbook.glyphs import Glyphs, first_words, load_glyphs, one_image_a_caption
+from gapbook.glyphs import Glyphs, first_words, load_glyphs, share_image_by_caption
 from gapbook.precomputed.glyphclip import SEEDS, read_history
 from gapbook.training import EPOCHS, RATE, embed_pairs, procrustes, train
 
@@ -74,7 +74,7 @@ TURNED = ("amended", "turned back", "turned together")
 CUTS: dict[str, Callable[[Glyphs], Glyphs]] = {
     "first word": first_words,
     "two words": lambda glyphs: first_words(glyphs, 2),
-    "both cut": lambda glyphs: one_image_a_caption(first_words(glyphs)),
+    "both cut": lambda glyphs: share_image_by_caption(first_words(glyphs)),
 }
 EXPERIMENTS = [
     *(Experiment(start, tau) for start in TURNED[:2] for tau in ("1/100", "learned")),

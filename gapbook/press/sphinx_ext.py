@@ -1,4 +1,8 @@
-"""What the book asks of Sphinx beyond jupyter-book: math without a third party, links to the repository it lives in."""
+"""What the book asks of Sphinx beyond jupyter-book.
+
+Formulas need no third party, links and buttons lead to the repository that the book lives in, and
+the bibliography links back.
+"""
 
 import os
 import re
@@ -13,45 +17,69 @@ from sphinx.config import Config
 
 from gapbook.press.stamp import BRANCH, install_cell
 
-MATHJAX = "tex-svg.js"  # one file that carries its glyphs: browsers refuse fonts of pages opened from a disk
+# one file that carries its glyphs: browsers refuse fonts of pages opened from a disk
+MATHJAX = "tex-svg.js"
+GITHUB = re.compile(r"(?:^|[/@])github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?\s*$")
+# the line below the title of a section, as in numpydoc
+UNDERLINE = re.compile(r"\s*-{3,}\s*")
+# bars, backslashes, and stars that begin or end a word
+MARKUP = re.compile(r"([|\\]|\*(?=\S)|(?<=\S)\*)")
 
 
 def repository(folder: Path) -> str | None:
-    """Return the URL of the book's GitHub repository, from ``GITHUB_REPOSITORY`` or the remote ``origin``, or None.
+    """Find the book's repository on GitHub.
 
-    A remote elsewhere than on GitHub, such as a path on a disk, counts as none: Colab could not open it.
+    Parameters
+    ----------
+    folder : Path
+        A folder of the repository.
+
+    Returns
+    -------
+    str or None
+        Its URL, from ``GITHUB_REPOSITORY`` or the remote ``origin``. A remote elsewhere than on
+        GitHub, such as a path on a disk, counts as none: Colab could not open it.
     """
     if name := os.environ.get("GITHUB_REPOSITORY"):
         return f"https://github.com/{name}"
     command = ["git", "-C", str(folder), "remote", "get-url", "origin"]
     try:
         remote = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    except FileNotFoundError:  # no git on this machine
+    except FileNotFoundError:
+        # no git on this machine
         return None
-    found = re.search(r"(?:^|[/@])github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?\s*$", remote)
-    return f"https://github.com/{found[1]}" if found else None
+    match = GITHUB.search(remote)
+    return f"https://github.com/{match[1]}" if match else None
 
 
 def link_repository(app: Sphinx, config: Config) -> None:
-    """Point buttons at the book's repository; without one remove them, as jupyter-book's default is its own."""
+    """Point buttons at the book's repository; without one there are none.
+
+    jupyter-book's own default is a foreign repository.
+    """
     config.mathjax_path = f"mathjax/{MATHJAX}"
     options = config.html_theme_options
     options.pop("repository_url", None)
     options["launch_buttons"] = {}
-    if url := repository(Path(app.confdir)):
-        options |= {"repository_url": url, "repository_branch": BRANCH, "path_to_docs": "book"}
-        options |= {"use_repository_button": True, "use_issues_button": True}
-        options["launch_buttons"] = {
-            "notebook_interface": "jupyterlab",
-            "colab_url": "https://colab.research.google.com",
-            "binderhub_url": "https://mybinder.org",
-        }
+    url = repository(Path(app.confdir))
+    if url is None:
+        return
+    options["repository_url"] = url
+    options["repository_branch"] = BRANCH
+    options["path_to_docs"] = "book"
+    options["use_repository_button"] = True
+    options["use_issues_button"] = True
+    options["launch_buttons"] = {
+        "notebook_interface": "jupyterlab",
+        "colab_url": "https://colab.research.google.com",
+        "binderhub_url": "https://mybinder.org",
+    }
 
 
 def keep_runnable(
-    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Leave the launch buttons off pages that cannot run elsewhere: notebooks without an install cell."""
+    """Leave launch buttons off pages that cannot run elsewhere, those without an install cell."""
     source = Path(app.srcdir) / f"{page}.ipynb"
     if source.is_file() and install_cell(nbformat.read(source, as_version=4)) is None:
         buttons = context["header_buttons"]
@@ -66,45 +94,51 @@ def drop_unused_mathjax(app: Sphinx, exception: Exception | None) -> None:
 
 
 def link_back(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Add to each entry of the bibliography links to the places that cite it; bibtex itself does so within a page."""
+    """Link each entry of the bibliography to the places that cite it.
+
+    bibtex itself does so within a page.
+    """
     if "sphinxcontrib.bibtex" not in app.extensions:
         return
     cite: Any = app.env.get_domain("cite")
     keys = {citation.citation_id: citation.key for citation in cite.citations}
     for entry in doctree.findall(nodes.citation):
         wanted = {keys.get(name) for name in entry["ids"]}
+        places = [r for r in cite.citation_refs if wanted & {target.key for target in r.targets}]
         back = nodes.paragraph(classes=["cited-in"])
-        places = (r for r in cite.citation_refs if wanted & {target.key for target in r.targets})
-        for number, place in enumerate(sorted(places, key=lambda r: (r.docname, r.line))):
+        for place in sorted(places, key=lambda r: (r.docname, r.line)):
             title = app.env.titles[place.docname].astext()
             uri = f"{app.builder.get_relative_uri(docname, place.docname)}#{place.citation_ref_id}"
-            back += [
-                nodes.Text(", " if number else "Cited in "),
-                nodes.reference("", title, refuri=uri, internal=True),
-            ]
+            back += nodes.Text(", " if len(back) else "Cited in ")
+            back += nodes.reference("", title, refuri=uri, internal=True)
         if len(back):
             entry += back
 
 
 def plain_text(
-    app: Sphinx, what: str, name: str, item: Any, options: Any, lines: list[str]
+    app: Sphinx, what: str, name: str, item: object, options: object, lines: list[str]
 ) -> None:
-    """Escape bars and stars in a docstring: but for examples and double backticks it is plain text, not markup."""
-    example = False
+    """Escape bars and stars in a docstring without numpydoc sections: it is text, not markup.
+
+    Examples and what stands in double backticks are left as they are.
+    """
+    if any(UNDERLINE.fullmatch(line) for line in lines):
+        return
+    in_example = False
     for i, line in enumerate(lines):
-        example = bool(line.strip()) and (example or line.lstrip().startswith(">>>"))
-        if not example:
+        starts = line.lstrip().startswith(">>>")
+        in_example = bool(line.strip()) and (in_example or starts)
+        if not in_example:
             parts = line.split("``")
-            parts[::2] = [
-                re.sub(r"([|\\]|\*(?=\S)|(?<=\S)\*)", r"\\\1", part) for part in parts[::2]
-            ]
+            parts[::2] = [MARKUP.sub(r"\\\1", part) for part in parts[::2]]
             lines[i] = "``".join(parts)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the functions above; Sphinx calls this."""
     app.setup_extension("sphinx.ext.autodoc")
-    app.connect("autodoc-process-docstring", plain_text)
+    # before napoleon, which takes the underlines away
+    app.connect("autodoc-process-docstring", plain_text, priority=400)
     app.connect("config-inited", link_repository)
     app.connect("html-page-context", keep_runnable, priority=600)
     app.connect("doctree-resolved", link_back)

@@ -1,11 +1,12 @@
-"""Stamp published copies of the notebooks with the cell that installs this package, for Colab and for readers.
+r"""Stamp published copies of the notebooks with the cell that installs this package.
 
-A notebook in the repository cannot know the commit that will publish it, and the name ``gapbook`` on package indexes
-is not ours. So its install cell only says what to do, and the publish workflow replaces it in two sets of copies: the
-downloads on the site, and ``book/*.ipynb`` on the branch ``notebooks``, which is the published commit plus stamps.
-The Colab button opens ``colab.research.google.com/github/OWNER/REPOSITORY/blob/notebooks/book/01_modality_gap.ipynb``.
+A notebook in the repository cannot know the commit that will publish it, and the name ``gapbook``
+on package indexes is not ours. So its install cell only says what to do, and the publish workflow
+replaces it in two sets of copies: the downloads on the site, and ``book/*.ipynb`` on the branch
+``notebooks``, which is the published commit plus stamps. The Colab button opens
+``colab.research.google.com/github/OWNER/REPOSITORY/blob/notebooks/book/01_modality_gap.ipynb``.
 
-Usage: ``python -m gapbook.press.stamp FOLDER URL COMMIT`` stamps the notebooks below FOLDER in place.
+``python -m gapbook.press.stamp FOLDER URL COMMIT`` stamps the notebooks below FOLDER in place.
 """
 
 import re
@@ -41,31 +42,81 @@ if importlib.util.find_spec("gapbook") is None:
 
 
 def install_cell(notebook: NotebookNode) -> NotebookNode | None:
-    """Return the code cell tagged ``install``, or None."""
-    return next(
-        (cell for cell in notebook.cells if "install" in cell.metadata.get("tags", ())), None
-    )
+    """Find the cell that installs the package.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        A notebook.
+
+    Returns
+    -------
+    NotebookNode or None
+        Its first cell tagged ``install``.
+    """
+    tagged = [cell for cell in notebook.cells if "install" in cell.metadata.get("tags", ())]
+    return next(iter(tagged), None)
 
 
 def pins(constraints: str) -> list[str]:
-    """List the pins of a constraints file that an install on Colab should keep.
+    r"""List the pins of a constraints file that an install on Colab should keep.
 
-    >>> pins("# CI\\nnumpy==2.4.6  # ABI\\ntorch==2.13.0\\n\\npyyaml == 6.0.3\\n")
+    Parameters
+    ----------
+    constraints : str
+        Text of the file, one ``name==version`` a line.
+
+    Returns
+    -------
+    list of str
+        Pins without those of PyTorch and of what runs the kernel.
+
+    Raises
+    ------
+    ValueError
+        If a line has another form.
+
+    Examples
+    --------
+    >>> pins("# CI\nnumpy==2.4.6  # ABI\ntorch==2.13.0\n\npyyaml == 6.0.3\n")
     ['numpy==2.4.6', 'pyyaml==6.0.3']
     """
-    lines = [
-        line for line in (re.sub(r"#.*|\s", "", line) for line in constraints.splitlines()) if line
-    ]
-    if odd := [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.!+-]+", line)]:
-        raise ValueError(f"Expected constraints of the form name==version; got {odd[0]!r}")
-    return [line for line in lines if line.split("==")[0].lower().replace("_", "-") not in RUNTIME]
+    kept = []
+    for line in constraints.splitlines():
+        pin = re.sub(r"#.*|\s", "", line)
+        if not pin:
+            continue
+        if not re.fullmatch(r"[\w.-]+==[\w.!+-]+", pin):
+            raise ValueError(f"Expected constraints of the form name==version; got {pin!r}")
+        name = pin.partition("==")[0].lower().replace("_", "-")
+        if name not in RUNTIME:
+            kept.append(pin)
+    return kept
 
 
 def stamp(notebook: NotebookNode, url: str, commit: str, constraints: str) -> NotebookNode:
-    """Return a copy whose install cell installs ``gapbook[chapters]`` from ``git+url@commit`` under ``constraints``.
+    """Make a copy of a notebook that installs the package by itself.
 
-    ``url`` is what git clones (``https://...`` or ``file:///...``), ``constraints`` the text of ``constraints.txt``.
-    A notebook without an install cell, or a commit that is not a full SHA, is a ValueError.
+    Parameters
+    ----------
+    notebook : NotebookNode
+        A notebook with a cell tagged ``install``.
+    url : str
+        What git clones, ``https://...`` or ``file:///...``.
+    commit : str
+        Full SHA of the commit to install.
+    constraints : str
+        Text of ``constraints.txt`` at that commit.
+
+    Returns
+    -------
+    NotebookNode
+        The copy. Its install cell installs ``gapbook[chapters]`` where the package is missing.
+
+    Raises
+    ------
+    ValueError
+        If the notebook has no install cell, or the commit is not a full SHA.
     """
     if not re.fullmatch(r"[0-9a-f]{40}", commit):
         raise ValueError(
@@ -79,12 +130,31 @@ def stamp(notebook: NotebookNode, url: str, commit: str, constraints: str) -> No
         " ".join(pins(constraints)), 110, break_on_hyphens=False, break_long_words=False
     )
     cell.source = CELL.format(pins=wrapped, url=url, commit=commit).rstrip()
-    cell.metadata["cellView"] = "form"  # Colab shows the title and hides the code
+    # Colab shows the title and hides the code
+    cell.metadata["cellView"] = "form"
     return copy
 
 
 def stamp_folder(folder: Path, url: str, commit: str, constraints: str) -> list[Path]:
-    """Stamp in place every notebook below ``folder`` that has an install cell; return their paths."""
+    """Stamp in place every notebook below a folder that has an install cell.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    url, commit, constraints : str
+        As for :func:`stamp`.
+
+    Returns
+    -------
+    list of Path
+        The notebooks that were stamped.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
     stamped = []
     for path in sorted(folder.rglob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
@@ -101,9 +171,9 @@ def stamp_folder(folder: Path, url: str, commit: str, constraints: str) -> list[
 if __name__ == "__main__":
     if len(sys.argv) != 4:
         sys.exit(
-            f"Usage: python -m gapbook.press.stamp FOLDER URL COMMIT; got {len(sys.argv) - 1} arguments"
+            "Usage: python -m gapbook.press.stamp FOLDER URL COMMIT; "
+            f"got {len(sys.argv) - 1} arguments"
         )
-    for path in stamp_folder(
-        Path(sys.argv[1]), sys.argv[2], sys.argv[3], Path("constraints.txt").read_text()
-    ):
+    text = Path("constraints.txt").read_text()
+    for path in stamp_folder(Path(sys.argv[1]), sys.argv[2], sys.argv[3], text):
         print(f"stamped {path}")

@@ -1,71 +1,66 @@
 """Reports over 1, 10 and 100 shards: time grows with their number, memory does not."""
 
-import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from side_by_side import needs_peak, run
 
-N, D, WORKERS = 8_000, 256, 2  # pairs of a shard (16 MB), dimensions
-STATUS = Path("/proc/self/status")
+# Pairs of a shard (16 MB) and their dimensions.
+N = 8_000
+D = 256
 
 # Each number of shards has a fresh cluster; what a worker has before its first shard is taken away.
-CODE = f"""
-import json, sys, time
+CODE = """
 from pathlib import Path
+from distributed import Client, LocalCluster
+from gapbook.shards import measure_shards
 
-def peak():
+def peak_with_libraries():
     import torch, gapbook.shards, gapbook.geometry
-    return int(next(line for line in open("{STATUS}") if line.startswith("VmHWM")).split()[1]) / 1024
+    lines = open("/proc/self/status").read().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 
 if __name__ == "__main__":
-    from distributed import Client, LocalCluster
-    from gapbook.shards import measure_shards
-
-    settings = dict(n_workers={WORKERS}, threads_per_worker=1, dashboard_address="127.0.0.1:0")
+    folder, shards = Path(sys.argv[1]), sys.argv[2]
+    settings = dict(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0")
+    options = dict(sample=1000, replicates=10)
     with LocalCluster(**settings) as cluster, Client(cluster) as client:
-        client.wait_for_workers({WORKERS})
-        start, mine = client.run(peak), peak()
-        measure_shards(Path(sys.argv[1]) / "1", client, sample=1000, replicates=10)  # imports, thread pools
+        client.wait_for_workers(2)
+        start = client.run(peak_with_libraries)
+        mine = peak()
+        measure_shards(folder / "1", client, **options)  # imports, thread pools
         begun = time.perf_counter()
-        found = measure_shards(Path(sys.argv[1]) / sys.argv[2], client, sample=1000, replicates=10)
-        seconds, end = time.perf_counter() - begun, client.run(peak)
+        found = measure_shards(folder / shards, client, **options)
+        seconds = time.perf_counter() - begun
+        end = client.run(peak_with_libraries)
         memory = max(end[worker] - start[worker] for worker in start)
-        result = dict(time=seconds, memory=memory, client=peak() - mine, pairs=int(found.paired.sum()))
-        print(json.dumps(result))
+        pairs = int(found.partner_cosine_counts.sum())
+        print(json.dumps(dict(time=seconds, memory=memory, client=peak() - mine, pairs=pairs)))
 """
 
 
-def run(folder: Path, shards: int) -> dict:
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
-    script = folder / "measure.py"
-    script.write_text(CODE)
-    command = [sys.executable, str(script), str(folder), str(shards)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
-    return json.loads(done.stdout)
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not STATUS.exists(), reason="peak memory is read from /proc, which only Linux has"
-)
+@needs_peak
 def test_time_grows_with_the_shards_and_memory_does_not(tmp_path):
     rng = np.random.default_rng(0)
     np.save(tmp_path / "shard.npy", rng.normal(0.1, 1, size=(2, N, D)).astype(np.float32))
+    found = {}
     for shards in (1, 10, 100):
-        (tmp_path / str(shards)).mkdir()
-        for i in range(shards):  # one file under many names
-            os.link(tmp_path / "shard.npy", tmp_path / str(shards) / f"{i:03}.npy")
-    found = {shards: run(tmp_path, shards) for shards in (1, 10, 100)}
-    for shards, result in found.items():
+        folder = tmp_path / str(shards)
+        folder.mkdir()
+        # One file under many names.
+        for i in range(shards):
+            os.link(tmp_path / "shard.npy", folder / f"{i:03}.npy")
+    for shards in (1, 10, 100):
+        result = run(CODE, str(tmp_path), str(shards), OMP_NUM_THREADS="1")
         assert result["pairs"] == shards * N
         print(f"{shards:4} shards, {result['pairs']:7,} pairs: {result['time']:6.1f} s, ", end="")
         print(f"{result['memory']:4.0f} MB a worker, {result['client']:4.0f} MB in the client")
-    first, later = (found[b]["time"] - found[a]["time"] for a, b in ((1, 10), (10, 100)))
-    print(f"{later / 90:.3f} s a shard from 10 to 100, {first / 9:.3f} s from 1 to 10")
-    assert later / 90 < 2 * first / 9
-    assert found[100]["memory"] < 1.25 * found[10]["memory"] + 10
-    assert found[100]["client"] < 1.25 * found[10]["client"] + 10
+        found[shards] = result
+    first = (found[10]["time"] - found[1]["time"]) / 9
+    later = (found[100]["time"] - found[10]["time"]) / 90
+    print(f"{later:.3f} s a shard from 10 to 100, {first:.3f} s from 1 to 10")
+    assert later < 2 * first
+    for memory in ("memory", "client"):
+        assert found[100][memory] < 1.25 * found[10][memory] + 10

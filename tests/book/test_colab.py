@@ -1,7 +1,8 @@
-"""Each chapter as Colab runs it: PyTorch and a kernel at hand, an empty folder, and the stamped install cell.
+"""Each chapter as Colab runs it.
 
-A chapter runs up to its first figure, which needs the installed package, its data and its libraries; the executed book
-runs the rest. With COLAB=whole, as every week, chapters run to their ends here too.
+That is: PyTorch and a kernel at hand, an empty folder, and the stamped install cell. A chapter runs
+up to its first figure, which needs the installed package, its data and its libraries; the executed
+book runs the rest. With COLAB=whole, as every week, chapters run to their ends here too.
 """
 
 import json
@@ -32,22 +33,12 @@ def output(*command: str | Path) -> str:
 
 @pytest.fixture(scope="module")
 def colab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A machine like Colab's: the folder of a virtual environment, with a kernel that has a home of its own."""
+    """A machine like Colab's: folder of a virtual environment, with a kernel and a home."""
     machine = tmp_path_factory.mktemp("colab")
     output(sys.executable, "-m", "venv", machine)
     python = machine / "bin" / "python"
-    output(
-        python,
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "-c",
-        "constraints.txt",
-        "pip>=24.1",
-        "torch",
-        "ipykernel",
-    )
+    pip = (python, "-m", "pip")
+    output(*pip, "install", "-q", "-c", "constraints.txt", "pip>=24.1", "torch", "ipykernel")
     (machine / "home").mkdir()
     spec = {
         "argv": [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
@@ -58,9 +49,8 @@ def colab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (machine / "kernels" / "python3").mkdir(parents=True)
     (machine / "kernels" / "python3" / "kernel.json").write_text(json.dumps(spec))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(
-            "PIP_CACHE_DIR", output(python, "-m", "pip", "cache", "dir")
-        )  # packages need not come twice
+        # packages need not come twice
+        patch.setenv("PIP_CACHE_DIR", output(*pip, "cache", "dir"))
         for name in ("GAPBOOK_DATA", "PYTHONPATH", "IPYTHONDIR", "MPLBACKEND"):
             patch.delenv(name, raising=False)
         yield machine
@@ -82,17 +72,18 @@ def test_stamped_chapter_runs_on_a_machine_of_its_own(
         stamped, km=manager, timeout=600, resources={"metadata": {"path": str(tmp_path)}}
     )
     try:
-        client.execute(cleanup_kc=True)  # the kernel is ours, and ends with its chapter
-    finally:  # pip's complaint, if it had one, is shown with the failure
+        # the kernel is ours, and ends with its chapter
+        client.execute(cleanup_kc=True)
+    finally:
+        # pip's complaint, if it had one, is shown with the failure
         print(stamped.cells[1].get("outputs"))
 
     [package] = (colab / "lib").glob("python*/site-packages/gapbook-*.dist-info/direct_url.json")
     origin = json.loads(package.read_text())
     assert origin["vcs_info"]["commit_id"] == commit and not origin.get("dir_info")
-    outputs = [out for cell in stamped.cells if cell.cell_type == "code" for out in cell.outputs]
-    assert any("image/png" in out.get("data", {}) for out in outputs)
-    assert not any(str(ROOT) in json.dumps(out.get("data", {})) for out in outputs), (
-        "it used the checkout"
-    )
+    code = [cell for cell in stamped.cells if cell.cell_type == "code"]
+    data = [out.get("data", {}) for cell in code for out in cell.outputs]
+    assert any("image/png" in bundle for bundle in data)
+    assert not any(str(ROOT) in json.dumps(bundle) for bundle in data), "it used the checkout"
     # only the first chapter on a machine installs the package, so only its folder holds the pins
     assert {path.name for path in tmp_path.iterdir()} <= {"gapbook-constraints.txt"}

@@ -1,4 +1,7 @@
-"""The built site in a headless browser: nothing from elsewhere, nothing missing, and everything that moves, moves."""
+"""The built site in a headless browser.
+
+Nothing comes from elsewhere, nothing is missing, and everything that moves, moves.
+"""
 
 import functools
 import http.server
@@ -6,14 +9,31 @@ import os
 import re
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Response,
+    Route,
+    expect,
+    sync_playwright,
+)
 
 NO_ALT = re.compile(
     r"^\s*$|^(\.\./)*_images/|^(image|figure|plot|output|png|img)\W*\d*$", re.IGNORECASE
 )
+OUTSIDE = re.compile(
+    r"""(?:<(?:script|img|iframe|source)[^>]*\ssrc
+        |<link(?![^>]*rel="(?:canonical|license)")[^>]*\shref)
+    =["']?(?:https?:)?//""",
+    re.VERBOSE,
+)
+OUTSIDE_STYLE = re.compile(r"""@import\s+(?:url\()?["']?(?:https?:)?//|url\(["']?(?:https?:)?//""")
 OVERFLOW = "document.scrollingElement.scrollWidth - innerWidth"
 
 
@@ -42,29 +62,31 @@ def browser() -> Iterator[Browser]:
 
 def pages(site: Path) -> list[str]:
     """List every page of the site but the redirect from index.html to the first one."""
-    found = [
-        p.relative_to(site).as_posix() for p in site.rglob("*.html") if "_static" not in p.parts
-    ]
-    assert {"intro.html", "01_modality_gap.html", "search.html"} <= set(found)
-    return sorted(p for p in found if 'http-equiv="Refresh"' not in (site / p).read_text("utf-8"))
+    files = [path for path in site.rglob("*.html") if "_static" not in path.parts]
+    own = [path for path in files if 'http-equiv="Refresh"' not in path.read_text("utf-8")]
+    return sorted(path.relative_to(site).as_posix() for path in own)
 
 
 def watch(context: BrowserContext, home: str) -> list[str]:
-    """Block and list every request that leaves ``home``; list every failed one and every error on the console."""
+    """Block every request that leaves ``home``; list those, failed ones and errors of scripts."""
     trouble: list[str] = []
 
     def block(route: Route) -> None:
         trouble.append(f"outside request {route.request.url}")
         route.abort()
 
+    def on_response(response: Response) -> None:
+        if response.status >= 400:
+            trouble.append(f"{response.status} {response.url}")
+
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            trouble.append(f"console: {message.text}")
+
     context.route(lambda url: not url.startswith((home, "data:", "blob:")), block)
-    context.on(
-        "response", lambda r: trouble.append(f"{r.status} {r.url}") if r.status >= 400 else None
-    )
+    context.on("response", on_response)
+    context.on("console", on_console)
     context.on("requestfailed", lambda r: trouble.append(f"failed {r.url}: {r.failure}"))
-    context.on(
-        "console", lambda m: trouble.append(f"console: {m.text}") if m.type == "error" else None
-    )
     context.on("weberror", lambda e: trouble.append(f"exception: {e.error}"))
     return trouble
 
@@ -90,11 +112,15 @@ def read(page: Page) -> dict:  # type: ignore[type-arg]
           await Promise.allSettled(images.map((i) => i.decode()));
           const all = (query) => [...document.querySelectorAll(query)];
           return {
-            broken: images.filter((i) => !i.complete || !i.naturalWidth).map((i) => i.src.slice(0, 99)),
+            broken: images.filter((i) => !i.complete || !i.naturalWidth)
+              .map((i) => i.src.slice(0, 99)),
             alts: all("main img").map((i) => i.getAttribute("alt") ?? ""),
-            unnamed: all("article svg[role=img]:not(mjx-container svg), [role=application], input, button").filter(
-              (e) => e.checkVisibility() && !e.getAttribute("aria-label") && !e.labels?.length && !e.title
-                && !e.textContent.trim()).length,
+            unnamed: all(
+              "article svg[role=img]:not(mjx-container svg), [role=application], input, button"
+            ).filter(
+              (e) => e.checkVisibility() && !e.getAttribute("aria-label") && !e.labels?.length
+                && !e.title && !e.textContent.trim()
+            ).length,
             h1: all("main h1").filter((h) => h.checkVisibility()).length,
             levels: all("article :is(h1, h2, h3, h4, h5)").map((h) => Number(h.tagName[1])),
             landmarks: all("main").length,
@@ -113,20 +139,16 @@ def test_pages_are_complete(built_site: Path, base: str, page: Page) -> None:
         page.goto(f"{base}/{name}")
         seen = read(page)
         assert not seen["broken"], f"{name}: images that do not load: {seen['broken']}"
-        assert not [a for a in seen["alts"] if NO_ALT.search(a)], (
-            f"{name}: images without a text that says what they show"
-        )
-        assert seen["unnamed"] == 0 and not seen["ids"], (
-            f"{name}: {seen['unnamed']} unnamed controls, ids twice {seen['ids']}"
-        )
-        assert seen["landmarks"] == 1 and seen["h1"] == 1 and seen["lang"] == "en", (
-            f"{name}: {seen}"
-        )
-        steps = [b - a for a, b in zip(seen["levels"], seen["levels"][1:], strict=False)]
+        silent = [alt for alt in seen["alts"] if NO_ALT.search(alt)]
+        assert not silent, f"{name}: images without a text that says what they show: {silent}"
+        assert seen["unnamed"] == 0, f"{name}: {seen['unnamed']} unnamed controls"
+        assert not seen["ids"], f"{name}: ids twice: {seen['ids']}"
+        structure = (seen["landmarks"], seen["h1"], seen["lang"])
+        assert structure == (1, 1, "en"), f"{name}: main, h1 and language: {structure}"
+        steps = [b - a for a, b in pairwise(seen["levels"])]
         assert all(step <= 1 for step in steps), f"{name}: heading levels jump: {seen['levels']}"
-        assert seen["typeset"] == seen["math"] and seen["problems"] == 0, (
-            f"{name}: math or references that failed: {seen}"
-        )
+        assert seen["typeset"] == seen["math"], f"{name}: math that failed"
+        assert seen["problems"] == 0, f"{name}: math or references that failed"
 
 
 def test_math_comes_from_the_site(base: str, page: Page) -> None:
@@ -137,18 +159,10 @@ def test_math_comes_from_the_site(base: str, page: Page) -> None:
 
 
 def test_pages_mention_no_third_party_file(built_site: Path) -> None:
-    outside = re.compile(
-        r"""(?:<(?:script|img|iframe|source)[^>]*\ssrc|<link(?![^>]*rel="(?:canonical|license)")[^>]*\shref)
-        =["']?(?:https?:)?//""",
-        re.VERBOSE,
-    )
     for path in built_site.rglob("*.html"):
-        assert not outside.search(path.read_text("utf-8")), f"{path} loads a file from another site"
+        assert not OUTSIDE.search(path.read_text("utf-8")), f"{path} loads a file from another site"
     for path in built_site.rglob("*.css"):
-        text = path.read_text("utf-8")
-        assert not re.search(
-            r"""@import\s+(?:url\()?["']?(?:https?:)?//|url\(["']?(?:https?:)?//""", text
-        ), path
+        assert not OUTSIDE_STYLE.search(path.read_text("utf-8")), path
 
 
 def test_nothing_overflows(built_site: Path, browser: Browser, base: str) -> None:
@@ -171,15 +185,14 @@ def luminance(page: Page, query: str, which: str) -> float:
 def test_the_toggle_switches_to_dark(base: str, page: Page) -> None:
     page.goto(f"{base}/01_modality_gap.html")
     assert luminance(page, "body", "backgroundColor") > 200
-    for _ in range(3):  # auto, light, dark, in an order that is the theme's own
+    # auto, light, dark, in an order that is the theme's own
+    for _ in range(3):
         if page.evaluate("document.documentElement.dataset.theme") != "dark":
             page.locator("button.theme-switch-button").locator("visible=true").first.click()
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     assert luminance(page, "body", "backgroundColor") < 60
-    assert (
-        luminance(page, ".gap-explore", "color") > 180
-        and luminance(page, ".gap-frames output", "color") > 180
-    )
+    assert luminance(page, ".gap-explore", "color") > 180
+    assert luminance(page, ".gap-frames output", "color") > 180
 
 
 def shown(page: Page) -> str | None:
@@ -195,7 +208,8 @@ def test_sliders_move(base: str, page: Page) -> None:
     slider.scroll_into_view_if_needed()
     slider.focus()
     page.keyboard.press("Home")
-    first, reading = shown(page), slider.get_attribute("aria-valuetext")
+    first = shown(page)
+    reading = slider.get_attribute("aria-valuetext")
     page.keyboard.press("ArrowRight")
     second = shown(page)
     assert second != first and slider.get_attribute("aria-valuetext") != reading
@@ -208,9 +222,8 @@ def test_sliders_move(base: str, page: Page) -> None:
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] - 3, box["y"] + box["height"] / 2, steps=5)
     page.mouse.up()
-    assert shown(page) not in (first, second) and slider.input_value() == slider.get_attribute(
-        "max"
-    )
+    assert shown(page) not in (first, second)
+    assert slider.input_value() == slider.get_attribute("max")
 
 
 def test_sliders_play_unless_motion_is_unwelcome(base: str, page: Page) -> None:
@@ -238,9 +251,11 @@ def test_frames_show_without_script(browser: Browser, base: str) -> None:
 def test_points_answer_pointer_and_keyboard(base: str, page: Page) -> None:
     page.goto(f"{base}/01_modality_gap.html")
     figure = page.locator(".gap-explore").first
-    plot, readout = figure.locator(".gap-plot"), figure.locator("[aria-live]")
+    plot = figure.locator(".gap-plot")
+    readout = figure.locator("[aria-live]")
     plot.scroll_into_view_if_needed()
-    box, view = plot.locator("svg").bounding_box(), plot.locator("svg").get_attribute("viewBox")
+    box = plot.locator("svg").bounding_box()
+    view = plot.locator("svg").get_attribute("viewBox")
     points = list(map(int, (figure.get_attribute("data-points") or "").split()))
     captions = (figure.get_attribute("data-captions") or "").split("|")
     assert box and view and len(points) == 4 * len(captions)
@@ -257,7 +272,8 @@ def test_points_answer_pointer_and_keyboard(base: str, page: Page) -> None:
     first, second, partner, back, again, last = walked
     assert first != second and first == again and second == back and last not in walked[:5]
     assert partner != second and partner.splitlines()[0] == second.splitlines()[0]
-    assert plot.locator("[tabindex='0']").count() == 0  # one stop for Tab
+    # one stop for Tab
+    assert plot.locator("[tabindex='0']").count() == 0
 
 
 def test_touch_selects_a_point(browser: Browser, base: str) -> None:
@@ -280,20 +296,17 @@ def test_touch_selects_a_point(browser: Browser, base: str) -> None:
 
 def test_search_finds_a_word(base: str, page: Page) -> None:
     page.goto(f"{base}/search.html?q=retrieval")
-    expect(
-        page.locator("#search-results li a", has_text=re.compile("gap", re.IGNORECASE)).first
-    ).to_be_visible()
+    results = page.locator("#search-results li a", has_text=re.compile("gap", re.IGNORECASE))
+    expect(results.first).to_be_visible()
 
 
 def test_every_notebook_can_be_downloaded(built_site: Path, base: str, page: Page) -> None:
-    links = {}
     for name in pages(built_site):
         page.goto(f"{base}/{name}")
-        links[name] = page.locator("a[href$='.ipynb']").evaluate_all(
-            "all => all.map((a) => a.href)"
-        )
-        assert all(page.request.get(link).ok for link in links[name]), links[name]
-    assert links["01_modality_gap.html"] and links["appendix/scoreboard.html"]
+        links = page.locator("a[href$='.ipynb']").evaluate_all("all => all.map((a) => a.href)")
+        is_notebook = (built_site / "_sources" / name).with_suffix(".ipynb").exists()
+        assert bool(links) >= is_notebook, f"{name}: no link to its notebook"
+        assert all(page.request.get(link).ok for link in links), links
 
 
 def test_site_works_from_a_disk(built_site: Path, browser: Browser) -> None:
@@ -302,7 +315,8 @@ def test_site_works_from_a_disk(built_site: Path, browser: Browser) -> None:
     page = context.new_page()
     for name in ["index.html", *pages(built_site)]:
         page.goto((built_site / name).as_uri())
-        if name == "index.html":  # sends the reader on to the first page
+        if name == "index.html":
+            # sends the reader on to the first page
             page.wait_for_url("**/intro.html")
         seen = read(page)
         assert not seen["broken"] and seen["typeset"] == seen["math"], f"{name}: {seen}"
@@ -317,7 +331,7 @@ def test_site_works_from_a_disk(built_site: Path, browser: Browser) -> None:
 def test_each_work_of_the_bibliography_links_back_to_where_it_is_cited(built_site: Path) -> None:
     page = (built_site / "appendix" / "bibliography.html").read_text()
     links = re.findall(r'class="cited-in">(.*?)</p>', page)
-    assert len(links) == page.count('role="doc-biblioentry"') > 20
+    assert 0 < len(links) == page.count('role="doc-biblioentry"')
     for target in re.findall(r'href="([^"]+)"', " ".join(links)):
         path, _, anchor = target.partition("#")
         assert f'id="{anchor}"' in (built_site / "appendix" / path).read_text(), target

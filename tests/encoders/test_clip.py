@@ -11,7 +11,6 @@ import pytest
 import torch
 from PIL import Image
 
-from gapbook.coco import coco_pairs, read_coco
 from gapbook.cone.noise import embed_read, noise_embeddings, noise_images, noise_tokens
 from gapbook.encoders import (
     Checkpoint,
@@ -21,7 +20,6 @@ from gapbook.encoders import (
     random_clip,
     random_resnet18,
 )
-from gapbook.exceptions import PairsError
 from gapbook.geometry import cosine_stats
 from gapbook.precomputed.noise_cosines import STATS, noise_table, read_noise
 from gapbook.press.paper import paper_value
@@ -487,66 +485,3 @@ def test_wrong_names_and_no_network_are_one_clear_sentence(hub, away) -> None:
             ValueError, match=f"^{name} at revision {commit} is not on the hub; check both, or your"
         ):
             load_clip(name, commit)
-
-
-# ---- COCO
-
-
-@pytest.fixture
-def coco(tmp_path) -> Path:
-    """Three images in COCO's own format, ids out of order, two captions each and an image without any."""
-    (tmp_path / "annotations").mkdir()
-    (tmp_path / "val2017").mkdir()
-    images = [
-        {"id": i, "file_name": f"{i:012}.jpg", "height": 40, "width": 48} for i in (9, 2, 5, 7)
-    ]
-    for image in images:
-        noisy(image["id"]).save(tmp_path / "val2017" / image["file_name"])
-    order = [
-        (5, "five first"),
-        (9, "nine first"),
-        (5, "five last"),
-        (2, "two first"),
-        (9, "nine last"),
-        (2, "two last"),
-    ]
-    annotations = [{"image_id": i, "id": k, "caption": text} for k, (i, text) in enumerate(order)]
-    content = {"info": {}, "licenses": [], "images": images, "annotations": annotations}
-    (tmp_path / "annotations" / "captions_val2017.json").write_text(json.dumps(content))
-    return tmp_path
-
-
-def test_coco_gives_first_or_last_captions_in_the_authors_order(coco: Path) -> None:
-    first = [(path.name, text) for path, text in read_coco(coco)]
-    assert first == [
-        ("000000000002.jpg", "two first"),
-        ("000000000005.jpg", "five first"),
-        ("000000000009.jpg", "nine first"),
-    ]
-    assert [text for _, text in read_coco(coco, "last")] == ["five last", "nine last", "two last"]
-    assert [text for _, text in read_coco(coco, "last", limit=2)] == ["five last", "nine last"]
-
-
-def test_coco_pairs_are_embeddings_of_the_files_and_captions(coco: Path, tiny: Checkpoint) -> None:
-    pairs = coco_pairs(coco, tiny, progress=False)
-    paths = [coco / "val2017" / f"{i:012}.jpg" for i in (2, 5, 9)]
-    assert pairs.captions == ("two first", "five first", "nine first")
-    assert np.allclose(pairs.x, embed_images(tiny, paths), atol=1e-6)
-    assert np.allclose(
-        pairs.y, embed_texts(tiny, ["two first", "five first", "nine first"]), atol=1e-6
-    )
-
-
-def test_coco_says_what_is_missing(coco: Path, tmp_path_factory) -> None:
-    with pytest.raises(
-        PairsError, match=r"Expected annotations/captions_val2017\.json in .*; get val2017\.zip"
-    ):
-        read_coco(tmp_path_factory.mktemp("empty"))
-    with pytest.raises(PairsError, match="'first' or 'last'; got 'second'"):
-        read_coco(coco, "second")
-    (coco / "val2017" / "000000000009.jpg").unlink()
-    with pytest.raises(PairsError, match=r"1 of 3 are missing \(first: 000000000009\.jpg\)"):
-        read_coco(coco)
-    (coco / "annotations" / "captions_val2017.json").write_text('{"images": []}')
-    with pytest.raises(PairsError, match="not in COCO's format"):
-        read_coco(coco)

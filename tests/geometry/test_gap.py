@@ -1,4 +1,4 @@
-"""The gap, its shares by dimension, the relative gap and the probe against plain float64 arithmetic."""
+"""The gap, its shares, the relative gap and the probe against plain float64 arithmetic."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Measures from sums against those of rows, and redraws against plain sums over different originals."""
+"""Measures from sums against those of rows, and redraws against sums over originals."""
 
 import numpy as np
 import pytest

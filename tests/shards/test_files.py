@@ -35,7 +35,7 @@ def test_a_folder_of_shards_must_be_one(tmp_path):
     (tmp_path / "f.txt").touch()
     with pytest.raises(PairsError, match=r"folder of shards; .*f\.txt is a file"):
         shard_names(tmp_path / "f.txt")
-    with pytest.raises(PairsError, match="folder of shards; .*no does not exist"):
+    with pytest.raises(PairsError, match=r"folder of shards; .*no does not exist"):
         shard_names(tmp_path / "no")
     with pytest.raises(PairsError, match="there are none"):
         shard_names(tmp_path)

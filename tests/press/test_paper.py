@@ -1,15 +1,20 @@
 import math
-import re
-from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from gapbook.cone.networks import BIASES, STEPS
-from gapbook.press import PressError, paper_curve, paper_fact, paper_value
-from gapbook.press.paper import paper_curves, paper_facts
+from gapbook.press import (
+    PressError,
+    paper_curve,
+    paper_curves,
+    paper_fact,
+    paper_facts,
+    paper_value,
+)
 from gapbook.published import registry
 
-CURVES = paper_curves()
+BOOK = Path(__file__).parents[2] / "book"
 EVIDENCE = {
     "notebook_output",
     "figure_text",
@@ -18,58 +23,49 @@ EVIDENCE = {
     "code",
     "code_literal",
     "code_comment",
+    "digitized_from_png",
+    "read_from_figure",
 }
-EVIDENCE |= {"digitized_from_png", "read_from_figure"}
-
-
-def test_every_fact_and_curve_is_there():
-    assert (len(paper_facts()), len(CURVES)) == (281, 23)
 
 
 def test_all_have_provenance():
-    for entry in [*paper_facts().values(), *CURVES.values()]:
+    for entry in [*paper_facts().values(), *paper_curves().values()]:
         assert entry.source and entry.figure and entry.evidence in EVIDENCE, entry.id
 
 
 def test_how_a_fact_is_judged_is_complete():
+    chapters = {path.name[:2] for path in BOOK.glob("[0-9]*.ipynb")}
     for fact in paper_facts().values():
         assert (fact.tolerance is None) == (fact.why == ""), fact.id
         assert (fact.corrected is None) == (fact.erratum == ""), fact.id
-        assert bool(fact.chapter) != bool(fact.context), fact.id
-        assert fact.chapter in ("", "01", "02", "03", "04", "05", "06"), fact.id
+        if fact.context:
+            assert fact.chapter == "", fact.id
+        else:
+            assert fact.chapter in chapters, fact.id
 
 
-def test_named_sources_are_in_the_registry():
-    sources = {
-        fact.needs for fact in paper_facts().values() if re.fullmatch(r"[a-z-]+", fact.needs)
-    }
-    assert sources == {"clip-coco-random", "clasp-uniprot"} and sources <= set(registry())
+def test_what_a_fact_needs_is_in_the_registry_or_described():
+    for fact in paper_facts().values():
+        assert " " in fact.needs or fact.needs in {"", *registry()}, fact.id
 
 
 def test_curves_have_as_many_x_as_y():
-    for curve in CURVES.values():
-        assert len(curve.x) == len(curve.y) == len(getattr(curve, "delta", curve.x)), curve.id
+    for curve in paper_curves().values():
+        assert len(curve.x) == len(curve.y), curve.id
+        assert curve.delta is None or len(curve.delta) == len(curve.x), curve.id
 
 
 def test_curves_of_figure_2b_belong_to_networks_of_ours():
-    curves = {key: curve for key, curve in CURVES.items() if key.startswith("curve.fig2b.")}
-    assert Counter(curve.bias for curve in curves.values()) == {
-        "normal": 5,
-        "uniform": 9,
-        "none": 3,
-    }
-    assert all(curve.network in STEPS and curve.bias in BIASES for curve in curves.values())
-    assert {curve.network for curve in curves.values() if curve.bias == "none"} == {
-        "linear"
-    }  # the erratum of no_bias
+    for key, curve in paper_curves().items():
+        if key.startswith("curve.fig2b."):
+            assert curve.network in STEPS and curve.bias in BIASES, key
+            # the other networks that are called bias-free in the paper do have biases
+            assert curve.bias != "none" or curve.network == "linear", key
 
 
-def test_costs_and_settings_are_context():
-    context = Counter(fact.id.split(".")[0] for fact in paper_facts().values() if fact.context)
-    assert context["cost"] == 9 and context["fig3"] == 2
-    assert not [
-        key for key in paper_facts() if key.startswith("cost.") and not paper_fact(key).context
-    ]
+def test_costs_are_context():
+    for key, fact in paper_facts().items():
+        assert fact.context or not key.startswith("cost."), key
 
 
 def test_values_are_those_of_the_paper():
@@ -89,7 +85,6 @@ def test_the_errata_are_proven():
     shares = [[round(100 * count / row[3], 1) for count in row[:3]] for row in (before, after)]
     assert paper_fact("table2.paper.East_Asian").corrected == shares
     assert paper_fact("sphere.spacing.paper").corrected == paper_value("sphere.spacing.code")
-    assert sum(bool(fact.erratum) for fact in paper_facts().values()) == 4
 
 
 @pytest.mark.parametrize(

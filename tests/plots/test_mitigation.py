@@ -1,0 +1,70 @@
+"""Figures of what mitigations gain and cost: a mark a mitigation in every panel."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import legend_texts, line_points, same_color
+
+from gapbook import plots
+from gapbook.plots.mitigation import MITIGATION_MARKERS
+
+MEANS = {"gap": 0.8, "hubness": 1.5, "recall": 0.3}
+
+
+def summary(sources: tuple[str, ...] = ("CLIP", "GlyphCLIP")) -> pd.DataFrame:
+    rows = []
+    for number, source in enumerate(sources):
+        for place, mitigation in enumerate(("none", "centering", "noise")):
+            for measure, mean in MEANS.items():
+                mean += 0.1 * place + number
+                rows.append((source, measure, mitigation, mean, mean - 0.05, mean + 0.02))
+    columns = ["source", "measure", "mitigation", "mean", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def draw(table: pd.DataFrame):
+    against = {"gap": "modality gap", "hubness": "hubness (skewness)"}
+    return plots.tradeoff_panels(table, against, "recall", "held-out R@1")
+
+
+def test_panels_are_a_row_a_source_and_a_column_a_measure() -> None:
+    figure = draw(summary())
+    assert len(figure.axes) == 4
+    titles = [ax.get_title(loc="left") for ax in figure.axes]
+    assert titles == ["CLIP", "", "GlyphCLIP", ""]
+    assert [ax.get_ylabel() for ax in figure.axes] == ["held-out R@1", "", "held-out R@1", ""]
+    assert [ax.get_xlabel() for ax in figure.axes[2:]] == ["modality gap", "hubness (skewness)"]
+
+
+def test_a_mark_stands_at_the_means_with_both_intervals() -> None:
+    ax = draw(summary()).axes[3]
+    assert [line_points(group.lines[0]) for group in ax.containers] == [
+        [(2.5, 1.3)],
+        [(2.6, 1.4)],
+        [(2.7, 1.5)],
+    ]
+    across, upward = (bars.get_segments()[0] for bars in ax.containers[0].lines[2])
+    np.testing.assert_allclose(across, [[2.45, 1.3], [2.52, 1.3]])
+    np.testing.assert_allclose(upward, [[2.5, 1.25], [2.5, 1.32]])
+
+
+def test_marks_have_their_style_in_every_panel() -> None:
+    for ax in draw(summary()).axes:
+        for group in ax.containers:
+            color, marker = MITIGATION_MARKERS[group.get_label()]
+            assert same_color(group.lines[0].get_color(), color)
+            assert group.lines[0].get_marker() == marker
+
+
+def test_a_dotted_line_shows_where_nothing_is_done() -> None:
+    for ax, recall in zip(draw(summary()).axes, (0.3, 0.3, 1.3, 1.3), strict=True):
+        assert ax.lines[-1].get_linestyle() == ":"
+        assert ax.lines[-1].get_ydata() == pytest.approx([recall, recall])
+
+
+def test_one_legend_serves_all_panels() -> None:
+    assert legend_texts(draw(summary())) == ["none", "centering", "noise"]
+
+
+def test_styles_differ() -> None:
+    assert len(set(MITIGATION_MARKERS.values())) == len(MITIGATION_MARKERS)

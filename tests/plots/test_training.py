@@ -1,0 +1,108 @@
+"""Figures of training runs: the mean and the range over seeds, and the authors' values."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import axis_labels, legend_texts, line_points, same_color
+
+from gapbook import plots
+from gapbook.plots.style import GROUP_COLORS
+from gapbook.plots.training import VARIANT_STYLES, line_styles
+
+
+def curves(lines: tuple[str, ...], panels: tuple[str, ...] = ("gap",)) -> pd.DataFrame:
+    """Three seeds a line, which lie 1 below, on and 1 above a straight line."""
+    rows = [
+        (panel, line, seed, epoch, 10 * place + epoch + seed - 1)
+        for panel in panels
+        for place, line in enumerate(lines, start=1)
+        for seed in range(3)
+        for epoch in range(4)
+    ]
+    return pd.DataFrame(rows, columns=["panel", "line", "seed", "epoch", "gap"])
+
+
+def test_a_curve_is_the_mean_over_seeds_and_its_band_their_range() -> None:
+    ax = plots.curves_over_epochs(curves(("ordinary",))).axes[0]
+    assert line_points(ax.lines[0]) == [(0, 10), (1, 11), (2, 12), (3, 13)]
+    band = ax.collections[0].get_paths()[0].vertices
+    assert band[band[:, 0] == 2, 1].min() == 11
+    assert band[band[:, 0] == 2, 1].max() == 13
+    assert axis_labels(ax) == ("epoch", "modality gap")
+
+
+def test_variants_have_their_styles_on_every_panel_and_in_the_legend() -> None:
+    table = curves(("amended", "ordinary", "turned back"), ("1/100", "learned"))
+    figure = plots.curves_over_epochs(table)
+    for ax in figure.axes:
+        for line, name in zip(ax.lines, ("amended", "ordinary", "turned back"), strict=True):
+            color, dashes = VARIANT_STYLES[name]
+            assert same_color(line.get_color(), color)
+            assert line.is_dashed() == bool(dashes)
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["1/100", "learned"]
+    assert legend_texts(figure) == ["amended", "ordinary", "turned back"]
+    handles = figure.legends[0].legend_handles
+    assert [handle.is_dashed() for handle in handles] == [False, False, True]
+
+
+def test_another_value_is_drawn_and_panels_may_have_axes_of_their_own() -> None:
+    table = curves(("1", "1/100"), ("a", "b")).rename(columns={"gap": "recall"})
+    table["recall"] = table["recall"].where(table["panel"] == "a", table["recall"] / 100)
+    left, right = plots.curves_over_epochs(table, "recall", "R@1", sharey=False).axes
+    assert left.get_ylabel() == "R@1"
+    assert right.get_ylabel() == ""
+    assert right.get_ylim()[1] < 1 < left.get_ylim()[1]
+    shared = plots.curves_over_epochs(table, "recall", "R@1").axes
+    assert shared[0].get_ylim() == shared[1].get_ylim()
+
+
+def test_temperatures_are_darker_the_lower_they_are_and_learned_is_dashed() -> None:
+    styles = line_styles(["1", "1/10", "1/100", "learned"])
+    brightness = [np.sum(styles[name][0][:3]) for name in ("1", "1/10", "1/100")]
+    assert brightness == sorted(brightness, reverse=True)
+    assert [bool(dashes) for _, dashes in styles.values()] == [False, False, False, True]
+    assert list(styles) == ["1", "1/10", "1/100", "learned"]
+
+
+def test_variants_keep_their_styles_whatever_is_drawn_with_them() -> None:
+    assert line_styles(["shared"]) == {"shared": VARIANT_STYLES["shared"]}
+    assert len(set(VARIANT_STYLES.values())) == len(VARIANT_STYLES)
+
+
+def test_each_run_is_a_mark_beside_the_open_circles_of_the_authors() -> None:
+    runs = pd.DataFrame(
+        [(10, 0.1, 0.2, "fixed"), (100, 0.7, 0.25, "fixed"), (45, 0.3, 0.24, "learned")],
+        columns=["scale", "gap", "recall", "kind"],
+    )
+    authors = pd.DataFrame({"scale": [10, 100], "gap": [0.3, 0.9], "recall": [0.3, 0.4]})
+    left, right = plots.gap_and_recall_by_scale(runs, authors).axes
+    for ax, column in ((left, "gap"), (right, "recall")):
+        marks = ax.collections[0]
+        np.testing.assert_allclose(marks.get_offsets(), runs[["scale", column]])
+        assert line_points(ax.lines[0]) == list(authors[["scale", column]].itertuples(index=False))
+        assert ax.get_xscale() == "log"
+    colors = left.collections[0].get_facecolor()[:, :3]
+    assert same_color(colors[0], GROUP_COLORS[0])
+    assert same_color(colors[2], GROUP_COLORS[1])
+    assert legend_texts(left) == ["the authors, fine-tuned", "fixed", "learned"]
+    assert right.get_legend() is None
+    assert axis_labels(left) == ("1 / temperature", "modality gap")
+    assert right.get_ylabel() == "R@1, both directions"
+
+
+def test_a_long_run_is_drawn_with_every_law_on_logarithmic_axes() -> None:
+    measured = {name: pd.Series([1, 0.5, 0.3], index=[1, 2, 4]) for name in ("1/100", "learned")}
+    fits = {name: {"power": 1.1 * gaps, "log": 0.9 * gaps} for name, gaps in measured.items()}
+    figure = plots.gap_decay_with_fits(measured, fits)
+    for ax in figure.axes:
+        assert line_points(ax.lines[0]) == [(1, 1), (2, 0.5), (4, 0.3)]
+        assert line_points(ax.lines[1]) == [(1, 1.1), (2, 0.55), (4, 0.33)]
+        assert len(ax.lines) == 3
+        assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert legend_texts(figure.axes[-1]) == ["measured", "power", "log"]
+    assert figure.axes[0].get_ylabel() == "modality gap"
+
+
+def test_a_run_without_fits_is_an_error() -> None:
+    with pytest.raises(KeyError, match="1/100"):
+        plots.gap_decay_with_fits({"1/100": pd.Series([1.0], index=[1])}, {})

@@ -1,0 +1,99 @@
+"""What the book asks of Sphinx: buttons of this repository, and docstrings that are text."""
+
+import subprocess
+from copy import deepcopy
+
+import nbformat
+import pytest
+from sphinx.application import Sphinx
+
+from gapbook.press.sphinx_ext import plain_text, repository
+
+URL = "https://github.com/somebody/a-book"
+SETTINGS = {
+    "extensions": [
+        "myst_nb",
+        "sphinx_book_theme",
+        "sphinx-mathjax-offline",
+        "gapbook.press.sphinx_ext",
+    ],
+    "html_theme": "sphinx_book_theme",
+    "html_theme_options": {"repository_url": "https://github.com/executablebooks/jupyter-book"},
+    "nb_execution_mode": "off",
+}
+
+
+@pytest.mark.parametrize(
+    ("remote", "expected"),
+    [
+        ("https://github.com/somebody/a-book.git", URL),
+        ("https://token@github.com/somebody/a-book", URL),
+        ("git@github.com:somebody/a-book.git", URL),
+        ("ssh://git@github.com/somebody/a-book/", URL),
+        ("https://example.org/github.com/somebody", None),
+        ("/srv/git/a-book", None),
+        (None, None),
+    ],
+)
+def test_repository_is_read_from_origin(tmp_path, monkeypatch, remote, expected):
+    monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    if remote:
+        subprocess.run(["git", "-C", tmp_path, "remote", "add", "origin", remote], check=True)
+    assert repository(tmp_path) == expected
+
+
+@pytest.fixture
+def build(tmp_path, chapter):
+    """Function that builds a book of two notebooks, the first of which can be installed."""
+
+    def make():
+        (tmp_path / "index.md").write_text("# Book\n\n```{toctree}\nrunnable\nboard\n```\n")
+        nbformat.write(chapter("install", "remove-cell"), tmp_path / "runnable.ipynb")
+        nbformat.write(chapter(), tmp_path / "board.ipynb")
+        out = tmp_path / "out"
+        doctrees = tmp_path / "doctrees"
+        Sphinx(
+            tmp_path, None, out, doctrees, "html", confoverrides=deepcopy(SETTINGS), status=None
+        ).build()
+        return (out / "runnable.html").read_text(), (out / "board.html").read_text()
+
+    return make
+
+
+def test_buttons_open_stamped_copies_of_this_repository(build, monkeypatch):
+    monkeypatch.setenv("GITHUB_REPOSITORY", "somebody/a-book")
+    runnable, board = build()
+    colab = "https://colab.research.google.com/github/somebody/a-book/blob/notebooks/book"
+    binder = "https://mybinder.org/v2/gh/somebody/a-book/notebooks?urlpath=lab/tree/book"
+    assert f"{colab}/runnable.ipynb" in runnable and f"{binder}/runnable.ipynb" in runnable
+    assert "how to install" not in runnable
+    assert URL in board and "colab.research" not in board
+
+
+def test_without_a_repository_there_are_no_buttons(build, monkeypatch):
+    monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
+    runnable, _ = build()
+    for name in ("executablebooks/jupyter-book", "colab.research", "mybinder"):
+        assert name not in runnable
+    assert "_sources/runnable.ipynb" in runnable
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("``|x|`` and |y| of *args", "``|x|`` and \\|y\\| of \\*args"),
+        (">>> 2 * 3 | 4", ">>> 2 * 3 | 4"),
+        ("a * b", "a * b"),
+    ],
+)
+def test_a_docstring_without_sections_is_text(before, after):
+    lines = [before]
+    plain_text(None, "function", "f", None, None, lines)
+    assert lines == [after]
+
+
+def test_a_docstring_with_sections_is_markup():
+    lines = ["*Emphasis* stays.", "", "Returns", "-------", "float"]
+    plain_text(None, "function", "f", None, None, lines)
+    assert lines[0] == "*Emphasis* stays."

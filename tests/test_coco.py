@@ -1,0 +1,133 @@
+"""COCO's own format: which images and captions are chosen, in which order, and what is missing."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import small_checkpoint
+from PIL import Image
+
+from gapbook.coco import coco_pairs, read_coco
+from gapbook.encoders import embed_images, embed_texts
+from gapbook.exceptions import PairsError
+
+ANNOTATED = [
+    (5, "five first"),
+    (9, "nine first"),
+    (5, "five last"),
+    (2, "two first"),
+    (9, "nine last"),
+    (2, "two last"),
+]
+
+
+@pytest.fixture
+def coco(tmp_path: Path) -> Path:
+    """Four images with ids out of order: two captions each, but one image without any."""
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "val2017").mkdir()
+    images = [{"id": i, "file_name": f"{i:012}.jpg"} for i in (9, 2, 5, 7)]
+    for image in images:
+        noise = np.random.default_rng(image["id"]).integers(0, 256, (40, 48, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / "val2017" / image["file_name"])
+    annotations = [{"image_id": image, "caption": text} for image, text in ANNOTATED]
+    write(tmp_path, {"info": {}, "images": images, "annotations": annotations})
+    return tmp_path
+
+
+def write(folder: Path, content: dict) -> None:
+    (folder / "annotations" / "captions_val2017.json").write_text(json.dumps(content))
+
+
+def test_the_first_captions_come_by_the_ids_of_images(coco: Path) -> None:
+    assert [(path.name, text) for path, text in read_coco(coco)] == [
+        ("000000000002.jpg", "two first"),
+        ("000000000005.jpg", "five first"),
+        ("000000000009.jpg", "nine first"),
+    ]
+
+
+def test_the_last_captions_come_as_images_first_appear(coco: Path) -> None:
+    assert [(path.name, text) for path, text in read_coco(coco, "last")] == [
+        ("000000000005.jpg", "five last"),
+        ("000000000009.jpg", "nine last"),
+        ("000000000002.jpg", "two last"),
+    ]
+
+
+def test_a_limit_takes_the_first_images(coco: Path) -> None:
+    for caption in ("first", "last"):
+        assert read_coco(coco, caption, limit=2) == read_coco(coco, caption)[:2]
+
+
+@pytest.mark.parametrize("place", ["images", "."])
+def test_images_may_lie_elsewhere_in_the_folder(coco: Path, place: str) -> None:
+    expected = [(path.name, text) for path, text in read_coco(coco)]
+    (coco / place).mkdir(exist_ok=True)
+    for path in (coco / "val2017").iterdir():
+        path.rename(coco / place / path.name)
+    moved = read_coco(coco)
+    assert [(path.name, text) for path, text in moved] == expected
+    assert all(path.parent == coco / place for path, _ in moved)
+
+
+def test_annotations_may_lie_in_the_folder_itself(coco: Path) -> None:
+    expected = read_coco(coco)
+    path = coco / "annotations" / "captions_val2017.json"
+    path.rename(coco / path.name)
+    assert read_coco(coco) == expected
+
+
+def test_pairs_are_embeddings_of_the_files_and_captions(coco: Path) -> None:
+    checkpoint = small_checkpoint()
+    pairs = coco_pairs(coco, checkpoint, progress=False)
+    items = read_coco(coco)
+    assert pairs.captions == ("two first", "five first", "nine first")
+    assert pairs.source == "COCO, first caption, 3 pairs"
+    x = embed_images(checkpoint, [path for path, _ in items])
+    y = embed_texts(checkpoint, [text for _, text in items])
+    np.testing.assert_allclose(pairs.x, x, atol=1e-6)
+    np.testing.assert_allclose(pairs.y, y, atol=1e-6)
+
+
+def test_an_empty_folder_is_told_what_to_get(tmp_path: Path) -> None:
+    message = r"Expected annotations/captions_val2017\.json in .*; get val2017\.zip"
+    with pytest.raises(PairsError, match=message):
+        read_coco(tmp_path)
+
+
+def test_another_choice_of_captions_is_named(coco: Path) -> None:
+    with pytest.raises(PairsError, match="'first' or 'last'; got 'second'"):
+        read_coco(coco, "second")
+
+
+def test_a_missing_image_is_counted_and_named(coco: Path) -> None:
+    (coco / "val2017" / "000000000009.jpg").unlink()
+    with pytest.raises(PairsError, match=r"1 of 3 are missing \(first: 000000000009\.jpg\)"):
+        read_coco(coco)
+
+
+def test_one_image_is_too_few(coco: Path) -> None:
+    with pytest.raises(PairsError, match=r"at least 2 captioned images.*0 of 1 are missing"):
+        read_coco(coco, limit=1)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"images": []},
+        {"images": [], "annotations": [{"image_id": 1, "caption": "of no image"}]},
+        {"images": 3, "annotations": []},
+    ],
+)
+def test_another_format_is_refused(coco: Path, content: dict) -> None:
+    write(coco, content)
+    with pytest.raises(PairsError, match="not in COCO's format"):
+        read_coco(coco)
+
+
+def test_a_file_that_is_no_json_is_refused(coco: Path) -> None:
+    (coco / "annotations" / "captions_val2017.json").write_text("{")
+    with pytest.raises(PairsError, match="not in COCO's format"):
+        read_coco(coco)
