@@ -3,13 +3,18 @@
 import os
 from collections.abc import Sequence
 from numbers import Number
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gapbook.exceptions import PairsError, one_line, quoted
 from gapbook.extras import from_extra
 from gapbook.files import path_text
+
+
+# A strip of one pixel by 60,000 would be enlarged to gigabytes before a model sees its middle.
+# Qwen2-VL's image processor has the same bound.
+LARGEST_RATIO_OF_SIDES = 200
 
 
 def check_captions(captions: object) -> list[str]:
@@ -124,7 +129,8 @@ def check_images(images: object) -> list[Any]:
     ------
     PairsError
         For anything but a list of PIL images and paths: one image, one path, a generator, arrays of
-        pixels; and for an image without pixels, or a path of no image file.
+        pixels; and for an image without pixels or more than 200 times as long as wide, or a path
+        of no image file.
     MissingPackageError
         If Pillow is not installed.
 
@@ -154,12 +160,20 @@ def _image_problem(image: object) -> str | None:
     if isinstance(image, str | os.PathLike):
         return _file_problem(image)
     if not isinstance(image, Image.Image):
-        advice = ""
-        if hasattr(image, "shape"):
-            advice = ": make it an image by PIL.Image.fromarray"
-        return f"is {_kind(image)}{advice}"
-    if not image.width or not image.height:
+        return f"is {_kind(image)}{_advice(image)}"
+    return _size_problem(image)
+
+
+def _size_problem(image: "Image.Image") -> str | None:
+    """Say what is wrong with the size of an image, as the second half of a sentence."""
+    short, long = sorted(image.size)
+    if not short:
         return "has no pixels"
+    if long > LARGEST_RATIO_OF_SIDES * short:
+        return (
+            f"is {image.width} x {image.height} pixels, a strip of which a model sees next to "
+            f"nothing: cut it, to at most {LARGEST_RATIO_OF_SIDES} times as long as wide"
+        )
     return None
 
 
@@ -171,8 +185,8 @@ def _file_problem(path: str | os.PathLike[str]) -> str | None:
     if not os.path.isfile(path):  # noqa: PTH113
         return "is a folder" if os.path.isdir(path) else "does not exist"  # noqa: PTH112
     try:
-        with Image.open(path):
-            return None
+        with Image.open(path) as image:
+            return _size_problem(image)
     except UnidentifiedImageError:
         return "is no image file that Pillow knows"
     # Pillow has many exceptions for a damaged file.
@@ -196,8 +210,17 @@ def _as_list(items: object, what: str) -> list[Any]:
         # An array, or a Series or Index of pandas, whose elements may have any type.
         return list(items)  # type: ignore[call-overload]
     if isinstance(items, str | bytes) or not isinstance(items, Sequence):
-        raise PairsError(f"Expected a list of {what}; got {_kind(items)}")
+        raise PairsError(
+            f"Expected a list of {what}, [first, second]; got {_kind(items)}{_advice(items)}"
+        )
     return list(items)
+
+
+def _advice(value: object) -> str:
+    """Say what to do with pixels; nothing for other things."""
+    if len(getattr(value, "shape", ())) < 2 or hasattr(value, "columns"):
+        return ""
+    return "; make each image one of PIL, by PIL.Image.fromarray"
 
 
 def _kind(value: object) -> str:
@@ -211,7 +234,7 @@ def _kind(value: object) -> str:
     if isinstance(value, os.PathLike):
         return f"one path, {path_text(value)}"
     shape = getattr(value, "shape", None)
-    name = type(value).__name__
+    name = type(value).__name__.replace("ndarray", "array")
     article = "an" if name[:1].lower() in "aeiou" else "a"
     if isinstance(shape, tuple) and shape:
         return f"{article} {name} of shape {tuple(shape)}"
