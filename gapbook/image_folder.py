@@ -62,7 +62,7 @@ def read_folder(
 
 def _two_columns(columns: Sequence[str]) -> tuple[str, str]:
     """Return the names of the two columns."""
-    named = not isinstance(columns, str) and all(isinstance(name, str) for name in columns)
+    named = isinstance(columns, list | tuple) and all(isinstance(name, str) for name in columns)
     if not named or len(columns) != 2 or columns[0] == columns[1]:
         raise PairsError(
             "Expected columns as the names of two columns, of the image and of the caption; got "

@@ -11,6 +11,9 @@ from gapbook.exceptions import PairsError, one_line, quoted
 from gapbook.extras import from_extra
 from gapbook.files import path_text
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 
 # A strip of one pixel by 60,000 would be enlarged to gigabytes before a model sees its middle.
 # Qwen2-VL's image processor has the same bound.
