@@ -12,7 +12,18 @@ IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".we
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:
-    """Say whether there is a file; of a name that no disk takes, there is none."""
+    """Say whether there is a file.
+
+    Parameters
+    ----------
+    path : path
+        Any path. Of a name that no disk takes, there is no file.
+
+    Returns
+    -------
+    bool
+        True for a file and a link to one.
+    """
     # os.path, since Path raises an error for a name that is too long or holds a null character.
     return os.path.isfile(path)  # noqa: PTH113
 

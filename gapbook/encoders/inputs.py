@@ -141,7 +141,8 @@ def check_images(images: object) -> list[Any]:
     --------
     >>> check_images("photos/1.jpg")
     Traceback (most recent call last):
-    gapbook.exceptions.PairsError: Expected a list of images; got one string, 'photos/1.jpg'
+    gapbook.exceptions.PairsError: Expected a list of images, [first, second]; got one string,
+    'photos/1.jpg'
     """
     items = _as_list(images, "images")
     with from_extra("models", "Embedding images"):
@@ -198,7 +199,25 @@ def _file_problem(path: str | os.PathLike[str]) -> str | None:
 
 
 def image_name(image: object, position: int) -> str:
-    """Return what a message calls an image: its place in the list, and its path if it has one."""
+    """Return what a message calls an image: its place in the list, and its path if it has one.
+
+    Parameters
+    ----------
+    image : object
+        A PIL image, a path, or what stands in its place.
+    position : int
+        Its place in the list.
+
+    Returns
+    -------
+    str
+        The subject of a sentence.
+
+    Examples
+    --------
+    >>> image_name("photos/1.jpg", 3)
+    'images[3], photos/1.jpg,'
+    """
     if isinstance(image, str | os.PathLike):
         return f"images[{position}], {path_text(image)},"
     file = getattr(image, "filename", "")

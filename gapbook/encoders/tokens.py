@@ -72,7 +72,18 @@ def tokenize(checkpoint: "Checkpoint", captions: Sequence[str]) -> Any:
 
 
 def text_config(network: Any) -> Any:
-    """Return the configuration of a network's text tower, or None if it has none."""
+    """Return the configuration of a network's text tower.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Any network.
+
+    Returns
+    -------
+    transformers.PreTrainedConfig or None
+        None where the network has no such thing.
+    """
     return getattr(getattr(network, "config", None), "text_config", None)
 
 
