@@ -2,11 +2,17 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
 
 from gapbook.encoders.clip import Checkpoint, embed_images, embed_texts
-from gapbook.exceptions import PairsError
+from gapbook.encoders.inputs import caption_problem
+from gapbook.exceptions import PairsError, one_line, quoted
+from gapbook.files import path_text
+from gapbook.image_files import is_file, require_images
 from gapbook.pairs import PairedEmbeddings
 
 ANNOTATIONS = "captions_val2017.json"
@@ -40,7 +46,7 @@ def read_coco(
         annotation. "last" is that of their figure 1 and table 1: images as they first appear among
         the annotations, each with its last.
     limit : int, optional
-        How many images to take, the first ones.
+        How many images to take, the first ones: at least 2.
 
     Returns
     -------
@@ -50,20 +56,27 @@ def read_coco(
     Raises
     ------
     PairsError
-        If ``caption`` is another word, something is missing, or the file is not in COCO's format.
+        If ``caption`` is another word or ``limit`` no such number, if something is missing, or if
+        the file is not in COCO's format: an image has no name of a file or two of them, two images
+        have one file, an image lies outside the folder (links are followed), or a chosen caption is
+        blank or no text.
     """
     folder = Path(folder)
     if caption not in ("first", "last"):
-        raise PairsError(f"Expected caption 'first' or 'last'; got {caption!r}")
-    chosen = _captioned(_annotations(folder), caption)[:limit]
+        raise PairsError(f"Expected caption 'first' or 'last'; got {quoted(caption)}")
+    if limit is not None and (not isinstance(limit, int | np.integer) or limit < 2):
+        raise PairsError(f"Expected limit as a number of images, at least 2; got {quoted(limit)}")
+    path = _annotations(folder)
+    chosen = _captioned(path, caption)[:limit]
     place = _image_folder(folder, chosen)
-    missing = [each.file for each in chosen if not (place / each.file).is_file()]
+    missing = [each.file for each in chosen if not is_file(place / each.file)]
     if missing or len(chosen) < 2:
-        first = missing[0] if missing else "none"
+        first = quoted(missing[0]) if missing else "none"
         raise PairsError(
-            f"Expected at least 2 captioned images, with their files in {place}; {len(missing)} of "
-            f"{len(chosen)} are missing (first: {first}); {HOW_TO_GET}"
+            f"Expected at least 2 captioned images, with their files in {path_text(place)}; "
+            f"{len(missing)} of {len(chosen)} are missing (first: {first}); {HOW_TO_GET}"
         )
+    require_images([each.file for each in chosen], place, path)
     return [(place / each.file, each.caption) for each in chosen]
 
 
@@ -72,33 +85,66 @@ def _annotations(folder: Path) -> Path:
     for path in (folder / "annotations" / ANNOTATIONS, folder / ANNOTATIONS):
         if path.is_file():
             return path
-    raise PairsError(f"Expected annotations/{ANNOTATIONS} in {folder}; {HOW_TO_GET}")
+    raise PairsError(f"Expected annotations/{ANNOTATIONS} in {path_text(folder)}; {HOW_TO_GET}")
 
 
 def _captioned(path: Path, caption: Literal["first", "last"]) -> list[Captioned]:
     """Choose one caption of each image, and the order of images."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        files = {image["id"]: image["file_name"] for image in content["images"]}
-        captions: dict[int, str] = {}
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        files = _files(content["images"])
+        captions: dict[Any, object] = {}
         for annotation in content["annotations"]:
             image = annotation["image_id"]
             if caption == "last" or image not in captions:
                 captions[image] = annotation["caption"]
         # A dict keeps the place at which an image first appeared, whichever caption it has now.
         order = sorted(captions) if caption == "first" else list(captions)
-        return [Captioned(files[image], captions[image]) for image in order]
-    except (ValueError, KeyError, TypeError) as error:
-        raise PairsError(
-            f"{path} is not in COCO's format ({type(error).__name__}: {error})"
-        ) from None
+        return [_with_file(image, captions[image], files) for image in order]
+    except PairsError as error:
+        raise PairsError(f"{path_text(path)} is not in COCO's format: {error}") from None
+    # A file that others wrote may hold anything, however deep, in place of lists and names.
+    except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
+        reason = one_line(f"{type(error).__name__}: {error}", 200)
+        raise PairsError(f"{path_text(path)} is not in COCO's format ({reason})") from None
+
+
+def _files(images: list[Mapping[str, Any]]) -> dict[Any, str]:
+    """Return the file of each image by its id: one each, and no two of one file."""
+    files: dict[Any, str] = {}
+    images_of: dict[str, Any] = {}
+    for image in images:
+        number = image["id"]
+        file = image["file_name"]
+        if not isinstance(file, str) or not file.strip():
+            raise PairsError(f"image {quoted(number)} has the file name {quoted(file)}")
+        if files.setdefault(number, file) != file:
+            raise PairsError(
+                f"image {quoted(number)} has two files, {quoted(files[number])} and {quoted(file)}"
+            )
+        if images_of.setdefault(file, number) != number:
+            raise PairsError(
+                f"images {quoted(images_of[file])} and {quoted(number)} have one file, "
+                f"{quoted(file)}"
+            )
+    return files
+
+
+def _with_file(image: object, caption: object, files: Mapping[Any, str]) -> Captioned:
+    """Return a caption with the file of its image."""
+    if image not in files:
+        raise PairsError(f"image {quoted(image)} has a caption, but is not among the images")
+    problem = caption_problem(caption)
+    if problem is not None:
+        raise PairsError(f"the caption of image {quoted(image)} {problem}")
+    return Captioned(files[image], str(caption))
 
 
 def _image_folder(folder: Path, captioned: list[Captioned]) -> Path:
     """Return the folder that holds the first image, or where it should lie."""
     places = [folder / "val2017", folder / "images", folder]
     for place in places:
-        if captioned and (place / captioned[0].file).is_file():
+        if captioned and is_file(place / captioned[0].file):
             return place
     return places[0]
 
@@ -130,7 +176,7 @@ def coco_pairs(
     Raises
     ------
     PairsError
-        As ``read_coco`` does.
+        As ``read_coco`` and ``embed_images`` do.
     """
     items = read_coco(folder, caption, limit)
     paths = [path for path, _ in items]

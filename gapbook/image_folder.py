@@ -1,15 +1,15 @@
 """A folder of images and a CSV file of captions, for any CLIP-like checkpoint."""
 
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import shorten
 
-import pandas as pd
-
+from gapbook.csv_rows import CsvRow, read_rows
 from gapbook.encoders.clip import Checkpoint, embed_images, embed_texts
-from gapbook.exceptions import PairsError
+from gapbook.encoders.inputs import caption_problem
+from gapbook.exceptions import PairsError, quoted
+from gapbook.files import path_text, require_folder
+from gapbook.image_files import is_file, require_images
 from gapbook.pairs import PairedEmbeddings
 
 COLUMNS = ("image", "caption")
@@ -27,8 +27,10 @@ def read_folder(
     images : path
         The folder of images.
     captions : path
-        The CSV file, in UTF-8. A caption that holds a comma stands in double quotes. An image with
-        several captions has several rows.
+        The CSV file, in UTF-8, with commas between its columns. A caption that holds a comma, a
+        quote or a line break stands in double quotes, and a quote in it is written twice; one with
+        a backslash, as Spark writes it by default, is refused. An image with several captions has
+        several rows.
     columns : sequence of two str
         The columns of the file name, relative to the folder, and of the caption; others are
         ignored.
@@ -36,92 +38,67 @@ def read_folder(
     Returns
     -------
     list of (Path, str)
-        The file and the caption of each row.
+        The file and the caption of each row, without blanks around them.
 
     Raises
     ------
     PairsError
         If the folder, the file, a column, a caption or an image is missing, if an image lies
-        outside the folder (links are followed), or if there are fewer than 2 rows.
+        outside the folder (links are followed), if there are fewer than 2 rows, or if quotes do not
+        match. A caption of several lines, one of which is a row of an image in the folder, is taken
+        for an open quote. The message names the line of the file.
     """
+    names = _two_columns(columns)
     folder = Path(images)
     path = Path(captions)
-    if not folder.is_dir():
-        got = "is a file" if folder.exists() else "does not exist"
-        raise PairsError(f"Expected a folder of images; {folder} {got}")
-    names, texts = _read_columns(path, columns)
-    _refuse_missing(names, folder, path)
-    _refuse_outside(names, folder, path)
-    return [(folder / name, text) for name, text in zip(names, texts, strict=True)]
+    require_folder(folder, "a folder of images")
+    rows = read_rows(path, names)
+    _refuse_bad_rows(rows, path)
+    for row in rows:
+        _refuse_swallowed_rows(row, folder, path)
+    require_images([row.cells[0] for row in rows], folder, path)
+    return [(folder / row.cells[0], row.cells[1]) for row in rows]
 
 
-def _refuse_missing(names: Sequence[str], folder: Path, path: Path) -> None:
-    """Raise an error where an image is not there."""
-    # os.path, since Path raises an error for a name that is too long for the disk.
-    missing = [name for name in names if not os.path.isfile(folder / name)]  # noqa: PTH113
-    if missing:
+def _two_columns(columns: Sequence[str]) -> tuple[str, str]:
+    """Return the names of the two columns."""
+    named = isinstance(columns, list | tuple) and all(isinstance(name, str) for name in columns)
+    if not named or len(columns) != 2 or columns[0] == columns[1]:
         raise PairsError(
-            f"{len(missing)} of {len(names)} images that {path.name} names are not in {folder} "
-            f"(first: {shorten(missing[0], 80)}); correct the names, or the folder"
+            "Expected columns as the names of two columns, of the image and of the caption; got "
+            f"{quoted(columns)}"
+        )
+    return columns[0], columns[1]
+
+
+def _refuse_bad_rows(rows: Sequence[CsvRow], path: Path) -> None:
+    """Raise an error where a row lacks an image or a caption, or there are too few rows."""
+    bad = []
+    for row in rows:
+        name, caption = row.cells
+        if not name or caption_problem(caption):
+            bad.append(row.line)
+    if bad:
+        raise PairsError(
+            f"Expected an image and a caption in each row of {path_text(path)}; {len(bad)} lack "
+            f"one (first: line {bad[0]}, the header being 1); fill or remove them"
+        )
+    if len(rows) < 2:
+        raise PairsError(
+            f"Expected at least 2 rows below the header of {path_text(path)}; got {len(rows)}"
         )
 
 
-def _refuse_outside(names: Sequence[str], folder: Path, path: Path) -> None:
-    """Raise an error where a name leads out of the folder."""
-    top = folder.resolve()
-    outside = []
-    for name in names:
-        if Path(name).is_absolute() or top not in (folder / name).resolve().parents:
-            outside.append(name)
-    if outside:
-        raise PairsError(
-            f"Expected names relative to {folder}, of files in it; {len(outside)} of {len(names)} "
-            f"in {path.name} lie outside or are absolute (first: {outside[0]}); copy these images "
-            "into the folder, or correct the names"
-        )
-
-
-def _read_columns(path: Path, columns: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return both columns of a CSV file, at least 2 rows and none empty."""
-    table = _read_csv(path)
-    absent = [name for name in columns if name not in table]
-    if absent:
-        got = ", ".join(map(str, table.columns))
-        raise PairsError(
-            f"Expected the columns {' and '.join(columns)} in {path}; got {got}, "
-            f"without {absent[0]}"
-        )
-    names, texts = (table[name].str.strip() for name in columns)
-    empty = table.index[(names == "") | (texts == "")]
-    if len(empty):
-        raise PairsError(
-            f"Expected an image and a caption in each row of {path}; {len(empty)} lack one (first: "
-            f"row {empty[0] + 2}, the header being 1); fill or remove them"
-        )
-    if len(names) < 2:
-        raise PairsError(f"Expected at least 2 rows below the header of {path}; got {len(names)}")
-    return names.tolist(), texts.tolist()
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    """Read a CSV file as text: neither missing values nor numbers."""
-    if not path.is_file():
-        got = "is a folder" if path.is_dir() else "does not exist"
-        raise PairsError(f"Expected a CSV file; {path} {got}")
-    try:
-        with warnings.catch_warnings():
-            # pandas would only warn, and drop what follows a comma without quotes
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(
-                path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
+def _refuse_swallowed_rows(row: CsvRow, folder: Path, path: Path) -> None:
+    """Raise an error where a caption goes on over rows below it, after a quote without an end."""
+    for cells in row.continued:
+        name = cells[0] if cells else ""
+        if name and is_file(folder / name):
+            raise PairsError(
+                f"The row in line {row.line} of {path_text(path)} opens a quote and goes on over "
+                f"the row of {quoted(name)}; close the quote, or double it where it belongs to the "
+                "caption"
             )
-    # pandas' own errors and UnicodeDecodeError are ValueErrors
-    except (ValueError, pd.errors.ParserWarning) as error:
-        reason = " ".join(str(error).split())
-        raise PairsError(
-            f"{path} is not a CSV file in UTF-8 with a header ({reason}); a caption that holds a "
-            "comma stands in double quotes"
-        ) from None
 
 
 def folder_pairs(
@@ -150,9 +127,7 @@ def folder_pairs(
     Raises
     ------
     PairsError
-        As ``read_folder`` does.
-    ValueError
-        If a file is no image.
+        As ``read_folder`` and ``embed_images`` do.
 
     Notes
     -----
@@ -163,10 +138,12 @@ def folder_pairs(
     """
     items = read_folder(images, captions, columns)
     texts = [text for _, text in items]
-    different = list(dict.fromkeys(path for path, _ in items))
-    row_of = {path: row for row, path in enumerate(different)}
-    embedded = embed_images(checkpoint, different, progress=progress)
-    x = embedded[[row_of[path] for path, _ in items]]
+    # The same file may be named in several ways, through dots and links.
+    files = [path.resolve() for path, _ in items]
+    different = dict(zip(files, (path for path, _ in items), strict=True))
+    row_of = {file: row for row, file in enumerate(different)}
+    embedded = embed_images(checkpoint, list(different.values()), progress=progress)
+    x = embedded[[row_of[file] for file in files]]
     y = embed_texts(checkpoint, texts, progress=progress)
     source = f"{Path(images).name} and {Path(captions).name}"
     if len(different) < len(items):

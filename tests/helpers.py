@@ -1,7 +1,5 @@
 """What several tests need: pairs to draw or load, stand-ins for models, what a figure shows."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -111,38 +109,6 @@ def noisy_image(seed: int, size: tuple[int, int] = (48, 40)) -> Image.Image:
     """Draw a color image of noise, rows by columns."""
     rng = np.random.default_rng(seed)
     return Image.fromarray(rng.integers(0, 256, size=(*size, 3), dtype=np.uint8))
-
-
-def save_tiny_clip(folder: Path) -> None:
-    """Save a tiny CLIP with its processor and tokenizer as a checkpoint of transformers is."""
-    from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
-
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    ends = ["<|startoftext|>", "<|endoftext|>"]
-    tokens = [*letters, *(f"{letter}</w>" for letter in letters), *ends]
-    vocabulary = {token: i for i, token in enumerate(tokens)}
-    CLIPTokenizer(vocab=vocabulary, merges=[]).save_pretrained(folder)
-    CLIPImageProcessorPil(
-        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
-    ).save_pretrained(folder)
-    tower = {
-        "hidden_size": 16,
-        "intermediate_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-    }
-    text = tower | {
-        "vocab_size": len(vocabulary),
-        "max_position_embeddings": 12,
-        "bos_token_id": vocabulary[ends[0]],
-        "eos_token_id": vocabulary[ends[1]],
-        "pad_token_id": vocabulary[ends[1]],
-    }
-    vision = tower | {"image_size": 32, "patch_size": 16}
-    config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        CLIPModel(config).save_pretrained(folder)
 
 
 def small_checkpoint() -> Checkpoint:

@@ -98,7 +98,7 @@ def test_images_outside_the_folder_are_refused(folder: Path) -> None:
     for name in ("../secret.png", "sub/../../secret.png", "link.png", str(secret), str(inside)):
         (folder / "captions.csv").write_text(f"image,caption\nb.png,B\n{name},A\n")
         with pytest.raises(
-            PairsError, match=rf"relative to .*images, of files in it; 1 of 2 .*\(first: {name}\)"
+            PairsError, match=rf"relative to .*images, of files in it; 1 of 2 .*\(first: '{name}'\)"
         ):
             read_folder(folder / "images", folder / "captions.csv")
 
@@ -113,20 +113,59 @@ def test_names_through_links_and_dots_that_stay_in_the_folder_are_read(folder: P
     ]
 
 
+def test_the_same_file_under_several_names_is_embedded_once(folder: Path) -> None:
+    (folder / "images" / "link.png").symlink_to(folder / "images" / "a.png")
+    rows = "".join(f"{name},A\n" for name in ("a.png", "./a.png", "sub/../a.png", "link.png"))
+    (folder / "captions.csv").write_text(f"image,caption\n{rows}b.png,B\n")
+    pairs = folder_pairs(
+        folder / "images", folder / "captions.csv", small_checkpoint(), progress=False
+    )
+    assert pairs.source.endswith("(5 captions of 2 images: equal rows lower recall)")
+
+
+def test_captions_may_have_several_lines_and_any_quotes(folder: Path) -> None:
+    captions = ["first,\nsecond", 'a "big", dog', '5" screen']
+    rows = ['a.png,"first,\nsecond"\n', 'b.png,"a ""big"", dog"\n', 'sub/c.png,5" screen\n']
+    (folder / "captions.csv").write_text("image,caption\n" + "".join(rows))
+    read = read_folder(folder / "images", folder / "captions.csv")
+    assert [text for _, text in read] == captions
+
+
+def test_a_caption_that_swallows_a_row_is_refused(folder: Path) -> None:
+    # In quotes that match, so that no parser could know.
+    rows = 'a.png,7,"5 inch screen\nb.png,7,B\nsub/c.png,7,7 inch screen"\na.png,7,A\n'
+    (folder / "captions.csv").write_text(f"image,score,caption\n{rows}")
+    swallowed = (
+        r"row in line 2 of .*captions\.csv opens a quote and goes on over the row of 'b\.png'"
+    )
+    with pytest.raises(PairsError, match=swallowed):
+        read_folder(folder / "images", folder / "captions.csv")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is not a CSV file in UTF-8 with a header"),
-        (b"image,caption\na.png,\xff\xfe\n", "is not a CSV file in UTF-8"),
-        (b'image,caption\na.png,"open', "is not a CSV file in UTF-8"),
+        (b"", "the columns image and caption in its first line; .* is empty"),
+        (b"image,caption\na.png,\xff\xfe\n", "a CSV file in UTF-8; line 2"),
         (
-            b"file,caption\na.png,A\n",
-            "columns image and caption .* got file, caption, without image",
+            b'image,caption\na.png,"open',
+            "quotes that do not match in the row that begins in line 2",
         ),
-        (b"image,caption\na.png,A\nb.png,\n", r"1 lack one \(first: row 3, the header being 1\)"),
+        (
+            b'image,caption\na.png,"say \\"hi\\" now"\nb.png,B\n',
+            "quotes that do not match in the row that begins in line 2",
+        ),
+        (b"file,caption\na.png,A\n", "columns image and caption .*'file, caption', without image"),
+        (
+            b"image,caption\na.png,A\nb.png,\n",
+            r"1 lack one \(first: line 3, the header being 1\)",
+        ),
+        (b'image,caption\na.png,"A\nB"\n\nb.png,\n', r"1 lack one \(first: line 5"),
+        (b"image,caption\na.png,A\nb.png,\xe2\x80\x8b\n", r"1 lack one \(first: line 3"),
+        (b"image,caption\na.png,A\n,B\n", r"1 lack one \(first: line 3"),
         (
             b"image,caption\na.png,A\nz.png,Z\n",
-            r"1 of 2 images that captions.csv names are not in .* \(first: z.png\)",
+            r"1 of 2 images that captions.csv names are not in .* \(first: 'z.png'\)",
         ),
         (
             b"image,caption\na.png,A\n" + b"z" * 300 + b".png,Z\n",
@@ -134,11 +173,7 @@ def test_names_through_links_and_dots_that_stay_in_the_folder_are_read(folder: P
         ),
         (
             b"image,caption\na.png,A, or B\nb.png,B\n",
-            "a caption that holds a comma stands in double quotes",
-        ),
-        (
-            b"image,caption\na.png,A\nb.png,B, or C\n",
-            "a caption that holds a comma stands in double quotes",
+            "line 2 has 3; a cell that holds a comma, .* stands in double quotes",
         ),
         (b"image,caption\na.png,A\n", "at least 2 rows below the header .* got 1"),
     ],
@@ -148,6 +183,12 @@ def test_a_bad_file_is_one_sentence(folder: Path, content: bytes, message: str) 
     with pytest.raises(PairsError, match=message) as error:
         read_folder(folder / "images", folder / "captions.csv")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("columns", ["image", ("image",), ("image", "image"), ("image", 5), None])
+def test_columns_are_two_names(folder: Path, columns: object) -> None:
+    with pytest.raises(PairsError, match="names of two columns, of the image and of the caption"):
+        read_folder(folder / "images", folder / "captions.csv", columns=columns)
 
 
 def test_a_missing_folder_or_file_is_named(folder: Path) -> None:

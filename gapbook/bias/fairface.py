@@ -4,8 +4,10 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import pandas as pd
+from gapbook.csv_rows import CsvRow, read_rows
+from gapbook.exceptions import PairsError, quoted
+from gapbook.files import path_text
+from gapbook.image_files import require_images
 
 # as FairFace has it
 RACES = (
@@ -17,6 +19,9 @@ RACES = (
     "Southeast Asian",
     "East Asian",
 )
+
+GENDERS = {"Male": "man", "Female": "woman"}
+COLUMNS = ("file", "race", "gender")
 
 FACE_LABELS = {  # what each image can be called: the paper's figure 11
     "person": [f"{race.lower()} {gender}" for race in RACES for gender in ("man", "woman")],
@@ -59,48 +64,43 @@ def read_fairface(folder: str | os.PathLike[str]) -> Faces:
 
     Raises
     ------
-    ValueError
-        If the list, a column or an image is missing, or if a race or gender is not one of
-        FairFace's.
+    PairsError
+        If the list, a column or an image is missing, if an image lies outside the folder, or if a
+        race or gender is not one of FairFace's.
     """
     folder = Path(folder)
     path = folder / "fairface_label_val.csv"
-    table = _read_labels(path)
-    races = table["race"].replace("Latino_Hispanic", "Latino")
-    gender = table["gender"].map({"Male": "man", "Female": "woman"})
-    odd = np.flatnonzero(~races.isin(RACES) | gender.isna())
-    if len(odd):
-        row = odd[0]
-        raise ValueError(
-            f"row {row} of {path} has another race or gender: "
-            f"{table['race'][row]} and {table['gender'][row]}"
-        )
-    images = [folder / file for file in table["file"]]
-    absent = [image for image in images if not image.is_file()]
-    if absent:
-        raise ValueError(
-            f"{len(absent)} of {len(images)} images are missing in {folder} "
-            f"(first: {absent[0].name})"
-        )
-    labels = races.str.lower() + " " + gender
-    return Faces(images, races.tolist(), labels.tolist())
-
-
-def _read_labels(path: Path) -> pd.DataFrame:
-    """Read FairFace's list of labels; check that it is there and has its columns."""
     if not path.is_file():
-        raise ValueError(
-            f"Expected {path.name} and the images of val in {path.parent}; "
-            f"see github.com/joojs/fairface"
+        raise PairsError(
+            f"Expected {path.name} and the images of val in {path_text(folder)}; see "
+            "github.com/joojs/fairface"
         )
-    table = pd.read_csv(path)
-    missing = {"file", "gender", "race"} - set(table)
-    if missing:
-        raise ValueError(
-            f"Expected the columns file, gender, race in {path}; "
-            f"it lacks {', '.join(sorted(missing))}"
+    rows = read_rows(path, COLUMNS)
+    races = [_race(row, path) for row in rows]
+    genders = [_gender(row, path) for row in rows]
+    require_images([row.cells[0] for row in rows], folder, path)
+    images = [folder / row.cells[0] for row in rows]
+    labels = [f"{race.lower()} {gender}" for race, gender in zip(races, genders, strict=True)]
+    return Faces(images, races, labels)
+
+
+def _race(row: CsvRow, path: Path) -> str:
+    race = "Latino" if row.cells[1] == "Latino_Hispanic" else row.cells[1]
+    if race not in RACES:
+        raise PairsError(
+            f"Expected one of FairFace's races in line {row.line} of {path_text(path)}; got "
+            f"{quoted(race)}"
         )
-    return table
+    return race
+
+
+def _gender(row: CsvRow, path: Path) -> str:
+    gender = row.cells[2]
+    if gender not in GENDERS:
+        raise PairsError(
+            f"Expected Male or Female in line {row.line} of {path_text(path)}; got {quoted(gender)}"
+        )
+    return GENDERS[gender]
 
 
 def face_prompts() -> list[str]:

@@ -2,10 +2,9 @@
 
 import os
 import re
-import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -13,8 +12,11 @@ from numpy.typing import ArrayLike
 from torch.nn.functional import normalize
 from tqdm import tqdm
 
-if TYPE_CHECKING:
-    from PIL import Image
+from gapbook.encoders.inputs import check_captions, check_images
+from gapbook.encoders.rgb import open_rgb
+from gapbook.encoders.tokens import check_tokens, tokenize
+from gapbook.exceptions import PairsError, one_line, quoted
+from gapbook.extras import from_extra
 
 # Images or captions that a checkpoint sees at once: a ViT-B/32 then needs about 1.5 GB.
 CHECKPOINT_BATCH = 64
@@ -31,7 +33,11 @@ class Checkpoint(NamedTuple):
     tokenizer: Any
 
 
-def load_clip(name_or_path: str | os.PathLike[str], revision: str | None = None) -> Checkpoint:
+def load_clip(
+    name_or_path: str | os.PathLike[str],
+    revision: str | None = None,
+    dtype: torch.dtype | Literal["auto"] = torch.float32,
+) -> Checkpoint:
     """Load any CLIP-like checkpoint of transformers (CLIP, SigLIP, ...).
 
     Parameters
@@ -41,24 +47,37 @@ def load_clip(name_or_path: str | os.PathLike[str], revision: str | None = None)
     revision : str, optional
         For a name on the hub: the commit's 40 hexadecimal digits, so that the weights cannot
         change unseen.
+    dtype : torch.dtype or "auto"
+        The precision in which the model runs, whatever the checkpoint was saved in. "auto" is that
+        of the checkpoint, such as float16: half the memory, but embeddings that differ from those
+        of float32, and activations above 65,504 become infinite.
 
     Returns
     -------
     Checkpoint
-        The model in evaluation mode, its image processor and its tokenizer.
+        The model in evaluation mode, its image processor and its tokenizer. A tokenizer without a
+        padding token pads with its end token, as CLIP's does.
 
     Raises
     ------
     ValueError
-        Where the folder, the name or the revision is wrong, the network is down, or the
-        checkpoint needs code of its own or lacks a tower.
+        Where the folder, the name, the revision or the precision is wrong, the network is down, or
+        the checkpoint needs code of its own, or lacks a tower or weights, which would be random.
+    MissingPackageError
+        If transformers is not installed.
 
     Notes
     -----
     Reads safetensors only and runs no code that comes with a checkpoint. Environment variables:
     ``HF_ENDPOINT`` is another hub, ``HF_HOME`` the cache.
     """
-    from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+    if dtype != "auto" and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise ValueError(
+            "Expected dtype 'auto' or a floating-point type, such as torch.float32; got "
+            f"{quoted(dtype)}"
+        )
+    with from_extra("models", "Loading a checkpoint"):
+        from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
     name = os.fspath(name_or_path)
     folder = Path(name) if Path(name).is_dir() else _download(name, revision)
@@ -70,7 +89,9 @@ def load_clip(name_or_path: str | os.PathLike[str], revision: str | None = None)
     # Without trust_remote_code transformers would ask at the terminal.
     safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
-        model = AutoModel.from_pretrained(folder, use_safetensors=True, **safe)
+        model, loading = AutoModel.from_pretrained(
+            folder, use_safetensors=True, dtype=dtype, output_loading_info=True, **safe
+        )
         processor = AutoImageProcessor.from_pretrained(folder, backend="pil", **safe)
         tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
     # transformers, safetensors and tokenizers each have exceptions of their own.
@@ -82,12 +103,21 @@ def load_clip(name_or_path: str | os.PathLike[str], revision: str | None = None)
         raise ValueError(
             f"Expected a model with an image and a text tower; {name} is a {type(model).__name__}"
         )
+    missing = sorted(loading["missing_keys"])
+    if missing:
+        raise ValueError(
+            f"{name} lacks {len(missing)} of the weights of a {type(model).__name__}, which would "
+            f"be random (first: {quoted(missing[0])}); take a checkpoint that was saved from this "
+            "kind of model"
+        )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
     return Checkpoint(model.eval(), processor, tokenizer)
 
 
 def _short_reason(error: Exception) -> str:
     """Say in one line why transformers refused a checkpoint."""
-    reason = textwrap.shorten(str(error), 300, placeholder=" ...") or type(error).__name__
+    reason = one_line(str(error), 300) or type(error).__name__
     if "contains custom code" in reason or "references custom code" in reason:
         return (
             "it needs code of its own, which is never run; take one whose kind transformers knows"
@@ -136,8 +166,29 @@ def pixels(images: ArrayLike | torch.Tensor) -> torch.Tensor:
     -------
     torch.Tensor of shape (n, 1, height, width)
         The same from 0 to 1, float32.
+
+    Raises
+    ------
+    PairsError
+        For anything else: other types of numbers state no white.
+
+    Examples
+    --------
+    >>> pixels(np.array([[[0, 255]]], np.uint8)).tolist()
+    [[[[0.0, 1.0]]]]
     """
-    return torch.as_tensor(images).unsqueeze(1).float() / 255
+    expected = "Expected gray images as an array of shape (n, height, width), uint8"
+    try:
+        gray = torch.as_tensor(images)
+    except (TypeError, ValueError, RuntimeError):
+        raise PairsError(
+            f"{expected}; got a {type(images).__name__} of something else; for PIL images and "
+            "files take a Checkpoint"
+        ) from None
+    if gray.ndim != 3 or gray.dtype != torch.uint8:
+        kind = str(gray.dtype).removeprefix("torch.")
+        raise PairsError(f"{expected}; got {kind} of shape {tuple(gray.shape)}")
+    return gray.unsqueeze(1).float() / 255
 
 
 def embed_images(
@@ -151,9 +202,10 @@ def embed_images(
         A checkpoint, or a bare network such as those of ``random_clip``, ``random_resnet18`` and
         ``load_glyphclip``.
     images : sequence of PIL images and paths, array or torch.Tensor
-        For a checkpoint: PIL images or paths of image files, which are prepared as it was
-        trained. For a bare network: gray images of shape (n, height, width), uint8, or a tensor
-        of shape (n, channels, height, width), which is what the network sees.
+        For a checkpoint: a list of PIL images and paths of image files, which are prepared as it
+        was trained. For a bare network: gray images of shape (n, height, width), uint8, or a tensor
+        of floating-point numbers of shape (n, channels, height, width), which is what the network
+        sees.
     progress : bool
         Whether to show a progress bar.
 
@@ -164,35 +216,52 @@ def embed_images(
 
     Raises
     ------
-    ValueError
-        For a file that is no image, or for no images.
+    PairsError
+        For what is no list of images, for no images, and for an image that cannot be read or is of
+        a kind that ``gapbook.encoders.rgb.to_rgb`` refuses, which is named; all files are looked at
+        before the first is embedded, but a truncated one is met when its turn comes. Also where an
+        embedding is not finite.
+
+    Notes
+    -----
+    A checkpoint sees images as a viewer shows them: turned upright by their EXIF orientation, with
+    transparent pixels on white, in RGB of 8 bits. Gray images of 16 bits are scaled to 8, and those
+    of floating-point numbers are refused. Of several frames, the first counts.
     """
     if not isinstance(model, Checkpoint):
-        inputs = images if torch.is_tensor(images) and images.ndim == 4 else pixels(images)
-        encode = getattr(model, "get_image_features", model)
+        seen = images if _is_what_a_network_sees(images) else _gray(images)
         return embed_in_batches(
-            model, lambda batch: encode(pixel_values=batch).pooler_output, inputs, "image", progress
+            model,
+            lambda batch: _image_features(model, {"pixel_values": batch}),
+            seen,
+            "image",
+            progress,
         )
+    network = model.model
 
-    def encode_files(batch: Sequence[Any]) -> torch.Tensor:
-        inputs = model.processor([_open(image) for image in batch], return_tensors="pt")
-        return model.model.get_image_features(**_on_device(inputs, model.model)).pooler_output
+    def encode(batch: Sequence[tuple[int, Any]]) -> torch.Tensor:
+        opened = [open_rgb(image, position) for position, image in batch]
+        return _image_features(network, model.processor(opened, return_tensors="pt"))
 
-    return embed_in_batches(model.model, encode_files, images, "image", progress)
+    numbered = list(enumerate(check_images(images)))
+    return embed_in_batches(network, encode, numbered, "image", progress)
 
 
-def _open(image: "Image.Image | str | os.PathLike[str]") -> "Image.Image":
-    """Return an image, or the image in a file, in colors."""
-    from PIL import Image
+def _is_what_a_network_sees(images: Any) -> bool:
+    return torch.is_tensor(images) and images.ndim == 4 and images.is_floating_point()
 
-    if isinstance(image, Image.Image):
-        return image.convert("RGB")
-    try:
-        with Image.open(image) as file:
-            return file.convert("RGB")
-    # Pillow has many exceptions for a damaged file.
-    except Exception as error:
-        raise ValueError(f"Expected an image or the path of one; got {image} ({error})") from None
+
+def _gray(images: Any) -> torch.Tensor:
+    """Return gray images as a network sees them; none have no shape to be checked."""
+    if isinstance(images, Sequence) and not len(images):
+        return torch.empty(0)
+    return pixels(images)
+
+
+def _image_features(network: Any, inputs: Any) -> torch.Tensor:
+    """Return the embeddings (b, d) of what a network sees of images."""
+    encode = getattr(network, "get_image_features", network)
+    return _pooled(network, encode(**_as_weights(inputs, network)))
 
 
 def embed_texts(
@@ -205,8 +274,8 @@ def embed_texts(
     model : Checkpoint or torch.nn.Module
         A checkpoint, or a bare network with a text tower.
     texts : sequence of str, array or torch.Tensor
-        For a checkpoint: captions, which its tokenizer cuts at the model's length. For a bare
-        network: token ids of shape (n, length).
+        For a checkpoint: a list of captions, which its tokenizer cuts at the model's length. For a
+        bare network: token ids of shape (n, length).
     progress : bool
         Whether to show a progress bar.
 
@@ -217,38 +286,87 @@ def embed_texts(
 
     Raises
     ------
-    ValueError
-        For a single string, or for no captions.
+    PairsError
+        For what is no list of captions, for no captions, and for None, NaN, a number, bytes or a
+        list in place of a caption, or a blank one, which stands for a missing one; the first is
+        named before any is embedded. Also for token ids that the model does not know, and where an
+        embedding is not finite.
+
+    Notes
+    -----
+    A list of two captions is not taken as one text of two sentences: with several captions an
+    image, give each a row.
     """
     if not isinstance(model, Checkpoint):
+        tokens = _token_ids(texts)
+        if len(tokens):
+            check_tokens(model, tokens)
         return embed_in_batches(
             model,
-            lambda batch: model.get_text_features(input_ids=batch).pooler_output,
-            torch.as_tensor(texts),
+            lambda batch: _text_features(model, {"input_ids": batch}),
+            tokens,
             "text",
             progress,
         )
-    if isinstance(texts, str):
-        raise ValueError(f"Expected a list of captions; got one string, {texts[:40]!r}")
-    text = model.model.config.text_config
-    # CLIP masks what a caption is padded with; other models were trained on the full length.
-    padding = True if text.model_type == "clip_text_model" else "max_length"
+    network = model.model
 
-    def encode_captions(batch: Sequence[str]) -> torch.Tensor:
-        inputs = model.tokenizer(
-            list(batch),
-            padding=padding,
-            truncation=True,
-            max_length=text.max_position_embeddings,
-            return_tensors="pt",
+    def encode(batch: Sequence[str]) -> torch.Tensor:
+        return _text_features(network, tokenize(model, batch))
+
+    return embed_in_batches(network, encode, check_captions(texts), "text", progress)
+
+
+def _token_ids(texts: Any) -> torch.Tensor:
+    try:
+        return torch.as_tensor(texts)
+    except (TypeError, ValueError, RuntimeError):
+        raise PairsError(
+            "Expected token ids, integers of shape (n, length), for a bare network; got a "
+            f"{type(texts).__name__} of something else; for captions take a Checkpoint"
+        ) from None
+
+
+def _text_features(network: Any, inputs: Any) -> torch.Tensor:
+    """Return the embeddings (b, d) of captions as token ids."""
+    return _pooled(network, network.get_text_features(**_as_weights(inputs, network)))
+
+
+def _pooled(network: Any, output: Any) -> torch.Tensor:
+    """Return the one vector an input that a network gives, (b, d)."""
+    features = getattr(output, "pooler_output", output)
+    name = type(network).__name__
+    if not torch.is_tensor(features):
+        raise PairsError(f"Expected a model that gives one vector an input; a {name} gives none")
+    if features.ndim == 3 and name.startswith("Flava"):
+        # FLAVA projects all tokens, and its contrastive loss compares the first ones.
+        return features[:, 0]
+    if features.ndim != 2 and features[0].numel() != features.shape[1]:
+        raise PairsError(
+            f"Expected a model that gives one vector an input; a {name} gives each "
+            f"{tuple(features.shape[1:])}, perhaps one a token"
         )
-        return model.model.get_text_features(**_on_device(inputs, model.model)).pooler_output
-
-    return embed_in_batches(model.model, encode_captions, texts, "text", progress)
+    return features.flatten(1)
 
 
-def _on_device(inputs: Any, network: Any) -> dict[str, torch.Tensor]:
-    return {name: value.to(network.device) for name, value in inputs.items()}
+def _as_weights(inputs: Any, network: Any) -> dict[str, torch.Tensor]:
+    """Bring tensors to where a network's weights lie, and floating-point ones to their precision.
+
+    Models differ in whether they convert their inputs themselves.
+    """
+    device = _device(network)
+    dtype = next((each.dtype for each in network.parameters() if each.is_floating_point()), None)
+    placed = {}
+    for name, value in inputs.items():
+        moved = value.to(device)
+        placed[name] = moved.to(dtype) if moved.is_floating_point() else moved
+    return placed
+
+
+def _device(network: Any) -> torch.device:
+    """Return where a network's weights lie; models of transformers say so themselves."""
+    if hasattr(network, "device"):
+        return network.device
+    return next((each.device for each in network.parameters()), torch.device("cpu"))
 
 
 def embed_in_batches(
@@ -280,11 +398,11 @@ def embed_in_batches(
 
     Raises
     ------
-    ValueError
-        For no inputs.
+    PairsError
+        For no inputs, and where an embedding is not finite.
     """
     if not len(inputs):
-        raise ValueError(f"Expected at least 1 {side}; got none")
+        raise PairsError(f"Expected at least 1 {side}; got none")
     network.eval()
     step = TENSOR_BATCH if torch.is_tensor(inputs) else CHECKPOINT_BATCH
     starts = range(0, len(inputs), step)
@@ -293,6 +411,18 @@ def embed_in_batches(
         for start in tqdm(starts, desc=f"{side}s", unit="batch", disable=not progress):
             batch = inputs[start : start + step]
             if torch.is_tensor(batch):
-                batch = batch.to(network.device)
-            embeddings.append(encode(batch).flatten(1).float().cpu())
+                batch = batch.to(_device(network))
+            embedded = encode(batch).flatten(1).float().cpu()
+            _refuse_not_finite(embedded, start, side)
+            embeddings.append(embedded)
     return normalize(torch.cat(embeddings), dim=1).numpy()
+
+
+def _refuse_not_finite(embedded: torch.Tensor, start: int, side: str) -> None:
+    """Raise an error where an embedding is infinite or NaN; ``start`` is the first one's place."""
+    bad = (~embedded.isfinite().all(dim=1)).nonzero()
+    if len(bad):
+        raise PairsError(
+            f"Expected finite embeddings; that of {side} {start + int(bad[0])} is not; check its "
+            "input, and run a model in float32 whose activations half precision does not hold"
+        )

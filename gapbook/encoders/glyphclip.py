@@ -9,10 +9,13 @@ from typing import Literal
 import torch
 from safetensors.torch import load
 from torch import nn
-from transformers import CLIPConfig, CLIPModel
 
+from gapbook.extras import from_extra
 from gapbook.files import data_path
 from gapbook.glyphs import LENGTH, SIZE, vocabulary
+
+with from_extra("models", "GlyphCLIP"):
+    from transformers import CLIPConfig, CLIPModel
 
 # The width of both towers.
 WIDTH = 80

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import nn
 
+from gapbook.extras import from_extra
+
 if TYPE_CHECKING:
     from transformers import CLIPConfig, CLIPModel, ResNetModel
 
@@ -54,7 +56,8 @@ def random_clip(
     >>> sum(p.numel() for p in random_clip(0, size="small").parameters())
     350273
     """
-    from transformers import CLIPModel
+    with from_extra("models", "A CLIP"):
+        from transformers import CLIPModel
 
     if scheme not in ("openai", "transformers"):
         raise ValueError(f"Expected scheme 'openai' or 'transformers'; got {scheme!r}")
@@ -156,7 +159,8 @@ def random_resnet18(seed: int, size: Literal["ResNet-18", "small"] = "ResNet-18"
     transformers alike. Features average the output of a ReLU: none is negative, and so no cosine
     of two of them.
     """
-    from transformers import ResNetConfig, ResNetModel
+    with from_extra("models", "A ResNet"):
+        from transformers import ResNetConfig, ResNetModel
 
     if size not in ("ResNet-18", "small"):
         raise ValueError(f"Expected size 'ResNet-18' or 'small'; got {size!r}")

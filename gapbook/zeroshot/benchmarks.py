@@ -2,16 +2,21 @@
 
 Folders hold what the data sets' own pages offer; nothing is unpickled. CIFAR and SVHN also come
 from a hub of data sets, at a pinned commit, where the package of the same name, ``datasets``, is
-installed.
+installed: version 4 or later, since earlier ones can run code that comes with a data set.
 """
 
 import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from gapbook.exceptions import MissingPackageError, one_line
+from gapbook.files import path_text
+from gapbook.image_files import list_images
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -47,7 +52,13 @@ FILES = {
     ),
     "SVHN": ArchiveFiles("test_32x32.mat", "", "test_32x32.mat of ufldl.stanford.edu/housenumbers"),
 }
-IMAGE_SUFFIXES = (".jpg", ".png", ".tif")
+
+# From this version on, datasets runs no code of a data set.
+SAFE_DATASETS = 4
+INSTALL_DATASETS = f"python -m pip install 'datasets>={SAFE_DATASETS}'"
+
+# What archives made on a Mac hold beside their own folders.
+MAC_FOLDER = "__MACOSX"
 
 
 class Benchmark(NamedTuple):
@@ -101,6 +112,13 @@ def load_benchmark(
     ------
     ValueError
         For an unknown name, and where something is missing or has another format.
+    MissingPackageError
+        For a name on the hub, without ``datasets`` in version 4 or later.
+
+    Notes
+    -----
+    Of EuroSAT's folders, hidden ones and hidden files are left out, and images count whether their
+    endings are written in small or capital letters.
     """
     if name not in PROMPTS:
         raise ValueError(f"Expected one of {', '.join(PROMPTS)}; got {name!r}")
@@ -160,17 +178,21 @@ def _from_class_folders(folder: Path) -> _Labeled:
     images: list[Path] = []
     labels: list[int] = []
     classes: list[str] = []
-    complete = True
+    without = []
     for place in sorted(path for path in folder.iterdir() if path.is_dir()):
-        own = sorted(file for file in place.iterdir() if file.suffix in IMAGE_SUFFIXES)
-        complete = complete and bool(own)
+        if place.name.startswith(".") or place.name == MAC_FOLDER:
+            continue
+        own = list_images(place)
+        if not own:
+            without.append(place.name)
         images += own
         labels += [len(classes)] * len(own)
         classes.append(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", place.name).lower())
-    if len(classes) < 2 or not complete:
+    if len(classes) < 2 or without:
         raise ValueError(
-            f"Expected a folder of images for each class in {folder}, "
-            f"as in EuroSAT's EuroSAT_RGB.zip"
+            f"Expected a folder of images for each class in {path_text(folder)}, as in EuroSAT's "
+            f"EuroSAT_RGB.zip; got {len(classes)} folders, {len(without)} of them without images "
+            f"(first: {without[0] if without else 'none'})"
         )
     return _Labeled(images, labels, classes)
 
@@ -184,19 +206,51 @@ def _from_hub(name: str, source: str, revision: str | None) -> _Labeled:
             f"{source} is no folder here; to load it from the hub, give revision, "
             f"a commit of 40 hexadecimal digits, not {revision!r}"
         )
-    try:
-        import datasets
-    except ImportError:
-        raise ValueError(
-            f"{source} is no folder here; to load it from the hub, pip install datasets"
-        ) from None
+    datasets = _import_datasets(source)
     config = "cropped_digits" if name == "SVHN" else None
     try:
         table = datasets.load_dataset(source, config, split="test", revision=revision)
-    except Exception as error:  # the hub, the file system and datasets each have their own
+        features = table.features
+        image = _first_of(("img", "image"), features)
+        label = _first_of(("fine_label", "label"), features)
+        classes = list(features[label].names)
+        labels = np.asarray(list(table[label]), dtype=int)
+        images = list(table[image])
+    # The hub, the file system and datasets each have their own, for other columns, too.
+    except Exception as error:
+        reason = one_line(f"{type(error).__name__}: {error}", 300)
+        raise ValueError(f"{source} at {revision} cannot be loaded ({reason})") from error
+    unknown = labels[(labels < 0) | (labels >= len(classes))]
+    if len(unknown):
         raise ValueError(
-            f"{source} at {revision} cannot be loaded ({type(error).__name__}: {error})"
-        ) from error
-    image = next(key for key in ("img", "image") if key in table.features)
-    label = next(key for key in ("fine_label", "label") if key in table.features)
-    return _Labeled(list(table[image]), list(table[label]), list(table.features[label].names))
+            f"Expected labels from 0 to {len(classes) - 1} in the test split of {source}; "
+            f"{len(unknown)} are others (first: {unknown[0]}), perhaps since they are kept secret"
+        )
+    return _Labeled(images, labels, classes)
+
+
+def _first_of(names: Sequence[str], features: Mapping[str, Any]) -> str:
+    """Return the first name that is a column of a table."""
+    for name in names:
+        if name in features:
+            return name
+    raise ValueError(f"it has no column {' or '.join(names)}")
+
+
+def _import_datasets(source: str) -> Any:
+    """Return the package that loads from the hub, where it runs no code of a data set."""
+    try:
+        import datasets
+    except ImportError:
+        raise MissingPackageError(
+            f"{source} is no folder here; the hub needs datasets, which is not installed: "
+            f"{INSTALL_DATASETS}"
+        ) from None
+    version = str(datasets.__version__)
+    major = version.partition(".")[0]
+    if not major.isdecimal() or int(major) < SAFE_DATASETS:
+        raise MissingPackageError(
+            f"{source} is no folder here; datasets {version} may run code that comes with a data "
+            f"set: {INSTALL_DATASETS}"
+        )
+    return datasets

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from gapbook.bias.fairface import FACE_LABELS, RACES, face_prompts, read_fairface
+from gapbook.exceptions import PairsError
 
 
 def write_fairface(folder: Path, **changes: list) -> None:
@@ -49,23 +50,37 @@ def test_a_missing_list_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (
-            {"race": ["Martian", "White"]},
-            "row 0 of .* has another race or gender: Martian and Male",
-        ),
+        ({"race": ["Martian", "White"]}, "races in line 2 of .*; got 'Martian'"),
+        ({"race": ["White", None]}, "races in line 3 of .*; got ''"),
+        ({"gender": ["Male", "male"]}, "Expected Male or Female in line 3 of .*; got 'male'"),
         (
             {"file": ["val/1.jpg", "val/3.jpg"]},
-            r"1 of 2 images are missing in .* \(first: 3\.jpg\)",
+            r"1 of 2 images .* are not in .* \(first: 'val/3\.jpg'\)",
+        ),
+        ({"file": ["val/1.jpg", None]}, r"1 of 2 images .* are not in .* \(first: ''\)"),
+        (
+            {"file": ["val/1.jpg", "../secret.jpg"]},
+            r"lie outside or .* \(first: '../secret\.jpg'\)",
         ),
     ],
 )
 def test_bad_rows_are_named(tmp_path: Path, change: dict, message: str) -> None:
-    write_fairface(tmp_path, **change)
-    with pytest.raises(ValueError, match=message):
-        read_fairface(tmp_path)
+    folder = tmp_path / "fairface"
+    folder.mkdir()
+    (tmp_path / "secret.jpg").touch()
+    write_fairface(folder, **change)
+    with pytest.raises(PairsError, match=message):
+        read_fairface(folder)
 
 
-def test_a_missing_column_is_named(tmp_path: Path) -> None:
-    (tmp_path / "fairface_label_val.csv").write_text("file,race\n")
-    with pytest.raises(ValueError, match="it lacks gender"):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("file,race\n", "without gender"),
+        ('file,race,gender\nval/1.jpg,"White,Male\n', "quotes that do not match .* in line 2"),
+    ],
+)
+def test_another_list_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "fairface_label_val.csv").write_text(content)
+    with pytest.raises(PairsError, match=message):
         read_fairface(tmp_path)

@@ -1,27 +1,38 @@
 """Checkpoints from a folder and from a hub, and what they embed."""
 
 import json
+import re
 import shutil
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import reload
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from helpers import noisy_image, save_tiny_clip
+from helpers import noisy_image, small_checkpoint
 from PIL import Image
+from safetensors.torch import load_file, save_file
+from tiny_checkpoints import ROBERTA_TOKENS, save_checkpoint
 
 from gapbook.encoders import (
     Checkpoint,
     embed_images,
     embed_texts,
+    glyphclip,
     load_clip,
     pixels,
     random_clip,
     random_resnet18,
 )
+from gapbook.exceptions import MissingPackageError, PairsError
+
+# Of EXIF: how to turn what the file holds.
+ORIENTATION = 0x0112
+TURN_A_QUARTER_RIGHT = 6
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -29,9 +40,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a tiny CLIP."""
-    folder = tmp_path_factory.mktemp("tiny-clip")
-    save_tiny_clip(folder)
-    return folder
+    return save_checkpoint("clip", tmp_path_factory.mktemp("tiny-clip"))
 
 
 @pytest.fixture(scope="module")
@@ -102,18 +111,191 @@ def test_pixels_are_1_for_ink_and_0_for_paper() -> None:
     assert images.tolist() == [[[[0.0, 1.0]]]]
 
 
-def test_bad_images_and_texts_are_named(tiny: Checkpoint, tmp_path: Path) -> None:
+def test_an_upright_image_is_embedded_whatever_its_file_says_of_its_orientation(
+    tiny: Checkpoint, tmp_path: Path
+) -> None:
+    image = noisy_image(0)
+    exif = Image.Exif()
+    exif[ORIENTATION] = TURN_A_QUARTER_RIGHT
+    image.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "lying.png", exif=exif)
+    assert (embed_images(tiny, [tmp_path / "lying.png"]) == embed_images(tiny, [image])).all()
+
+
+def test_gray_images_of_16_bits_are_embedded_as_those_of_8(
+    tiny: Checkpoint, tmp_path: Path
+) -> None:
+    eight = np.arange(48 * 40).reshape(48, 40).astype(np.uint8)
+    Image.fromarray(eight.astype(np.uint16) * 257).save(tmp_path / "16.png")
+    x = embed_images(tiny, [tmp_path / "16.png", Image.fromarray(eight)])
+    assert np.allclose(x[0], x[1], atol=1e-6)
+
+
+def test_a_truncated_image_is_named(tiny: Checkpoint, tmp_path: Path) -> None:
+    noisy_image(0).save(tmp_path / "whole.png")
+    noisy_image(1).save(tmp_path / "cut.jpg")
+    content = (tmp_path / "cut.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(content[: len(content) // 2])
+    named = r"images\[1\], .*cut\.jpg, cannot be embedded: .*truncated"
+    with pytest.raises(PairsError, match=named):
+        embed_images(tiny, [tmp_path / "whole.png", tmp_path / "cut.jpg"])
+    named = r"images\[0\], of .*cut\.jpg, cannot be embedded: .*truncated"
+    with pytest.raises(PairsError, match=named):
+        embed_images(tiny, [Image.open(tmp_path / "cut.jpg")])
+
+
+def test_a_bad_image_or_caption_is_named_before_any_is_embedded(tmp_path: Path) -> None:
+    embedded = []
+
+    def count(batch: list, **_: object) -> None:
+        embedded.append(len(batch))
+
+    checkpoint = small_checkpoint()._replace(processor=count, tokenizer=count)
     (tmp_path / "no.jpg").write_text("no image")
-    with pytest.raises(ValueError, match=r"path of one; got .*no\.jpg"):
-        embed_images(tiny, [tmp_path / "no.jpg"])
-    with pytest.raises(ValueError, match=r"path of one; got .*gone"):
-        embed_images(tiny, [tmp_path / "gone.jpg"])
-    with pytest.raises(ValueError, match="list of captions; got one string, 'a cat'"):
-        embed_texts(tiny, "a cat")
-    with pytest.raises(ValueError, match="at least 1 text"):
+    with pytest.raises(PairsError, match=r"images\[99\], .*no\.jpg, is no image file"):
+        embed_images(checkpoint, [noisy_image(0)] * 99 + [tmp_path / "no.jpg"])
+    with pytest.raises(PairsError, match=r"captions\[99\] is None"):
+        embed_texts(checkpoint, ["a cat"] * 99 + [None])
+    assert not embedded
+
+
+def test_no_images_and_no_captions_are_refused(tiny: Checkpoint) -> None:
+    with pytest.raises(PairsError, match="at least 1 text"):
         embed_texts(tiny, [])
-    with pytest.raises(ValueError, match="at least 1 image"):
-        embed_images(random_resnet18(0, "small"), torch.empty(0, 1, 32, 32))
+    with pytest.raises(PairsError, match="at least 1 image"):
+        embed_images(tiny, [])
+    for none in ([], torch.empty(0, 1, 32, 32)):
+        with pytest.raises(PairsError, match="at least 1 image"):
+            embed_images(random_resnet18(0, "small"), none)
+
+
+BAD_PIXELS = {
+    "floats": (np.zeros((2, 32, 32)), "uint8; got float64 of shape (2, 32, 32)"),
+    "16 bits": (np.zeros((2, 32, 32), np.uint16), "uint8; got uint16 of shape"),
+    "one image": (np.zeros((32, 32), np.uint8), "uint8; got uint8 of shape (32, 32)"),
+    "colors": (np.zeros((2, 32, 32, 3), np.uint8), "uint8; got uint8 of shape (2, 32, 32, 3)"),
+    "tensor of integers": (torch.zeros(2, 1, 32, 32, dtype=torch.uint8), "got uint8 of shape"),
+    "PIL images": ([noisy_image(0)], "got a list of something else; for PIL images and files take"),
+    "paths": (["a.png"], "got a list of something else; for PIL images and files take"),
+}
+
+
+@pytest.mark.parametrize(("images", "message"), BAD_PIXELS.values(), ids=BAD_PIXELS)
+def test_a_bare_network_refuses_what_states_no_white(images: object, message: str) -> None:
+    with pytest.raises(PairsError, match=re.escape(message)):
+        embed_images(random_clip(0, size="small"), images)
+
+
+BAD_TOKENS = {
+    "captions": (["a cat"], "got a list of something else; for captions take a Checkpoint"),
+    "floats": (np.zeros((2, 16)), "integers of shape (n, length); got torch.float64 of shape"),
+    "one caption": (np.zeros(16, int), "got torch.int64 of shape (16,)"),
+    "unknown ids": (np.full((2, 16), 10**6), "which the text tower knows; got 1000000 to 1000000"),
+    "negative ids": (np.full((2, 16), -1), "which the text tower knows; got -1 to -1"),
+    "too long": (np.zeros((2, 17), int), "at most 16 tokens a caption, the length of the model"),
+}
+
+
+@pytest.mark.parametrize(("tokens", "message"), BAD_TOKENS.values(), ids=BAD_TOKENS)
+def test_a_bare_network_refuses_what_are_no_token_ids(tokens: object, message: str) -> None:
+    with pytest.raises(PairsError, match=re.escape(message)):
+        embed_texts(random_clip(0, size="small"), tokens)
+
+
+@pytest.mark.parametrize("kind", ["altclip", "dual_roberta"])
+def test_a_caption_is_cut_where_positions_begin_after_the_padding_token(
+    kind: str, tmp_path: Path
+) -> None:
+    checkpoint = load_clip(save_checkpoint(kind, tmp_path))
+    # A letter and the blank before it are a token each, between a start and an end.
+    whole = "a" * (ROBERTA_TOKENS - 3)
+    short, fitting, longer, longest = embed_texts(
+        checkpoint, [whole[:-1], whole, whole + "b", whole + "b" * 90]
+    )
+    assert not np.allclose(fitting, short, atol=1e-4)
+    assert np.allclose(longer, fitting, atol=1e-6)
+    assert np.allclose(longest, fitting, atol=1e-6)
+
+
+def test_flava_gives_its_first_token_which_its_loss_compares(tmp_path: Path) -> None:
+    checkpoint = load_clip(save_checkpoint("flava", tmp_path))
+    model = checkpoint.model
+    inputs = checkpoint.processor([noisy_image(0)], return_tensors="pt")
+    tokens = checkpoint.tokenizer(["a cat"], return_tensors="pt")
+    with torch.inference_mode():
+        image = model.image_projection(model.image_model(**inputs).last_hidden_state[:, 0])
+        text = model.text_projection(model.text_model(**tokens).last_hidden_state[:, 0])
+    x = embed_images(checkpoint, [noisy_image(0)])
+    y = embed_texts(checkpoint, ["a cat"])
+    assert np.allclose(x, torch.nn.functional.normalize(image), atol=1e-6)
+    assert np.allclose(y, torch.nn.functional.normalize(text), atol=1e-6)
+
+
+def test_a_model_with_a_vector_a_token_is_refused(tiny: Checkpoint) -> None:
+    class Tokens(torch.nn.Linear):
+        def get_text_features(self, input_ids: torch.Tensor, **_: object) -> torch.Tensor:
+            return torch.zeros(*input_ids.shape, 8)
+
+    with pytest.raises(PairsError, match=r"one vector an input; a Tokens gives each \(\d+, 8\)"):
+        embed_texts(tiny._replace(model=Tokens(1, 1)), ["a cat"])
+
+
+def test_a_checkpoint_may_be_any_network_that_gives_a_vector_an_input(tiny: Checkpoint) -> None:
+    class Sums(torch.nn.Linear):
+        def get_image_features(self, pixel_values: torch.Tensor) -> torch.Tensor:
+            return pixel_values.sum(dim=(2, 3))
+
+        def get_text_features(self, input_ids: torch.Tensor, **_: object) -> torch.Tensor:
+            return torch.nn.functional.one_hot(input_ids, 99).sum(dim=1)
+
+    own = tiny._replace(model=Sums(1, 1))
+    assert embed_images(own, [noisy_image(0)]).shape == (1, 3)
+    assert embed_texts(own, ["a", "b c"]).shape == (2, 99)
+
+
+def test_a_checkpoint_of_a_network_of_images_alone_embeds_images(tiny: Checkpoint) -> None:
+    # As the untrained ResNets of chapter 3 do, with what prepares images for CLIP.
+    x = embed_images(tiny._replace(model=random_resnet18(0)), [noisy_image(0)])
+    assert x.shape == (1, 512)
+
+
+def test_an_embedding_that_is_not_finite_is_named(tiny: Checkpoint) -> None:
+    class Overflow(torch.nn.Linear):
+        def get_text_features(self, input_ids: torch.Tensor, **_: object) -> torch.Tensor:
+            values = torch.ones(len(input_ids), 3)
+            values[1] = float("inf")
+            return values
+
+    with pytest.raises(PairsError, match="finite embeddings; that of text 1 is not"):
+        embed_texts(tiny._replace(model=Overflow(1, 1)), ["a", "b", "c"])
+
+
+# ---- precision
+
+
+@pytest.mark.parametrize("kind", ["clip", "aimv2"])
+@pytest.mark.parametrize("saved_as", [torch.float16, torch.bfloat16])
+def test_a_checkpoint_of_half_precision_runs_in_float32_unless_asked(
+    kind: str, saved_as: torch.dtype, tmp_path: Path
+) -> None:
+    folder = save_checkpoint(kind, tmp_path, saved_as)
+    whole = load_clip(folder)
+    assert whole.model.dtype == torch.float32
+    images = [noisy_image(seed) for seed in range(3)]
+    texts = ["a cat", "two dogs", "x"]
+    x = embed_images(whole, images)
+    y = embed_texts(whole, texts)
+    for dtype in (saved_as, "auto"):
+        half = load_clip(folder, dtype=dtype)
+        assert half.model.dtype == saved_as
+        # Some models leave their pixels in float32, which their weights do not take.
+        assert (embed_images(half, images) * x).sum(axis=1) == pytest.approx(1, abs=1e-3)
+        assert (embed_texts(half, texts) * y).sum(axis=1) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, "float16", None])
+def test_another_precision_is_refused(saved: Path, dtype: object) -> None:
+    with pytest.raises(ValueError, match="dtype 'auto' or a floating-point type"):
+        load_clip(saved, dtype=dtype)
 
 
 # ---- folders
@@ -179,6 +361,46 @@ def test_other_reasons_are_one_short_line(saved: Path, tmp_path: Path) -> None:
         load_clip(folder)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 400 + len(str(folder))
+
+
+def test_weights_that_are_not_there_are_not_drawn(saved: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(saved, tmp_path / "part")
+    weights = load_file(folder / "model.safetensors")
+    del weights["text_projection.weight"]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    lacks = "lacks 1 of the weights of a CLIPModel, .* 'text_projection.weight'"
+    with pytest.raises(ValueError, match=lacks):
+        load_clip(folder)
+
+
+def test_a_tokenizer_without_a_padding_token_pads_with_its_end_token(
+    saved: Path, tiny: Checkpoint, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(saved, tmp_path / "no-padding")
+    path = folder / "tokenizer_config.json"
+    settings = json.loads(path.read_text())
+    path.write_text(json.dumps(settings | {"pad_token": None}))
+    texts = ["a", "two dogs"]
+    y = embed_texts(load_clip(folder), texts)
+    assert np.allclose(y, embed_texts(tiny, texts), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        lambda: load_clip("anywhere"),
+        lambda: random_clip(0),
+        lambda: random_resnet18(0),
+        lambda: reload(glyphclip),
+    ],
+    ids=["load_clip", "random_clip", "random_resnet18", "glyphclip"],
+)
+def test_without_transformers_the_extra_is_named(
+    load: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(MissingPackageError, match=r"transformers, .*gapbook\[models\] needs: "):
+        load()
 
 
 @pytest.mark.parametrize("revision", [None, "main", "0123abc"])

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
+from gapbook.exceptions import MissingPackageError
 from gapbook.zeroshot.benchmarks import load_benchmark
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -60,34 +61,92 @@ def test_eurosats_folders_become_words(tmp_path: Path) -> None:
     assert task.labels.tolist() == [0, 1, 1] and task.images[1].name == "SeaLake_0.jpg"
 
 
-def test_the_hub_is_asked_for_the_pinned_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_eurosats_images_count_whatever_their_endings_and_hidden_files_do_not(
+    tmp_path: Path,
+) -> None:
+    names = {
+        "SeaLake": ["1.jpg", "2.JPG", "3.jpeg", "4.PNG", ".5.jpg", "notes.txt"],
+        "River": ["1.tif"],
+        ".ipynb_checkpoints": [],
+        "__MACOSX": [],
+    }
+    for place, files in names.items():
+        (tmp_path / place).mkdir()
+        for file in files:
+            (tmp_path / place / file).touch()
+    task = load_benchmark("EuroSAT", tmp_path)
+    assert [image.name for image in task.images] == ["1.tif", "1.jpg", "2.JPG", "3.jpeg", "4.PNG"]
+    assert len(task.prompts) == 2
+
+
+class Table(dict):
+    """What the hub's package gives: columns with their features."""
+
+    def __init__(self, class_column: str, names: list, /, **columns: list) -> None:
+        super().__init__(columns)
+        self.features = dict.fromkeys(columns) | {class_column: SimpleNamespace(names=names)}
+
+
+def use_hub(monkeypatch: pytest.MonkeyPatch, answer: object, version: str = "4.0.0") -> dict:
+    """Answer questions to the hub, and return what was asked."""
     asked = {}
-
-    fine = SimpleNamespace(names=["apple", "aquarium_fish"])
-
-    class Table(dict):
-        def __init__(self, **columns):
-            super().__init__(columns)
-            self.features = dict.fromkeys(columns) | {"fine_label": fine}
 
     def load_dataset(path, config, split, revision):
         asked.update(path=path, config=config, split=split, revision=revision)
-        return Table(img=["first", "second"], coarse_label=[7, 8], fine_label=[1, 0])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
-    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))
+    package = SimpleNamespace(load_dataset=load_dataset, __version__=version)
+    monkeypatch.setitem(sys.modules, "datasets", package)
+    return asked
+
+
+def test_the_hub_is_asked_for_the_pinned_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["apple", "aquarium_fish"]
+    columns = {"img": ["first", "second"], "coarse_label": [7, 8], "fine_label": [1, 0]}
+    asked = use_hub(monkeypatch, Table("fine_label", names, **columns))
     task = load_benchmark("CIFAR100", "some/cifar", COMMIT)
     assert asked == {"path": "some/cifar", "config": None, "split": "test", "revision": COMMIT}
     assert task.labels.tolist() == [1, 0] and task.prompts[1] == "a photo of aquarium fish."
 
 
-def test_a_hub_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load_dataset(*args, **kwargs):
-        raise ConnectionError("offline")
+BAD_ANSWERS = {
+    "none": (ConnectionError("offline"), r"cannot be loaded \(ConnectionError: offline\)"),
+    "no images": (Table("label", ["0"], label=[0]), "it has no column img or image"),
+    "no labels": (Table("other", ["0"], image=["first"]), "it has no column fine_label or label"),
+    "secret labels": (
+        Table("label", ["0", "1"], image=["first", "second"], label=[0, -1]),
+        r"labels from 0 to 1 .*; 1 are others \(first: -1\), perhaps since they are kept secret",
+    ),
+}
 
-    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))
-    with pytest.raises(
-        ValueError, match=r"some/svhn at 0123.* cannot be loaded \(ConnectionError: offline\)"
-    ):
+
+@pytest.mark.parametrize(("answer", "message"), BAD_ANSWERS.values(), ids=BAD_ANSWERS)
+def test_a_hub_that_does_not_give_what_is_needed_is_named(
+    monkeypatch: pytest.MonkeyPatch, answer: object, message: str
+) -> None:
+    use_hub(monkeypatch, answer)
+    with pytest.raises(ValueError, match=message):
+        load_benchmark("SVHN", "some/svhn", COMMIT)
+
+
+@pytest.mark.parametrize("version", ["3.6.0", "2.0.0", "unknown"])
+def test_a_package_that_may_run_a_data_sets_code_is_refused(
+    monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    asked = use_hub(monkeypatch, Table("label", ["0"], image=["first"], label=[0]), version)
+    refused = rf"datasets {version} may run code .*: python -m pip install 'datasets>=4'"
+    with pytest.raises(MissingPackageError, match=refused):
+        load_benchmark("SVHN", "some/svhn", COMMIT)
+    assert not asked
+
+
+def test_without_the_hubs_package_its_installation_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(MissingPackageError, match="python -m pip install 'datasets>=4'"):
         load_benchmark("SVHN", "some/svhn", COMMIT)
 
 
@@ -97,15 +156,22 @@ def test_a_hub_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) ->
         ("ImageNet", ".", None, "Expected one of CIFAR10, CIFAR100, EuroSAT, SVHN; got 'ImageNet'"),
         ("EuroSAT", "some/eurosat", COMMIT, "Expected a folder with EuroSAT; some/eurosat is none"),
         ("SVHN", "some/svhn", "main", "a commit of 40 hexadecimal digits, not 'main'"),
-        ("SVHN", "some/svhn", COMMIT, "pip install datasets"),
     ],
 )
 def test_bad_names_and_revisions_are_named(
-    monkeypatch: pytest.MonkeyPatch, name: str, source: str, revision: str | None, message: str
+    name: str, source: str, revision: str | None, message: str
 ) -> None:
-    monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(ValueError, match=message):
         load_benchmark(name, source, revision)
+
+
+def test_a_class_without_images_is_named(tmp_path: Path) -> None:
+    for place in ("River", "SeaLake"):
+        (tmp_path / place).mkdir()
+    (tmp_path / "River" / "1.jpg").touch()
+    without = r"got 2 folders, 1 of them without images \(first: SeaLake\)"
+    with pytest.raises(ValueError, match=without):
+        load_benchmark("EuroSAT", tmp_path)
 
 
 @pytest.mark.parametrize(
