@@ -165,12 +165,12 @@ def stated_tolerance(key: str, record: Record) -> tuple[float | list[float], str
     )
 
 
-def is_within(ours: object, theirs: object, tolerance: float | Iterable[float] | None) -> bool:
+def is_within(ours: object, expected: object, tolerance: float | Iterable[float] | None) -> bool:
     """Tell whether two values agree, elementwise for lists.
 
     Parameters
     ----------
-    ours, theirs : number, bool, str or list of numbers
+    ours, expected : number, bool, str or list of numbers
         The two values. They disagree if they are of different kinds or shapes.
     tolerance : float or list of float, optional
         Largest absolute difference; 0 if None.
@@ -186,32 +186,32 @@ def is_within(ours: object, theirs: object, tolerance: float | Iterable[float] |
     (True, False)
     """
     allowed = np.asarray(tolerance or 0) * SLACK
-    return bool(np.all(np.abs(differences(ours, theirs)) <= allowed))
+    return bool(np.all(np.abs(differences(ours, expected)) <= allowed))
 
 
-def differences(ours: object, theirs: object) -> np.ndarray:
+def differences(ours: object, expected: object) -> np.ndarray:
     """Subtract one value from the other, elementwise for lists.
 
     Parameters
     ----------
-    ours, theirs : number, bool, str or list of numbers
+    ours, expected : number, bool, str or list of numbers
         The two values.
 
     Returns
     -------
     ndarray
-        Ours minus theirs; 0 for equal, infinity for different bools and strings, and infinity
+        Ours minus the expected ones; 0 for equal, and infinity for different bools and strings and
         for values of different kinds or shapes.
     """
-    are_numbers = not isinstance(ours, bool | str) and not isinstance(theirs, bool | str)
+    are_numbers = not isinstance(ours, bool | str) and not isinstance(expected, bool | str)
     if are_numbers:
         # ragged lists are no arrays
         with contextlib.suppress(ValueError):
             a = np.asarray(ours, dtype=float)
-            b = np.asarray(theirs, dtype=float)
+            b = np.asarray(expected, dtype=float)
             if a.shape == b.shape:
                 return a - b
-    if ours == theirs:
+    if ours == expected:
         return np.asarray(0.0)
     return np.asarray(math.inf)
 
