@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".npz", ".npy", ".safetensors", ".parquet")
 UNSAFE = "unpickling can run any code"
-INSTALL = "python -m pip install distributed pyarrow"
+INSTALL = "python -m pip install distributed pyarrow cryptography"
 
 
 def read_arrays(path: Path, columns: Sequence[str] | None = None) -> dict[str, Any]:
