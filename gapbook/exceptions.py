@@ -1,7 +1,14 @@
-"""What can go wrong, by kind, and the half sentence that suggests a name."""
+"""What can go wrong, by kind, and how a message shows text that others wrote."""
 
 import difflib
+import os
+import reprlib
 from collections.abc import Iterable
+
+# Enough for a path or a name; a file may hold a key of a million characters.
+QUOTED_CHARACTERS = 80
+# A message of the package and the longest paths fit; a library may quote a whole header.
+LINE_CHARACTERS = 1000
 
 
 class PairsError(ValueError):
@@ -39,3 +46,80 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return f"there are {', '.join(names[:20]) or 'none'}"
+
+
+def quoted(value: object, limit: int = QUOTED_CHARACTERS) -> str:
+    r"""Return what others wrote as a message may show it: quoted, printable and short.
+
+    Names in a file, a file's own name and the messages of libraries may hold escape sequences,
+    which a terminal would obey, or a million characters.
+
+    Parameters
+    ----------
+    value : object
+        Text, bytes, a path or any other object, such as what a file states in place of text.
+    limit : int
+        About how many characters are shown. More are left out in the middle.
+
+    Returns
+    -------
+    str
+        The ``repr`` of ``value``, shortened.
+
+    Examples
+    --------
+    >>> print(quoted("image"), quoted("\x1b[31mred"), quoted(b"PK"), quoted(["x", 5]))
+    'image' '\x1b[31mred' b'PK' ['x', 5]
+    >>> len(quoted("x" * 1_000_000))
+    80
+    """
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    short = reprlib.Repr()
+    short.maxstring = limit
+    short.maxother = limit
+    short.maxlong = limit
+    try:
+        text = short.repr(value)
+    except Exception:
+        # An object whose repr fails has a kind all the same.
+        text = f"<{type(value).__name__}>"
+    return _shortened(text, limit)
+
+
+def one_line(text: str, limit: int = LINE_CHARACTERS) -> str:
+    r"""Return a message as one printable line of bounded length.
+
+    Parameters
+    ----------
+    text : str
+        A message, perhaps that of a library, with text that others wrote in it.
+    limit : int
+        The largest number of characters. More are left out in the middle.
+
+    Returns
+    -------
+    str
+        The message with single blanks, in which characters that do not print are escaped.
+
+    Examples
+    --------
+    >>> one_line("first\nsecond")
+    'first second'
+    >>> print(one_line("\x1b[31mred, sk\xf8n"))
+    \x1b[31mred, skøn
+    """
+    printable = []
+    for character in " ".join(text.split()):
+        shown = character if character.isprintable() else repr(character)[1:-1]
+        printable.append(shown)
+    return _shortened("".join(printable), limit)
+
+
+def _shortened(text: str, limit: int) -> str:
+    """Leave out the middle of a text that is longer than ``limit``."""
+    if len(text) <= limit:
+        return text
+    start = (limit - 3) // 2
+    end = limit - 3 - start
+    return f"{text[:start]}...{text[-end:]}"

@@ -1,13 +1,33 @@
 """Where bundled data lies, whether a file is there, and how one is written: whole or not at all."""
 
-import contextlib
+import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from gapbook.exceptions import PairsError
+from gapbook.exceptions import PairsError, quoted
+
+# What lies at a path, by its mode.
+IS_A = {
+    stat.S_ISREG: "is a file",
+    stat.S_ISDIR: "is a folder",
+    stat.S_ISFIFO: "is a named pipe",
+    stat.S_ISSOCK: "is a socket",
+    stat.S_ISCHR: "is a device",
+    stat.S_ISBLK: "is a device",
+}
+
+
+# Longer paths are shortened in messages.
+LONGEST_PATH = 200
+
+
+class NotWrittenError(OSError):
+    """A file could not be written; the message names it and says why."""
 
 
 def data_path(relative: str) -> Path:
@@ -40,10 +60,9 @@ def require_file(path: Path, what: str = "a file") -> None:
     Traceback (most recent call last):
     gapbook.exceptions.PairsError: Expected a CSV file; nowhere.csv does not exist
     """
-    if path.is_file():
-        return
-    problem = "is a folder" if path.is_dir() else "does not exist"
-    raise PairsError(f"Expected {what}; {path} {problem}")
+    problem = _what_is_at(path)
+    if problem != "is a file":
+        raise PairsError(f"Expected {what}; {path_text(path)} {problem}")
 
 
 def require_folder(path: Path, what: str = "a folder") -> None:
@@ -55,10 +74,45 @@ def require_folder(path: Path, what: str = "a folder") -> None:
     Traceback (most recent call last):
     gapbook.exceptions.PairsError: Expected a folder of images; nowhere does not exist
     """
-    if path.is_dir():
-        return
-    problem = "is a file" if path.exists() else "does not exist"
-    raise PairsError(f"Expected {what}; {path} {problem}")
+    problem = _what_is_at(path)
+    if problem != "is a folder":
+        raise PairsError(f"Expected {what}; {path_text(path)} {problem}")
+
+
+def path_text(path: str | os.PathLike[str]) -> str:
+    r"""Return a path as a message shows it: as it is, or quoted where it does not print or is long.
+
+    Examples
+    --------
+    >>> path_text("a/b.npz"), path_text("\x1b[31m.npz")
+    ('a/b.npz', "'\\x1b[31m.npz'")
+    """
+    text = os.fspath(path)
+    if text.isprintable() and len(text) <= LONGEST_PATH:
+        return text
+    return quoted(text, LONGEST_PATH)
+
+
+def _what_is_at(path: Path) -> str:
+    """Say in words what lies at a path, of a link what it leads to."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return _why_nothing_is_at(path, error)
+    except ValueError:
+        # A null character, which no file system knows.
+        return "does not exist"
+    return next((words for is_kind, words in IS_A.items() if is_kind(mode)), "is no file")
+
+
+def _why_nothing_is_at(path: Path, error: OSError) -> str:
+    if error.errno == errno.ELOOP:
+        return "is a link that leads back to itself"
+    if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+        return f"cannot be reached ({error.strerror})"
+    if path.is_symlink():
+        return "is a link to what does not exist"
+    return "does not exist"
 
 
 @contextmanager
@@ -76,13 +130,19 @@ def whole_file(path: Path) -> Iterator[Path]:
     Yields
     ------
     pathlib.Path
-        A hidden path in the same folder, with the ending of ``path``, since some libraries choose
-        the format by the ending.
+        A path with the name of ``path``, since some libraries choose the format by the ending, in a
+        hidden folder beside it that only this user can open.
 
     Raises
     ------
-    OSError
-        If writing fails. The message says so, with the path and the reason.
+    NotWrittenError
+        If writing fails: an ``OSError``. The message says so, with the path and the reason.
+
+    Notes
+    -----
+    The file keeps the permissions of an earlier one; a new one gets those of any new file. A link
+    at ``path`` is replaced by the file, and what it leads to stays as it is: in a folder that
+    others can write to, a link may lead anywhere.
 
     Examples
     --------
@@ -94,22 +154,52 @@ def whole_file(path: Path) -> Iterator[Path]:
     ...     path.read_text()
     '1 2 3'
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
-        yield temporary
-        temporary.replace(path)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".gapbook-") as folder:
+            temporary = Path(folder) / path.name
+            yield temporary
+            _finish(temporary, path)
+    except NotWrittenError:
+        # Another file, within this block.
+        raise
     except OSError as error:
         reason = error.strerror or str(error)
-        raise OSError(
-            error.errno, f"cannot write {path} ({reason}); an earlier file there is unchanged"
+        raise NotWrittenError(
+            error.errno,
+            f"cannot write {path_text(path)} ({reason}); an earlier file there is unchanged",
         ) from None
-    finally:
-        # What went wrong above is worth more than a file that cannot be removed.
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+
+
+def _finish(temporary: Path, path: Path) -> None:
+    """Put a written file on the disk and in its place, with the permissions of an earlier one."""
+    with temporary.open("rb+") as file:
+        # What a power cut leaves is the earlier file or the whole new one.
+        os.fsync(file.fileno())
+    if path.is_file() and not path.is_symlink():
+        temporary.chmod(stat.S_IMODE(path.stat().st_mode) & 0o777)
+    temporary.replace(path)
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, as ``whole_file`` does."""
-    with whole_file(path) as temporary:
-        temporary.write_bytes(content)
+    write_all({path: content})
+
+
+def write_all(contents: Mapping[Path, bytes]) -> None:
+    """Write several files as ``whole_file`` does, and put none in its place before all are written.
+
+    Parameters
+    ----------
+    contents : mapping of pathlib.Path to bytes
+        What each file shall hold.
+
+    Raises
+    ------
+    NotWrittenError
+        If one of them cannot be written. Earlier files at all paths are unchanged.
+    """
+    with ExitStack() as stack:
+        for path, content in contents.items():
+            stack.enter_context(whole_file(path)).write_bytes(content)

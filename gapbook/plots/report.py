@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from gapbook.plots.names import add_legend
 from gapbook.plots.pairs import clouds
 from gapbook.plots.style import (
     BLACK,
@@ -40,9 +41,9 @@ def pairs_along_gap(a: np.ndarray, b: np.ndarray, names: Sequence[str]) -> Figur
     """
     with plt.rc_context(STYLE):
         fig, ax = plt.subplots(figsize=(6, 3.6))
-        clouds(ax, a, b, names)
+        clouds(ax, a, b)
         ax.set(xlabel="along the gap (cosine units)", ylabel="first component of the rest")
-        ax.legend(loc="best", markerscale=2)
+        add_legend(ax, names, loc="best", markerscale=2)
     return fig
 
 
@@ -65,13 +66,13 @@ def cosine_densities(histograms: Mapping[str, tuple[np.ndarray, np.ndarray]]) ->
     with plt.rc_context(STYLE):
         fig, ax = plt.subplots(figsize=(6, 3.2))
         lowest = []
-        for (label, histogram), color, dash in zip(histograms.items(), colors, dashes, strict=True):
+        for histogram, color, dash in zip(histograms.values(), colors, dashes, strict=True):
             counts, edges = histogram
             density = counts / counts.sum() / np.diff(edges)
-            ax.stairs(density, edges, color=color, ls=dash, lw=1.6, label=label)
+            ax.stairs(density, edges, color=color, ls=dash, lw=1.6, label="cosines")
             lowest.append(edges[:-1][counts > 0].min())
         ax.set(xlabel="cosine", ylabel="density", xlim=(min(lowest) - 0.05, 1.02), ylim=(0, None))
-        ax.legend(loc="best", fontsize=9)
+        add_legend(ax, list(histograms), loc="best", fontsize=9)
     return fig
 
 

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from gapbook import __version__
 from gapbook.geometry import cosine_stats
+from gapbook.plots.names import notes_on_names
 from gapbook.plots.report import (
     cosine_densities,
     loss_over_shift,
@@ -101,7 +102,7 @@ def to_html(report: ModelReport) -> str:
         references=_reference_rows(compared, labels),
         latex=latex_table(table, labels, title),
         markdown=markdown_table(table, labels),
-        notes=report.notes,
+        notes=report.notes + notes_on_names(report.measured.pairs.modalities),
         version=__version__,
         source=report.measured.pairs.source or "arrays",
         n_pairs=f"{report.value('n_pairs'):,.0f}",

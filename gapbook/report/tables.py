@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from gapbook.exceptions import one_line
 from gapbook.report.explain import label_of
 
 # What LaTeX would take as a command, and what it is written as.
@@ -18,6 +19,18 @@ LATEX_ESCAPES: dict[str, str | int | None] = {
     "^": r"\^{}",
     "~": r"\~{}",
     "–": "--",
+}
+# What Markdown would take as HTML, a link, code, emphasis or the end of a cell.
+MARKDOWN_ESCAPES: dict[str, str | int | None] = {
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    "\\": "\\\\",
+    "|": "\\|",
+    "[": "\\[",
+    "]": "\\]",
+    "`": "\\`",
+    "*": "\\*",
 }
 
 
@@ -86,7 +99,7 @@ def markdown_table(table: pd.DataFrame, labels: pd.DataFrame) -> str:
     Returns
     -------
     str
-        A pipe table. A pipe within a cell is escaped.
+        A pipe table. In names, what Markdown would take as HTML or as a mark is escaped.
 
     Examples
     --------
@@ -96,7 +109,9 @@ def markdown_table(table: pd.DataFrame, labels: pd.DataFrame) -> str:
     >>> print(markdown_table(table, labels).splitlines()[-1])
     | Squared MMD |   0.300 | [0.200, 0.400]  |        |
     """
-    cells = _printed(table, labels).map(lambda cell: cell.replace("|", "\\|"))
+    cells = _printed(table, labels)
+    for column in ("measure", "unit"):
+        cells[column] = cells[column].map(_escape_markdown)
     alignment = ("left", "right", "center", "left")
     # Cells are text: they must not be read as numbers again, which would drop zeros at their end.
     return cells.to_markdown(index=False, colalign=alignment, disable_numparse=True) + "\n"
@@ -147,5 +162,10 @@ def _printed(table: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
 
 
 def _escape_latex(text: str) -> str:
-    """Escape what LaTeX would take as a command."""
-    return text.translate(str.maketrans(LATEX_ESCAPES))
+    """Escape what LaTeX would take as a command, in a line without control characters."""
+    return one_line(text).translate(str.maketrans(LATEX_ESCAPES))
+
+
+def _escape_markdown(text: str) -> str:
+    """Escape what Markdown would take as a mark, in a line without control characters."""
+    return one_line(text).translate(str.maketrans(MARKDOWN_ESCAPES))

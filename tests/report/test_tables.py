@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+import pytest
 
 from gapbook.report.tables import latex_table, markdown_table
 
@@ -18,6 +19,35 @@ def test_a_pipe_in_a_markdown_cell_is_escaped():
     head, _, row = markdown_table(UNUSUAL, NO_LABELS).splitlines()
     assert cells_of(head) == ["measure", "value", "95 % interval", "unit"]
     assert cells_of(row) == ["a b", "0.00042", "", "50 % \\| x"]
+
+
+def labeled(label):
+    return pd.DataFrame({"metric": ["a_b"], "label": [label]})
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"),
+        ("[a](javascript:b)", "\\[a\\](javascript:b)"),
+        ("&lt;", "&amp;lt;"),
+        ("**a** `b`", "\\*\\*a\\*\\* \\`b\\`"),
+        # The backslash must not take away that of the pipe.
+        ("a\\|b", "a\\\\\\|b"),
+        ("two\nlines\x1b[31m", "two lines\\\\x1b\\[31m"),
+    ],
+)
+def test_markdown_takes_nothing_in_a_name_as_a_mark(name, cell):
+    lines = markdown_table(UNUSUAL, labeled(name)).splitlines()
+    assert len(lines) == 3
+    assert cells_of(lines[-1])[0] == cell
+    assert len(cells_of(lines[-1].replace("\\\\", ""))) == 4
+
+
+def test_a_name_of_several_lines_is_one_in_latex():
+    latex = latex_table(UNUSUAL, labeled("two\n\nlines\x1b"), "a\n\nb")
+    assert r"\caption{a b}" in latex
+    assert r"two lines\textbackslash{}x1b & 0.00042" in latex
 
 
 def test_zeros_at_the_end_of_a_number_stay():
