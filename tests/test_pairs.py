@@ -35,7 +35,7 @@ BAD_ARRAYS = {
     "none": ((None, Y), "Expected x as an array (n, d) of real numbers; got NoneType"),
     "a word": (("image", Y), "Expected x as an array (n, d) of real numbers; got str"),
     "a dictionary": (({"x": X}, Y), "Expected x as an array (n, d) of real numbers; got dict"),
-    "ragged lists": (([[1, 2], [3]], Y), "Expected x as an array (n, d); got list"),
+    "ragged lists": (([[1, 2], [3]], Y), "Expected x as an array (n, d) of real numbers; got list ("),
     "object dtype": (
         (X, Y.astype(object)),
         "Expected y as an array (n, d) of real numbers; got dtype object",
@@ -79,8 +79,8 @@ def test_bad_meta_and_single_arrays():
         unit_rows(X[:1], "features")
     with pytest.raises(PairsError, match=r"Expected 20 captions, one for each pair; got 19"):
         PairedEmbeddings(X, Y, captions=["a"] * 19)
-    for modalities in ("image", ("image",), ("image", ""), ("image", 1)):
-        with pytest.raises(PairsError, match="Expected modalities as two names"):
+    for modalities in BAD_MODALITIES:
+        with pytest.raises(PairsError, match="Expected modalities as two different printable names"):
             PairedEmbeddings(X, Y, modalities=modalities)
     with pytest.raises(TypeError, match="caption"):
         PairedEmbeddings.from_arrays(X, Y, caption=["a"] * 20)
