@@ -204,7 +204,7 @@ def _require_names(path: Path, wanted: Sequence[str], names: Sequence[str]) -> N
             got = f"{got} and {len(counts) - NAMES_SHOWN} more"
         raise ColumnsError(
             f"Expected the keys {' and '.join(map(_name_text, wanted))} in {path_text(path)}; "
-            f"got {got}: name two of them (shell: --columns X Y)"
+            f"got {got}: name two of them (columns=, in the shell --columns)"
         )
     for name in wanted:
         if counts[name] > 1:

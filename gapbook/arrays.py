@@ -121,7 +121,7 @@ def _require_no_mask(x: np.ma.MaskedArray, name: str) -> None:
         first = int(masked.any(axis=tuple(range(1, masked.ndim))).argmax())
         raise _refusal(
             name,
-            f"a masked array with {int(masked.sum())} masked values (the first in row {first}): "
+            f"a masked array with {int(masked.sum())} masked values (the first at index {first}): "
             "drop these rows or fill them in",
         )
 
@@ -154,11 +154,11 @@ def _stacked(cells: np.ndarray, name: str) -> np.ndarray:
     rows = []
     for i, cell in enumerate(cells):
         if isinstance(cell, np.ma.MaskedArray):
-            _require_no_mask(cell, f"row {i} of {name}")
+            _require_no_mask(cell, f"cell {i} of {name}")
         row = np.asarray(cell)
-        if row.ndim != 1 or row.dtype.kind not in "biuf":
+        if row.ndim != 1 or row.dtype.kind not in "biufV":
             raise PairsError(f"Expected a vector in every cell of {name}; cell {i} is {quoted(cell)}")
-        rows.append(row)
+        rows.append(_of_real_numbers(row, cell, f"cell {i} of {name}"))
         if len(row) != len(rows[0]):
             raise PairsError(
                 f"Expected vectors of one length in {name}; "
@@ -184,6 +184,8 @@ def _of_real_numbers(array: np.ndarray, x: object, name: str) -> np.ndarray:
         )
     if isinstance(x, np.ndarray | pd.DataFrame | pd.Series):
         raise _refusal(name, f"dtype {dtype}")
+    if hasattr(x, "__next__"):
+        raise _refusal(name, f"{type(x).__name__}, which gives its rows once: give list(x)")
     values = f" with values of dtype {dtype}" if array.ndim else ""
     raise _refusal(name, f"{type(x).__name__}{values}")
 

@@ -132,8 +132,10 @@ def _normalize(matrix: "np.ndarray | torch.Tensor", name: str) -> "torch.Tensor"
             has_unit_length = (norm * largest[rows] - 1).abs() <= torch.finfo(torch.float32).eps
             unit[rows] = torch.where(has_unit_length, block, scaled / norm)
         _require_directions(largest[:, 0], name)
+    except PairsError:
+        raise
     # What some kinds of tensors do not implement, or no room for the result.
-    except (RuntimeError, TypeError, MemoryError) as error:
+    except Exception as error:
         raise unreadable(matrix, name, error) from None
     return unit
 
