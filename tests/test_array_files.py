@@ -8,7 +8,7 @@ import pyarrow.parquet
 import pytest
 from helpers import parquet_table, sample
 
-from gapbook.array_files import read_arrays
+from gapbook.array_files import read_pairs
 from gapbook.exceptions import ColumnsError, MissingPackageError, PairsError
 from gapbook.pairs import PairedEmbeddings
 
@@ -32,22 +32,11 @@ def test_columns_of_vectors_are_read_by_name(tmp_path, pairs, fixed):
         PairedEmbeddings.load(path)
 
 
-def test_columns_that_are_not_wanted_are_not_read(tmp_path, pairs):
-    path = tmp_path / "a.parquet"
-    table = parquet_table(pairs).append_column("name", pyarrow.array(list("abcde")))
-    pyarrow.parquet.write_table(table, path)
-    arrays = read_arrays(path, ("x", "y"))
-    assert arrays["name"] is None
-    assert arrays["x"].shape == (5, 3)
-    with pytest.raises(PairsError, match="Expected a vector in every cell of column name"):
-        read_arrays(path)
-
-
 NO_VECTORS = {
     "got double": pyarrow.array([1.0, 2.0]),
     "1 empty cells": pyarrow.array([[1.0, 2.0], None]),
     "got dictionary": pyarrow.array(["a caption", "another"]).dictionary_encode(),
-    r"of one length .* got \[1, 2\]": pyarrow.array([[1.0, 2.0], [1.0]]),
+    r"of one length; got lengths \[1, 2\]": pyarrow.array([[1.0, 2.0], [1.0]]),
 }
 
 
@@ -57,7 +46,7 @@ def test_columns_without_a_vector_in_every_cell_are_refused(tmp_path, message):
     column = NO_VECTORS[message]
     pyarrow.parquet.write_table(pyarrow.table({"x": column, "y": column}), path)
     with pytest.raises(PairsError, match=message):
-        read_arrays(path)
+        read_pairs(path)
 
 
 def test_a_file_without_rows_has_too_few_pairs(tmp_path):
@@ -73,11 +62,11 @@ def test_a_damaged_file_is_named(tmp_path, pairs):
     pyarrow.parquet.write_table(parquet_table(pairs), path)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(PairsError, match=r"a\.parquet is damaged or not a Parquet file"):
-        read_arrays(path)
+        read_pairs(path)
 
 
 def test_without_pyarrow_the_message_says_what_to_install(tmp_path, pairs, monkeypatch):
     pyarrow.parquet.write_table(parquet_table(pairs), tmp_path / "a.parquet")
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(MissingPackageError, match="pip install distributed pyarrow"):
-        read_arrays(tmp_path / "a.parquet")
+        read_pairs(tmp_path / "a.parquet")

@@ -1,5 +1,6 @@
 """One table of all measures of pairs, with intervals, and what a report needs beside it."""
 
+import os
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -86,10 +87,13 @@ def measure(
     ('3 pairs.', 3, 3)
     """
     if not isinstance(pairs, PairedEmbeddings):
-        raise PairsError(
-            f"Expected PairedEmbeddings; got {type(pairs).__name__}: "
-            "use PairedEmbeddings.from_arrays(x, y)"
-        )
+        advice = "use PairedEmbeddings.from_arrays(x, y)"
+        if isinstance(pairs, str | os.PathLike):
+            advice = (
+                "a file is read by PairedEmbeddings.load(path), "
+                "a folder measured by gapbook.shards.shard_report(folder)"
+            )
+        raise PairsError(f"Expected PairedEmbeddings; got {type(pairs).__name__}: {advice}")
     require_sample_size(sample)
     n, d = pairs.x.shape
     x, y = unit_pair(pairs.x, pairs.y)
