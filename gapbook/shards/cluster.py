@@ -7,7 +7,8 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import CancelledError
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -16,16 +17,22 @@ from gapbook.array_files import INSTALL
 from gapbook.exceptions import MissingPackageError, PairsError, one_line, quoted
 
 if TYPE_CHECKING:
-    from distributed import Client, Security
+    from distributed import Client, Future, Security
 
 # How long a scheduler may take to answer.
 SECONDS_TO_ANSWER = 10
 # How long a scheduler may be without workers: together with the answer less than half a minute.
 SECONDS_WITHOUT_WORKERS = 15
-# Servers of a cluster here answer nobody over HTTP.
-NO_PAGES: dict[str, list[str]] = {
+SECONDS_BETWEEN_LOOKS = 3
+CONFIGURATION: dict[str, Any] = {
+    # Servers of a cluster here answer nobody over HTTP.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
+    # A worker that dies is started again, which takes seconds; by default it would be given up if
+    # it is just not there 15 seconds after it died another time.
+    "distributed.deploy.lost-worker-timeout": "1 day",
+    # What ends two workers of one machine will end the next.
+    "distributed.scheduler.allowed-failures": 1,
 }
 TLS_ADVICE = (
     "; for tls:// Dask's configuration has to name the certificates, for example in the variables "
@@ -95,6 +102,60 @@ def connect(scheduler: str | None = None, workers: int = 1) -> "Iterator[Client]
         yield client
 
 
+def wait_for(client: "Client", future: "Future", patience: float | None = None) -> Any:
+    """Return the result of a task, which ends with the wait for it.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        The client of the scheduler.
+    future : distributed.Future
+        The task.
+    patience : float, optional
+        After how many seconds without any worker to stop; by default it waits for ever, as for a
+        batch system that starts workers when it likes.
+
+    Returns
+    -------
+    object
+        The result.
+
+    Raises
+    ------
+    PairsError
+        If there is no worker for so long.
+    """
+    alone = 0.0
+    try:
+        while patience is None or alone < patience:
+            try:
+                return future.result(timeout=SECONDS_BETWEEN_LOOKS)
+            except TimeoutError:
+                if future.status == "error":
+                    raise
+            alone = 0.0 if client.nthreads() else alone + SECONDS_BETWEEN_LOOKS
+    finally:
+        # A client whose scheduler is lost cannot.
+        with suppress(Exception):
+            future.cancel()
+    raise PairsError(
+        f"the Dask scheduler has had no workers for {patience:g} seconds: start some, and measure "
+        "again"
+    )
+
+
+@contextmanager
+def lost_scheduler_named() -> Iterator[None]:
+    """Let the loss of the scheduler be an error in one sentence."""
+    try:
+        yield
+    except (asyncio.CancelledError, CancelledError, OSError) as error:
+        raise PairsError(
+            "the Dask scheduler was lost while shards were measured "
+            f"({one_line(str(error), 200)}): start it again, and measure again"
+        ) from None
+
+
 def _require_answer(scheduler: str) -> None:
     """Raise ``PairsError`` unless a Dask scheduler answers: its client would wait for ever."""
     problems: list[Exception] = []
@@ -143,7 +204,11 @@ def _cluster_here(workers: int) -> "Iterator[Client]":
             "security": _temporary_security(),
             "local_directory": folder,
         }
-        stack.enter_context(dask.config.set(NO_PAGES))
+        # Warnings of libraries are not for those who wait for numbers.
+        environment = dask.config.get("distributed.nanny.pre-spawn-environ")
+        environment = environment | {"PYTHONWARNINGS": "ignore"}
+        spawned = {"distributed.nanny.pre-spawn-environ": environment}
+        stack.enter_context(dask.config.set(CONFIGURATION | spawned))
         # Workers that die are started again, so that it holds for the whole block.
         stack.enter_context(_main_unnamed())
         # The cluster is on the stack before a Ctrl-C is passed on, which so closes it too.

@@ -85,10 +85,21 @@ def left_out_text(left_out: Sequence[str]) -> str:
     """
     if not left_out:
         return ""
-    shown = [path_text(name) for name in left_out[:NAMES_SHOWN]]
-    if len(left_out) > NAMES_SHOWN:
+    return f"; left out for their names: {names_text(left_out)}"
+
+
+def names_text(names: Sequence[str]) -> str:
+    """Return how many names there are, and the first of them.
+
+    Examples
+    --------
+    >>> names_text(["a.npz", "b.npz"])
+    '2 (a.npz, b.npz)'
+    """
+    shown = [path_text(name) for name in names[:NAMES_SHOWN]]
+    if len(names) > NAMES_SHOWN:
         shown.append("...")
-    return f"; left out for their names: {len(left_out):,} ({', '.join(shown)})"
+    return f"{len(names):,} ({', '.join(shown)})"
 
 
 def shard_names(folder: Path) -> list[str]:
