@@ -5,10 +5,20 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from gapbook import __version__
+from gapbook.exceptions import PairsError, one_line, quoted
+from gapbook.terminal import (
+    open_standard_streams,
+    print_error,
+    print_path,
+    print_text,
+    quiet_libraries,
+    readable,
+)
 
 if TYPE_CHECKING:
     from gapbook.geometry.table import Measured
@@ -16,6 +26,10 @@ if TYPE_CHECKING:
     from gapbook.report.model import ModelReport
 
 OUTPUT_SUFFIXES = (".html", ".json", ".md", ".tex")
+# Seeds of scikit-learn have 32 bits.
+MAX_SEED = 2**32 - 1
+# More than any number of pairs has.
+MAX_DIGITS = 18
 DESCRIPTION = """Measure the modality gap of your own paired embeddings.
 
   gapbook report embeddings.npz --out report.html     a page with figures, intervals and advice
@@ -26,7 +40,8 @@ DESCRIPTION = """Measure the modality gap of your own paired embeddings.
 """
 EXIT_CODES = """exit codes:
   0    done
-  2    wrong arguments, or input that cannot be read or measured: one line on stderr says why
+  2    wrong arguments, or input that cannot be read or measured: one line on stderr says why,
+       with --debug after a traceback; no file was written or changed
   130  interrupted (Ctrl-C); no file was written or changed
 """
 REPORT = """Measure paired embeddings: row i of x and row i of y belong together.
@@ -64,27 +79,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, or 2 for bad input, which one line on stderr explains, or 130 after
         Ctrl-C.
     """
-    options = _parser().parse_args(arguments)
+    open_standard_streams()
+    interruptions: list[int] = []
+
+    def interrupt(number: int, _: object) -> None:
+        interruptions.append(number)
+        raise KeyboardInterrupt
+
     # A shell starts background jobs with SIGINT ignored.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, interrupt)
+    options = _parser().parse_args(arguments)
     try:
-        return _run(options)
-    except KeyboardInterrupt:
-        print("gapbook: interrupted; nothing was written", file=sys.stderr)
-        return 130
-
-
-def _run(options: argparse.Namespace) -> int:
-    """Run a command; its imports take a second, in which a Ctrl-C must count."""
-    from gapbook.exceptions import FetchError, MissingPackageError, PairsError
-
-    try:
-        options.run(options)
+        with nullcontext() if options.debug else quiet_libraries():
+            options.run(options)
+            sys.stdout.flush()
     except BrokenPipeError:
         # A reader such as head has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (PairsError, FetchError, MissingPackageError, OSError) as error:
-        print(f"gapbook: {' '.join(str(error).split())}", file=sys.stderr)
+    except (Exception, KeyboardInterrupt) as error:
+        # A library that is just loading may turn an interruption into an error of its own.
+        if interruptions or isinstance(error, KeyboardInterrupt):
+            print("gapbook: interrupted; nothing was written", file=sys.stderr)
+            return 130
+        print_error(error, options.debug)
         return 2
     return 0
 
@@ -96,7 +113,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, as all others are."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"gapbook: {message} ({self.prog} --help says more)\n")
+        self.exit(2, f"gapbook: {one_line(message)} ({self.prog} --help says more)\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -106,15 +123,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"gapbook {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="{report,list,fetch}")
-    listing = commands.add_parser("list", help="list the sources of embeddings and where they lie")
+    common = _Parser(add_help=False)
+    common.add_argument(
+        "--debug", action="store_true", help="on an error show where it happened; show warnings"
+    )
+    listing = commands.add_parser(
+        "list", parents=[common], help="list the sources of embeddings and where they lie"
+    )
     listing.set_defaults(run=_list)
     fetching = commands.add_parser(
-        "fetch", help="get a source by name and print the path of its file"
+        "fetch", parents=[common], help="get a source by name and print the path of its file"
     )
     fetching.add_argument("name", help="a name that gapbook list shows")
     fetching.set_defaults(run=_fetch)
     report = commands.add_parser(
         "report",
+        parents=[common],
         help="measure your own paired embeddings",
         description=REPORT,
         epilog=EXAMPLES + EXIT_CODES,
@@ -127,40 +151,51 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_report_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", type=Path, help="a file of pairs, or a folder of shards")
+    parser.add_argument("input", type=_input, help="a file of pairs, or a folder of shards")
     parser.add_argument(
         "--out",
         type=_output,
         action="append",
         default=[],
-        help=f"a file to write, {', '.join(OUTPUT_SUFFIXES)}; may be given again",
+        help=f"a file to write, {', '.join(OUTPUT_SUFFIXES)}; may be given again. "
+        "An earlier file keeps its permissions; a link is replaced, what it leads to stays",
     )
-    parser.add_argument("--name", help="what to call the model (default: the name of the input)")
+    parser.add_argument(
+        "--name", type=_text, help="what to call the model (default: the name of the input)"
+    )
     parser.add_argument(
         "--temperature", type=_tau, help="tau of the loss landscape (default: 0.01, CLIP's)"
     )
     parser.add_argument(
         "--modalities",
         nargs=2,
+        type=_text,
         metavar=("X", "Y"),
         help="what x and y are (default: as the file says, or image text)",
     )
     parser.add_argument(
         "--columns",
         nargs=2,
+        type=_text,
         metavar=("X", "Y"),
         default=["x", "y"],
         help="names of the two arrays (default: x y)",
     )
     parser.add_argument(
-        "--seed", type=_count, default=0, help="of samples and intervals (default: 0)"
+        "--seed",
+        type=_seed,
+        default=0,
+        help=f"of samples and intervals, up to {MAX_SEED} (default: 0)",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def _add_shard_options(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
-        "--scheduler", metavar="ADDRESS", help="a running Dask scheduler (default: a local cluster)"
+        "--scheduler",
+        type=_text,
+        metavar="ADDRESS",
+        help="a running Dask scheduler (default: a local cluster)",
     )
     group.add_argument(
         "--sample", type=_count, help="pairs for what sums cannot give (default: 5000)"
@@ -170,15 +205,32 @@ def _add_shard_options(group: "argparse._ArgumentGroup") -> None:
     )
 
 
+def _input(text: str) -> Path:
+    """Refuse an empty path, which an unset variable of a shell gives, and which is this folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a file or a folder; got an empty path")
+    return Path(text)
+
+
 def _output(text: str) -> Path:
     """Check a path to write before anything is measured."""
     path = Path(text)
-    if path.suffix not in OUTPUT_SUFFIXES:
+    if path.suffix.lower() not in OUTPUT_SUFFIXES:
         known = ", ".join(OUTPUT_SUFFIXES)
-        raise argparse.ArgumentTypeError(f"expected a path ending in {known}; got {text}")
+        raise argparse.ArgumentTypeError(f"expected a path ending in {known}; got {quoted(text)}")
     if not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"the folder {path.parent} does not exist")
+        raise argparse.ArgumentTypeError(f"the folder {quoted(path.parent)} does not exist")
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"expected a file to write; {quoted(text)} is a folder")
     return path
+
+
+def _text(text: str) -> str:
+    """Refuse a name without a letter, which an unset variable of a shell gives."""
+    name = one_line(readable(text))
+    if not name:
+        raise argparse.ArgumentTypeError(f"expected a name; got {quoted(text)}")
+    return name
 
 
 def _tau(text: str) -> float:
@@ -187,13 +239,22 @@ def _tau(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 1e-6 <= value <= 1e6:
-        raise argparse.ArgumentTypeError(f"expected a number from 1e-6 to 1e6; got {text}")
+        raise argparse.ArgumentTypeError(f"expected a number from 1e-6 to 1e6; got {quoted(text)}")
     return value
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected an integer of at least 0; got {text}")
+    # Python reads no more than a few thousand digits.
+    if not text.isdecimal() or len(text) > MAX_DIGITS:
+        raise argparse.ArgumentTypeError(f"expected an integer of at least 0; got {quoted(text)}")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or len(text) > MAX_DIGITS or int(text) > MAX_SEED:
+        raise argparse.ArgumentTypeError(
+            f"expected an integer from 0 to {MAX_SEED}; got {quoted(text)}"
+        )
     return int(text)
 
 
@@ -203,22 +264,24 @@ def _count(text: str) -> int:
 def _list(options: argparse.Namespace) -> None:
     from gapbook.pairs import available_pairs
 
-    print(available_pairs().to_string(index=False))
+    print_text(available_pairs().to_string(index=False))
 
 
 def _fetch(options: argparse.Namespace) -> None:
     from gapbook.published import fetch
 
-    print(fetch(options.name))
+    print_path(fetch(options.name))
 
 
 def _report(options: argparse.Namespace) -> None:
     """Measure, then write every file, each whole or not at all; without one print the table."""
     from tqdm import tqdm
 
-    from gapbook.files import write_whole
+    from gapbook.files import write_all
 
     _check_together(options)
+    # A notebook names a way to show figures that this Python may not have; here none is shown.
+    os.environ["MPLBACKEND"] = "agg"
     # Before the progress bar appears, so that an error is one line: what cannot be read ends here.
     if options.input.is_dir():
         source: PairedEmbeddings | Measured = _measure_folder(options)
@@ -231,27 +294,27 @@ def _report(options: argparse.Namespace) -> None:
             bar.update()
 
         report = _report_on(options, source, on_stage)
-        on_stage("figures" if any(path.suffix == ".html" for path in options.out) else "writing")
-        contents = {path: _content(report, path.suffix) for path in options.out}
-    for path, content in contents.items():
-        write_whole(path, content.encode())
+        suffixes = {path: path.suffix.lower() for path in options.out}
+        on_stage("figures" if ".html" in suffixes.values() else "writing")
+        contents = {path: _content(report, suffix) for path, suffix in suffixes.items()}
+    write_all(contents)
     if not contents:
-        print("\n\n".join([*report.notes, _content(report, ".md")]))
+        print_text("\n\n".join([*report.notes, _content(report, ".md").decode()]))
 
 
 def _check_together(options: argparse.Namespace) -> None:
     """Refuse options that do not fit one another, or the input."""
-    from gapbook.exceptions import PairsError
-
-    if options.modalities and len(set(options.modalities)) == 1:
-        raise PairsError(
-            f"Expected two different names for --modalities; got {options.modalities[0]} twice"
-        )
+    for option in ("modalities", "columns"):
+        names = getattr(options, option)
+        if names and len(set(names)) == 1:
+            raise PairsError(
+                f"Expected two different names for --{option}; got {quoted(names[0])} twice"
+            )
     for_folders = options.scheduler or options.skip_bad or options.sample is not None
     if for_folders and not options.input.is_dir():
         raise PairsError(
             "--scheduler, --sample and --skip-bad are for a folder of shards; "
-            f"{options.input} is none"
+            f"{quoted(options.input)} is none"
         )
 
 
@@ -302,7 +365,7 @@ def _report_on(
 
     on_stage("measures")
     measured = source if isinstance(source, Measured) else measure(source, options.seed)
-    name = options.name or options.input.resolve().stem
+    name = options.name or one_line(readable(options.input.resolve().stem))
     tau = options.temperature or CLIP_TAU
     report = report_on(measured, name, tau, options.seed, on_stage=on_stage)
     if options.temperature is None:
@@ -312,17 +375,19 @@ def _report_on(
     return report
 
 
-def _content(report: "ModelReport", suffix: str) -> str:
-    """Return a report as the text of a file with this suffix."""
+def _content(report: "ModelReport", suffix: str) -> bytes:
+    """Return a report as the content of a file with this suffix."""
     from gapbook.report.tables import latex_table, markdown_table
 
     if suffix == ".html":
         from gapbook.report.page import to_html
 
-        return to_html(report)
-    if suffix == ".json":
-        return report.to_json()
-    if suffix == ".tex":
+        text = to_html(report)
+    elif suffix == ".json":
+        text = report.to_json()
+    elif suffix == ".tex":
         title = f"Modality gap report: {report.name}"
-        return latex_table(report.table, report.explained, title)
-    return markdown_table(report.table, report.explained)
+        text = latex_table(report.table, report.explained, title)
+    else:
+        text = markdown_table(report.table, report.explained)
+    return readable(text).encode()

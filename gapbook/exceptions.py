@@ -109,11 +109,21 @@ def one_line(text: str, limit: int = LINE_CHARACTERS) -> str:
     >>> print(one_line("\x1b[31mred, sk\xf8n"))
     \x1b[31mred, skøn
     """
-    printable = []
-    for character in " ".join(text.split()):
-        shown = character if character.isprintable() else repr(character)[1:-1]
-        printable.append(shown)
-    return _shortened("".join(printable), limit)
+    return _shortened(printable(" ".join(text.split())), limit)
+
+
+def printable(text: str) -> str:
+    r"""Return a line of text in which characters that a terminal would obey are escaped.
+
+    Examples
+    --------
+    >>> print(printable("\x1b[31mred"))
+    \x1b[31mred
+    """
+    shown = []
+    for character in text:
+        shown.append(character if character.isprintable() else repr(character)[1:-1])
+    return "".join(shown)
 
 
 def _shortened(text: str, limit: int) -> str:

@@ -1,6 +1,9 @@
 """The command line and the files that it writes."""
 
+import dataclasses
+import html
 import json
+import os
 import re
 import signal
 import subprocess
@@ -15,6 +18,7 @@ import pyarrow.parquet
 import pytest
 
 from gapbook import cli
+from gapbook.exceptions import PairsError
 from gapbook.geometry import gap_report
 from gapbook.geometry.table import SAMPLE_SIZE
 from gapbook.pairs import PairedEmbeddings, load_pairs
@@ -226,22 +230,40 @@ def test_files_that_cannot_be_read_are_refused_in_one_line(tmp_path, capsys):
         (["report"], "input"),
         (
             ["report", "a.npz", "--out", "r.pdf"],
-            "expected a path ending in .html, .json, .md, .tex; got r.pdf",
+            "expected a path ending in .html, .json, .md, .tex; got 'r.pdf'",
         ),
-        (["report", "a.npz", "--out", "no/where/r.html"], "the folder no/where does not exist"),
-        (["report", "a.npz", "--temperature", "0"], "expected a number from 1e-6 to 1e6; got 0"),
-        (["report", "a.npz", "--seed", "-1"], "expected an integer of at least 0; got -1"),
-        (["report", "a.npz", "--sample", "1.5"], "expected an integer of at least 0; got 1.5"),
+        (["report", "a.npz", "--out", "no/where/r.html"], "the folder 'no/where' does not exist"),
+        (["report", "a.npz", "--out", ""], "ending in .html, .json, .md, .tex; got ''"),
+        (["report", "a.npz", "--out", "{folder}.html"], "expected a file to write; "),
+        (["report", ""], "expected a file or a folder; got an empty path"),
+        (["report", "a.npz", "--temperature", "0"], "expected a number from 1e-6 to 1e6; got '0'"),
+        (["report", "a.npz", "--temperature", "nan"], "1e-6 to 1e6; got 'nan'"),
+        (["report", "a.npz", "--seed", "-1"], "expected an integer from 0 to 4294967295; got '-1'"),
+        (["report", "a.npz", "--seed", "4294967296"], "0 to 4294967295; got '4294967296'"),
+        (["report", "a.npz", "--seed", "9" * 10_000], "0 to 4294967295; got '9999"),
+        (["report", "a.npz", "--sample", "1.5"], "expected an integer of at least 0; got '1.5'"),
+        (["report", "a.npz", "--sample", "9" * 10_000], "an integer of at least 0; got '9999"),
+        (["report", "a.npz", "--name", ""], "argument --name: expected a name; got ''"),
+        (["report", "a.npz", "--scheduler", ""], "--scheduler: expected a name; got ''"),
+        (
+            ["report", "a.npz", "--modalities", " ", "text"],
+            "--modalities: expected a name; got ' '",
+        ),
+        (["report", "a.npz", "--columns", "x", ""], "--columns: expected a name; got ''"),
         (["list", "more"], "unrecognized"),
+        (["list", "\x1b[31mred"], "unrecognized arguments: \\x1b[31mred"),
+        (["list", "x" * 100_000], "unrecognized"),
     ],
 )
-def test_wrong_arguments_are_refused_in_one_line(arguments, message, capsys):
+def test_wrong_arguments_are_refused_in_one_line(arguments, message, tmp_path, capsys):
+    (tmp_path / "folder.html").mkdir()
     with pytest.raises(SystemExit) as stop:
-        cli.main(arguments)
+        cli.main([argument.format(folder=tmp_path / "folder") for argument in arguments])
     printed = capsys.readouterr().err
     assert stop.value.code == 2
     assert message in printed
     assert printed.count("\n") == 1
+    assert len(printed) < 1100
 
 
 @pytest.mark.parametrize(
@@ -249,7 +271,8 @@ def test_wrong_arguments_are_refused_in_one_line(arguments, message, capsys):
     [
         (["--sample", "5"], "--scheduler, --sample and --skip-bad are for a folder of shards"),
         (["--skip-bad"], "--scheduler, --sample and --skip-bad are for a folder of shards"),
-        (["--modalities", "a", "a"], "two different names for --modalities; got a twice"),
+        (["--modalities", "a", "a"], "two different names for --modalities; got 'a' twice"),
+        (["--columns", "x", "x"], "two different names for --columns; got 'x' twice"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(few_file, options, message, capsys):
@@ -273,6 +296,232 @@ def test_an_output_that_cannot_be_written_leaves_files_as_they_were(few_file, tm
     assert "an earlier file there is unchanged" in message
     assert (tmp_path / "r.json").read_text() == "before"
     assert {path.name for path in tmp_path.iterdir()} == {"mine.npz", "r.json"}
+
+
+def test_of_two_outputs_none_is_written_where_one_cannot_be(few_file, tmp_path, capsys):
+    resource = pytest.importorskip("resource")
+    (tmp_path / "r.tex").write_text("before")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The table is smaller, the page larger.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        outputs = ["--out", tmp_path / "r.tex", "--out", tmp_path / "r.html"]
+        status = run(few_file, *outputs)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert status == 2
+    assert re.search(r"cannot write .*r\.html", capsys.readouterr().err)
+    assert (tmp_path / "r.tex").read_text() == "before"
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.npz", "r.tex"}
+
+
+def test_an_output_ends_as_it_likes_in_capitals(few_file, tmp_path):
+    assert run(few_file, "--out", tmp_path / "R.JSON", "--out", tmp_path / "R.Tex") == 0
+    assert strict_json(tmp_path / "R.JSON")["name"] == "mine"
+    assert (tmp_path / "R.Tex").read_text().startswith("% needs")
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("pipe.npz", "is a named pipe"),
+        ("loop.npz", "is a link that leads back to itself"),
+        ("dangling.npz", "is a link to what does not exist"),
+        ("\x1b[31m.npz", "/\\x1b[31m.npz' does not exist"),
+        ("caf\udce9.npz", "/caf\\udce9.npz' does not exist"),
+    ],
+)
+def test_what_is_no_file_is_named_as_what_it_is(tmp_path, name, problem, capsys):
+    os.mkfifo(tmp_path / "pipe.npz")
+    (tmp_path / "loop.npz").symlink_to(tmp_path / "loop.npz")
+    (tmp_path / "dangling.npz").symlink_to(tmp_path / "nowhere")
+    assert run(tmp_path / name) == 2
+    printed = capsys.readouterr().err
+    assert printed.endswith(f"{problem}\n")
+    assert printed[:-1].isprintable()
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Let the reading of pairs raise an error."""
+
+    def fail_with(error):
+        def load(*_, **__):
+            raise error
+
+        monkeypatch.setattr(PairedEmbeddings, "load", load)
+
+    return fail_with
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            NotImplementedError("copy_"),
+            "unexpected NotImplementedError: copy_ (--debug shows where)",
+        ),
+        (RecursionError(), "unexpected RecursionError (--debug shows where)"),
+        (KeyError("x\x1b[31m\ny"), r"unexpected KeyError: 'x\x1b[31m\ny' (--debug shows where)"),
+        (MemoryError(), "not enough memory"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: 28800000000 bytes"),
+            "not enough memory: DefaultCPUAllocator: can't allocate memory: 28800000000 bytes",
+        ),
+        (ValueError("two\nlines\x1b[31m"), r"unexpected ValueError: two lines\x1b[31m (--debug"),
+        (OSError(5, "Input/output error"), "[Errno 5] Input/output error"),
+        (ValueError("x" * 100_000), "unexpected ValueError: xxx"),
+    ],
+)
+def test_any_error_is_one_line(few_file, failing, error, line, capsys):
+    failing(error)
+    assert run(few_file) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"gapbook: {line}")
+    assert printed.count("\n") == 1
+    assert printed[:-1].isprintable()
+    assert len(printed) < 1100
+
+
+def test_debug_shows_where_an_error_happened_and_what_it_hides(few_file, monkeypatch, capsys):
+    def load(*_, **__):
+        try:
+            raise NotImplementedError("copy_")
+        except NotImplementedError:
+            raise PairsError("Expected numbers") from None
+
+    monkeypatch.setattr(PairedEmbeddings, "load", load)
+    assert run(few_file, "--debug") == 2
+    printed = capsys.readouterr().err
+    assert "NotImplementedError: copy_" in printed
+    assert "Traceback" in printed
+    assert printed.endswith("gapbook: Expected numbers\n")
+
+
+@pytest.mark.parametrize("becomes", [KeyboardInterrupt, ImportError])
+def test_an_interruption_counts_even_if_a_library_makes_it_an_error(
+    few_file, monkeypatch, becomes, capsys
+):
+    def load(*_, **__):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            raise becomes from None
+
+    monkeypatch.setattr(PairedEmbeddings, "load", load)
+    assert run(few_file) == 130
+    assert capsys.readouterr().err == "gapbook: interrupted; nothing was written\n"
+
+
+@pytest.mark.parametrize("kind", ["constant", "few", "narrow"])
+def test_libraries_do_not_flood_the_terminal(tmp_path, kind, capfd):
+    """Where fits do not converge and densities are those of a point."""
+    rows = np.random.default_rng(0).normal(size=(2, 40, 1 if kind == "narrow" else 8))
+    if kind == "constant":
+        rows[:] = rows[:, :1]
+    elif kind == "few":
+        rows = rows[:, np.arange(40) % 3]
+    np.save(tmp_path / "a.npy", rows)
+    assert run(tmp_path / "a.npy", "--out", tmp_path / "r.html") == 0
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("US$ image", "US$ text"),
+        ("a$x_{$", r"$\frac$"),
+        ("_image", "_text"),
+        ("\u56fe\u50cf", "\u0635\u0648\u0631\u0629"),
+        ("x" * 500, "\U0001f600"),
+        ("<b>&", "{{ 7 * 7 }} \\input"),
+    ],
+)
+def test_any_names_of_the_sides_make_a_page(few_file, tmp_path, names, capfd):
+    assert run(few_file, "--modalities", *names, "--out", tmp_path / "r.html") == 0
+    assert capfd.readouterr().err == ""
+    page = (tmp_path / "r.html").read_text()
+    for name in names:
+        assert html.escape(f"{name} and ", quote=False)[:200] in page or name == names[1]
+    assert page.count("<img") == 4
+
+
+def test_escapes_in_names_do_not_reach_the_terminal(few_pairs, tmp_path, capsys):
+    named = dataclasses.replace(few_pairs, modalities=("\x1b[31mred", "text"))
+    np.savez(
+        tmp_path / "a.npz",
+        x=named.x,
+        y=named.y,
+        meta=json.dumps({"modalities": ["\x1b[31mred", "text"]}),
+    )
+    run(tmp_path / "a.npz")
+    printed = capsys.readouterr()
+    assert "\x1b" not in printed.out + printed.err
+
+
+def run_process(*arguments, redirections="", **variables):
+    """Run the command as a process of a shell."""
+    command = [sys.executable, "-m", "gapbook", "report", "--quiet", *arguments]
+    line = f'exec "$@" {redirections}'
+    return subprocess.run(
+        ["sh", "-c", line, "sh", *map(os.fsencode, command)],
+        capture_output=True,
+        env=os.environ | variables,
+        timeout=120,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("redirections", ["2>&-", "<&- >&- 2>&-"])
+def test_standard_streams_may_be_closed(few_file, tmp_path, redirections):
+    done = run_process(few_file, "--out", tmp_path / "r.json", redirections=redirections)
+    assert done.returncode == 0
+    assert strict_json(tmp_path / "r.json")["notes"]
+    done = run_process(few_file, "--seed", "x", redirections=redirections)
+    assert done.returncode == 2
+
+
+@pytest.mark.slow
+def test_figures_need_no_screen_and_no_notebook(few_file, tmp_path):
+    variables = {
+        "MPLBACKEND": "module://no_such_package.backend_inline",
+        "DISPLAY": ":99",
+    }
+    done = run_process(few_file, "--out", tmp_path / "r.html", **variables)
+    assert done.returncode == 0
+    assert done.stderr == b""
+    assert (tmp_path / "r.html").read_text().count("<img") == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_names_are_those_of_the_user_in_any_locale(few_file, tmp_path, locale):
+    variables = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    # Latin-1, as old archives have it.
+    odd = few_file.rename(few_file.with_name("caf\udce9.npz"))
+    outputs = ["--out", tmp_path / "gr\u00f6\u00dfe.html", "--out", tmp_path / "r.json"]
+    done = run_process(
+        odd, "--modalities", "gr\u00f6\u00dfe", "\u56fe\u50cf", *outputs, **variables
+    )
+    assert done.returncode == 0
+    assert done.stderr == b""
+    content = strict_json(tmp_path / "r.json")
+    assert content["modalities"] == ["gr\u00f6\u00dfe", "\u56fe\u50cf"]
+    assert content["name"] == "caf\ufffd"
+    page = (tmp_path / "gr\u00f6\u00dfe.html").read_text()
+    assert "gr\u00f6\u00dfe and \u56fe\u50cf lie" in page or "Gr\u00f6\u00dfe" in page
+
+
+@pytest.mark.slow
+def test_the_table_prints_in_an_encoding_without_dashes(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(24, 8))
+    np.save(tmp_path / "same.npy", np.stack([rows, rows]))
+    names = ["--modalities", "gr\u00f6\u00dfe", "text"]
+    done = run_process(tmp_path / "same.npy", *names, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert done.stderr == b""
+    assert b" - |" in done.stdout
+    assert b"gr\\xf6\\xdfe" in done.stdout
 
 
 @pytest.mark.parametrize("stage", ["loading", "landscape"])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow
     import pyarrow.parquet
 
-INSTALL = "python -m pip install distributed pyarrow"
+INSTALL = "python -m pip install distributed pyarrow cryptography"
 # Of a number in a column.
 LARGEST_VALUE_BYTES = 8
 
