@@ -56,7 +56,7 @@ def plain_matrix(x: ArrayLike, name: str) -> "np.ndarray | torch.Tensor":
     [[3, 4], [0, 5]]
     >>> plain_matrix(np.zeros((2, 8), np.uint8), "x")
     Traceback (most recent call last):
-    gapbook.exceptions.PairsError: Expected x as an array (n, d) of real numbers; got dtype uint8: ...
+    gapbook.exceptions.PairsError: Expected x as an array (n, d) of real numbers; got dtype uint8...
     """
     try:
         # NumPy warns of masked values in lists, which are refused below as NaN.
@@ -157,7 +157,9 @@ def _stacked(cells: np.ndarray, name: str) -> np.ndarray:
             _require_no_mask(cell, f"cell {i} of {name}")
         row = np.asarray(cell)
         if row.ndim != 1 or row.dtype.kind not in "biufV":
-            raise PairsError(f"Expected a vector in every cell of {name}; cell {i} is {quoted(cell)}")
+            raise PairsError(
+                f"Expected a vector in every cell of {name}; cell {i} is {quoted(cell)}"
+            )
         rows.append(_of_real_numbers(row, cell, f"cell {i} of {name}"))
         if len(row) != len(rows[0]):
             raise PairsError(

@@ -1,4 +1,4 @@
-"""What a file says about its pairs: read as a stranger's words, of which the valid ones are kept."""
+"""What a file says about its pairs: a stranger's words, of which the valid ones are kept."""
 
 import json
 from typing import Any

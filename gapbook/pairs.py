@@ -150,8 +150,10 @@ def _in_double(block: "np.ndarray | torch.Tensor") -> "torch.Tensor":
         # Powers of 2 bring the largest entry of each row near 1, into the range of float64.
         _, exponents = np.frexp(np.abs(block).max(axis=1, keepdims=True))
         beyond = np.abs(exponents) > EXPONENTS_OF_DOUBLE
-        block = np.where(beyond, np.ldexp(block, -exponents), block)
-    return torch.from_numpy(block.astype(np.float64))
+        with np.errstate(invalid="ignore"):
+            block = np.where(beyond, np.ldexp(block, -exponents), block)
+    with np.errstate(invalid="ignore"):
+        return torch.from_numpy(block.astype(np.float64))
 
 
 def _require_directions(largest: "torch.Tensor", name: str) -> None:
@@ -356,7 +358,9 @@ class PairedEmbeddings:
         elif suffix == ".safetensors":
             content.write(safetensors.numpy.save({"x": self.x, "y": self.y}, {"meta": metadata}))
         else:
-            raise PairsError(f"Expected a path ending in {', '.join(SAVED_SUFFIXES)}; got {path_text(path)}")
+            raise PairsError(
+                f"Expected a path ending in {', '.join(SAVED_SUFFIXES)}; got {path_text(path)}"
+            )
         write_whole(path, content.getvalue())
 
 

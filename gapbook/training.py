@@ -1,128 +1,225 @@
-"""Contrastive training of GlyphCLIP: symmetric InfoNCE, AdamW, a fixed or learnable temperature, resumable."""
+"""Contrastive training of GlyphCLIP: symmetric InfoNCE, AdamW, a fixed or learnable temperature.
+
+A run can be interrupted and resumed.
+"""
 
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize
 from tqdm import tqdm
 
-from gapbook.encoders.clip import embed_images, embed_texts, pixels
-from gapbook.encoders.glyphclip import GlyphTwins
+from gapbook.encoders.clip import embed_in_batches, pixels
+from gapbook.files import write_whole
 from gapbook.geometry import modality_gap, retrieval
 from gapbook.glyphs import FACES, Glyphs, all_faces, caption_tokens
+from gapbook.landscape.contrastive import contrastive_loss
 
-if TYPE_CHECKING:
-    from transformers import CLIPModel
+# Later epochs gain little in retrieval, and a run stays under two minutes.
+EPOCHS = 30
 
-EPOCHS, BATCH, RATE, DECAY, BETAS, WARM_UP, SHIFT = 30, 64, 1e-3, 0.1, (0.9, 0.98), 0.05, 2
-FIRST_SCALE, MAX_SCALE, SCALE_FACTOR = (
-    1 / 0.07,
-    100.0,
-    10,
-)  # learnable temperature, as in CLIP, but faster
+# Batches of 256 learn far more slowly in the same number of epochs.
+BATCH_SIZE = 64
+
+# The highest rate of the schedule, usual for AdamW on transformers as small as this one.
+LEARNING_RATE = 1e-3
+
+# On matrices only, as usual: neither on biases and normalizations nor on the temperature.
+WEIGHT_DECAY = 0.1
+
+# CLIP's for its vision transformers are 0.9 and 0.98.
+BETAS = (0.9, 0.98)
+
+# The share of all steps over which the rate rises, so that first gradients do no harm.
+WARM_UP_SHARE = 0.05
+
+# Pixels by which an image is shifted at most: what it shows stays on the canvas.
+MAX_PIXEL_SHIFT = 2
+
+# Where a learned temperature starts, as in CLIP.
+FIRST_TAU = 0.07
+
+# The limit of 1 / tau where it is learned, as in CLIP.
+MAX_SCALE = 100.0
+
+# How much faster than the weights the temperature learns: a run is much shorter than CLIP's.
+SCALE_RATE_FACTOR = 10
 
 
-def contrastive_loss(x: torch.Tensor, y: torch.Tensor, tau: float | torch.Tensor) -> torch.Tensor:
-    """Return the symmetric InfoNCE loss in nats of a batch of unit rows ``(b, d)``; log b when nothing is learned.
+class TwoEncoders(Protocol):
+    """What can be trained: a module with two encoders and log 1 / tau.
 
-    >>> x = torch.eye(2)
-    >>> round(contrastive_loss(x, x, tau=1.0).item(), 6), round(contrastive_loss(0 * x, x, tau=1.0).item(), 6)
-    (0.313262, 0.693147)
+    ``second_sees`` says whether the second encoder takes captions, as token ids (n, 16), or
+    images (n, 1, 32, 32), as the first one does. Both return embeddings (n, d) of any length.
     """
-    logits = x @ y.T / tau
-    target = torch.arange(len(x), device=x.device)
-    return (cross_entropy(logits, target) + cross_entropy(logits.T, target)) / 2
+
+    second_sees: Literal["captions", "images"]
+    logit_scale: Any
+
+    def encode_first(self, images: torch.Tensor) -> torch.Tensor:
+        """Embed images.
+
+        Parameters
+        ----------
+        images : torch.Tensor of shape (n, 1, 32, 32)
+            Images, 0 for paper and 1 for ink.
+        """
+
+    def encode_second(self, inputs: torch.Tensor, /) -> torch.Tensor:
+        """Embed captions or images.
+
+        Parameters
+        ----------
+        inputs : torch.Tensor
+            What ``second_sees`` says.
+        """
+
+    def parameters(self) -> Iterable[nn.Parameter]:
+        """Return all weights."""
+
+    def state_dict(self) -> Mapping[str, torch.Tensor]:
+        """Return all weights and buffers by name."""
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
+        """Take over weights and buffers.
+
+        Parameters
+        ----------
+        state_dict : mapping of str to torch.Tensor
+            All weights and buffers by name.
+        """
+
+    def train(self) -> Any:
+        """Put the module into training mode."""
+
+    def eval(self) -> Any:
+        """Put the module into evaluation mode."""
 
 
 def augment(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Shift each ``(b, 1, 32, 32)`` image by up to two pixels a side; ink that leaves the canvas is lost."""
-    b, _, height, width = images.shape
-    padded = nn.functional.pad(images, (SHIFT,) * 4)
-    down, right = torch.as_tensor(rng.integers(0, 2 * SHIFT + 1, size=(2, b, 1)))
+    """Shift each image by up to two pixels a side; ink that leaves the canvas is lost.
+
+    Parameters
+    ----------
+    images : torch.Tensor of shape (n, 1, height, width)
+        Images, 0 for paper.
+    rng : numpy.random.Generator
+        What draws the shifts.
+
+    Returns
+    -------
+    torch.Tensor of shape (n, 1, height, width)
+        New images.
+    """
+    n, _, height, width = images.shape
+    padded = nn.functional.pad(images, (MAX_PIXEL_SHIFT,) * 4)
+    down, right = torch.as_tensor(rng.integers(0, 2 * MAX_PIXEL_SHIFT + 1, size=(2, n, 1)))
     rows = (torch.arange(height) + down)[:, :, None]
     columns = (torch.arange(width) + right)[:, None, :]
-    return padded[torch.arange(b)[:, None, None], 0, rows, columns].unsqueeze(1)
-
-
-def procrustes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the orthogonal matrix W ``(d, d)`` that brings y W nearest to x, ``(n, d)`` each, with no centering.
-
-    W = U V^T from the singular value decomposition y^T x = U S V^T minimizes the sum of ||x_i - y_i W||^2. Identical
-    modalities: the identity, where they span the space. Source: Liang et al. 2022, section 4.4.
-
-    >>> x = np.array([[1.0, 0.0], [0.0, 1.0]])
-    >>> procrustes(x, x[::-1]).round(6).tolist()
-    [[0.0, 1.0], [1.0, 0.0]]
-    """
-    from scipy.linalg import orthogonal_procrustes
-
-    return orthogonal_procrustes(y.astype(np.float64), x.astype(np.float64))[0]
+    return padded[torch.arange(n)[:, None, None], 0, rows, columns].unsqueeze(1)
 
 
 def embed_pairs(
-    model: "CLIPModel", glyphs: Glyphs, rotation: np.ndarray | None = None
+    model: TwoEncoders, glyphs: Glyphs, rotation: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Embed characters and, rotated, their captions, or the same characters in oblique where both encoders see images.
+    """Embed characters by both encoders of a model.
 
-    Returns unit rows ``(n, d)`` float32 of each side.
+    Parameters
+    ----------
+    model : TwoEncoders
+        Such as ``build_glyphclip`` and ``GlyphTwins`` make. Its second encoder sees the captions,
+        or the same characters in the oblique face where it takes images.
+    glyphs : Glyphs
+        Characters.
+    rotation : numpy.ndarray of shape (d, d), optional
+        What turns the second side's embeddings.
+
+    Returns
+    -------
+    x, y : numpy.ndarray of shape (n, d)
+        Unit rows of each side, float32.
     """
-    second = (
-        all_faces(glyphs, FACES[::2])[1]
-        if isinstance(model, GlyphTwins)
-        else caption_tokens(glyphs.names)
-    )
-    x, y = embed_images(model, glyphs.images), embed_texts(model, second)
-    return x, y if rotation is None else (y @ rotation).astype(np.float32)
+    x = embed_in_batches(model, model.encode_first, pixels(glyphs.images), "image")
+    if model.second_sees == "captions":
+        tokens = torch.as_tensor(caption_tokens(glyphs.names))
+        y = embed_in_batches(model, model.encode_second, tokens, "text")
+    else:
+        upright, _, oblique, _ = FACES
+        slanted = all_faces(glyphs, (upright, oblique))[1]
+        y = embed_in_batches(model, model.encode_second, pixels(slanted), "image")
+    if rotation is None:
+        return x, y
+    return x, (y @ rotation).astype(np.float32)
 
 
 def evaluate(
-    model: "CLIPModel", glyphs: Glyphs, rotation: np.ndarray | None = None
+    model: TwoEncoders, glyphs: Glyphs, rotation: np.ndarray | None = None
 ) -> dict[str, float]:
-    """Measure gap and recall, in both directions, of a model on some characters."""
+    """Measure gap and recall of a model on some characters.
+
+    Parameters
+    ----------
+    model, glyphs, rotation
+        As in ``embed_pairs``.
+
+    Returns
+    -------
+    dict of str to float
+        ``gap``, and recalls at 1, 5 and 10 in both directions, such as ``image_to_text_r1``.
+    """
     x, y = embed_pairs(model, glyphs, rotation)
     recall = retrieval(x, y).set_index(["direction", "k"])["recall"]
-    return {"gap": modality_gap(x, y)} | {f"{d}_r{k}": recall[d, k] for d, k in recall.index}
+    recalls = {f"{direction}_r{k}": recall[direction, k] for direction, k in recall.index}
+    return {"gap": modality_gap(x, y)} | recalls
 
 
-class Run:
+class TrainingRun:
     """One training run, which can be saved after any epoch and resumed from there.
 
-    Each epoch draws from a random stream of its own, so a resumed run equals an uninterrupted one bit for bit.
+    Each epoch draws from a random stream of its own, so a resumed run equals an uninterrupted one
+    bit for bit.
+
+    Parameters
+    ----------
+    model : TwoEncoders
+        What is trained, in place.
+    recipe : dict
+        ``tau`` (None: learned), ``learning_rate`` and ``epochs``, and whatever else tells the
+        checkpoints of two runs apart.
+    steps : int
+        Batches of an epoch.
+    rotation : numpy.ndarray of shape (d, d), optional
+        What turns the second side's embeddings.
     """
 
     def __init__(
-        self, model: "CLIPModel", recipe: dict, steps: int, rotation: np.ndarray | None = None
+        self,
+        model: TwoEncoders,
+        recipe: dict[str, Any],
+        steps: int,
+        rotation: np.ndarray | None = None,
     ) -> None:
-        self.model, self.recipe, self.history = model, recipe, []  # type: ignore[var-annotated]
-        self.rotation = (
-            None if rotation is None else torch.from_numpy(np.array(rotation, np.float32))
-        )
-        scale, temperature, rate = model.logit_scale, recipe["temperature"], recipe["rate"]
-        scale.data.fill_(math.log(FIRST_SCALE if temperature is None else 1 / temperature))
-        scale.requires_grad_(temperature is None)
-        rest = [p for p in model.parameters() if p is not scale]
-        groups = [
-            {"params": [p for p in rest if p.ndim > 1], "lr": rate, "weight_decay": DECAY},
-            {"params": [p for p in rest if p.ndim < 2], "lr": rate, "weight_decay": 0.0},
-            {"params": [scale], "lr": SCALE_FACTOR * rate, "weight_decay": 0.0},
-        ]
-        self.optimizer = torch.optim.AdamW(groups, betas=BETAS)
-        total = recipe["epochs"] * steps
-        warm = max(1, round(WARM_UP * total))
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer,
-            lambda t: min((t + 1) / warm, (1 + math.cos(math.pi * min(1, t / total))) / 2),
-        )
+        self.model = model
+        self.recipe = recipe
+        self.history: list[dict[str, Any]] = []
+        self.rotation = None
+        if rotation is not None:
+            self.rotation = torch.from_numpy(np.array(rotation, np.float32))
+        tau = recipe["tau"]
+        model.logit_scale.data.fill_(math.log(1 / (FIRST_TAU if tau is None else tau)))
+        model.logit_scale.requires_grad_(tau is None)
+        self.optimizer = _optimizer(model, recipe["learning_rate"])
+        self.schedule = _schedule(self.optimizer, recipe["epochs"] * steps)
 
     @property
     def tau(self) -> float:
@@ -130,11 +227,25 @@ class Run:
         return math.exp(-self.model.logit_scale.item())
 
     def step(self, images: torch.Tensor, second: torch.Tensor) -> float:
-        """Take one step on a batch, of images and captions or of two views, and return the loss before it."""
+        """Take one step on a batch.
+
+        Parameters
+        ----------
+        images : torch.Tensor of shape (b, 1, 32, 32)
+            What the first encoder sees.
+        second : torch.Tensor
+            What the second encoder sees: captions, or other views of the images.
+
+        Returns
+        -------
+        float
+            The loss before the step, in nats.
+        """
         self.model.train()
-        x = normalize(self.model.get_image_features(pixel_values=images).pooler_output, dim=1)
-        y = normalize(self.model.get_text_features(input_ids=second).pooler_output, dim=1)
-        y = y if self.rotation is None else y @ self.rotation
+        x = normalize(self.model.encode_first(images), dim=1)
+        y = normalize(self.model.encode_second(second), dim=1)
+        if self.rotation is not None:
+            y = y @ self.rotation
         loss = contrastive_loss(x, y, torch.exp(-self.model.logit_scale))
         self.optimizer.zero_grad()
         loss.backward()
@@ -144,38 +255,47 @@ class Run:
         return loss.item()
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint in one piece: an interruption leaves the earlier one as it was."""
-        tensors = {f"model.{k}": v.clone() for k, v in self.model.state_dict().items()}
+        """Write a checkpoint, whole or not at all: an interruption leaves the earlier one.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            The file.
+        """
+        tensors = {f"model.{key}": value.clone() for key, value in self.model.state_dict().items()}
         for i, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"adam.{i}.{k}": v for k, v in state.items()}
+            tensors |= {f"adam.{i}.{key}": value for key, value in state.items()}
         notes = {"recipe": self.recipe, "history": self.history, "step": self.schedule.last_epoch}
-        part = path.with_name(path.name + ".part")
-        try:
-            save_file(tensors, part, metadata={"notes": json.dumps(notes)})
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(path, save(tensors, {"notes": json.dumps(notes)}))
 
     def resume(self, path: Path) -> None:
-        """Take up a run where its checkpoint left it; refuse the checkpoint of another recipe."""
-        try:
-            with safe_open(path, "pt") as file:
-                notes = json.loads(file.metadata()["notes"])
-                tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
-        except (SafetensorError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"{path} is no checkpoint, or damaged ({error}). Delete it or name another file."
-            ) from None
+        """Take up a run where its checkpoint left it.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            The file that ``save`` wrote.
+
+        Raises
+        ------
+        ValueError
+            For the checkpoint of another recipe, or a file that is none.
+        """
+        notes, tensors = _read_checkpoint(path)
         if notes["recipe"] != self.recipe:
             raise ValueError(
-                f"Expected a checkpoint of {self.recipe}; {path} is of {notes['recipe']}: delete it or name another"
+                f"Expected a checkpoint of {self.recipe}; {path} is of {notes['recipe']}: "
+                "delete it or name another"
             )
-        self.model.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model.")})
+        weights = {}
         state = self.optimizer.state_dict()
         for key, value in tensors.items():
-            if key.startswith("adam."):
+            if key.startswith("model."):
+                weights[key.removeprefix("model.")] = value
+            else:
                 _, i, name = key.split(".")
                 state["state"].setdefault(int(i), {})[name] = value
+        self.model.load_state_dict(weights)
         self.optimizer.load_state_dict(state)
         self.history = notes["history"]
         self.schedule.last_epoch = notes["step"]
@@ -183,83 +303,180 @@ class Run:
             group["lr"] = base * self.schedule.lr_lambdas[0](notes["step"])
 
 
-def train(
-    model: "CLIPModel",
+def _optimizer(model: TwoEncoders, learning_rate: float) -> torch.optim.AdamW:
+    """Return AdamW with weight decay on matrices only, and a faster temperature."""
+    scale = model.logit_scale
+    weights = [p for p in model.parameters() if p is not scale]
+    matrices = [p for p in weights if p.ndim > 1]
+    vectors = [p for p in weights if p.ndim < 2]
+    groups = [
+        {"params": matrices, "lr": learning_rate, "weight_decay": WEIGHT_DECAY},
+        {"params": vectors, "lr": learning_rate, "weight_decay": 0.0},
+        {"params": [scale], "lr": SCALE_RATE_FACTOR * learning_rate, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, betas=BETAS)
+
+
+def _schedule(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
+    """Return a schedule that rises linearly and then falls as a cosine to 0."""
+    warm_up = max(1, round(WARM_UP_SHARE * steps))
+
+    def factor(step: int) -> float:
+        cosine = (1 + math.cos(math.pi * min(1, step / steps))) / 2
+        return min((step + 1) / warm_up, cosine)
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+
+
+def _read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Return the notes and the tensors of a checkpoint."""
+    try:
+        with safe_open(path, "pt") as file:
+            notes = json.loads(file.metadata()["notes"])
+            # The file knows its keys, but cannot be iterated over.
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is no checkpoint, or damaged ({error}). Delete it or name another file."
+        ) from None
+    return notes, tensors
+
+
+def train(  # noqa: PLR0913 - a training run has that many settings
+    model: TwoEncoders,
     data: Glyphs,
-    temperature: float | None = None,
+    tau: float | None = None,
     *,
     epochs: int = EPOCHS,
     seed: int = 0,
-    rate: float = RATE,
+    learning_rate: float = LEARNING_RATE,
     rotation: np.ndarray | None = None,
     held_out: Glyphs | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
     after_epoch: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
-    """Train ``model`` in place with the symmetric contrastive loss; return its history, one row an epoch.
+    """Train a model in place with the symmetric contrastive loss.
 
-    ``temperature`` is fixed, or learned where it is None. The history has ``epoch, loss, tau`` and, with
-    ``held_out``, gap and recall of those characters; row 0 is the untrained model. ``rate`` is the highest learning
-    rate. ``rotation (d, d)``, orthogonal and fixed, turns the second side's embeddings, in the loss as in the history.
-    With ``checkpoint`` the run is saved after each epoch and, when called again, goes on from there. Raises ValueError
-    for a temperature that is not positive, a matrix that is no rotation, or a checkpoint of another recipe.
+    Parameters
+    ----------
+    model : TwoEncoders
+        Such as ``build_glyphclip`` and ``GlyphTwins`` make.
+    data : Glyphs
+        Characters to learn from.
+    tau : float, optional
+        A fixed temperature. By default it is learned.
+    epochs : int
+        How often all characters are seen.
+    seed : int
+        What draws batches and views.
+    learning_rate : float
+        The highest rate of the schedule.
+    rotation : numpy.ndarray of shape (d, d), optional
+        An orthogonal matrix, which turns the second side's embeddings, in the loss as in the
+        history, and stays as it is.
+    held_out : Glyphs, optional
+        Characters that are measured after each epoch.
+    checkpoint : path, optional
+        A file in which the run is saved after each epoch. Called again, it goes on from there.
+    progress : bool
+        Whether to show a progress bar.
+    after_epoch : callable, optional
+        Called with the number of each epoch, before the epoch is saved.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns epoch, loss, tau and, with ``held_out``, gap and recalls as in ``evaluate``; one
+        row an epoch, from row 0, the untrained model. The loss is the mean over the epoch in nats.
+
+    Raises
+    ------
+    ValueError
+        For a temperature that is not positive, fewer characters than a batch, a matrix that is no
+        rotation, or a checkpoint of another recipe.
     """
-    if temperature is not None and not temperature > 0:
-        raise ValueError(f"Expected a positive temperature or None (learned); got {temperature!r}")
-    recipe: dict[str, Any] = {
-        "temperature": temperature,
-        "epochs": epochs,
-        "seed": seed,
-        "n": len(data),
-        "rate": rate,
-    }
-    if rotation is not None:
-        if not np.allclose(rotation @ rotation.T, np.eye(len(rotation)), atol=1e-5):
-            raise ValueError(
-                "Expected rotation as an orthogonal matrix (d, d); its rows are not orthonormal"
-            )
-        recipe["rotation"] = hashlib.sha256(np.asarray(rotation, np.float32).tobytes()).hexdigest()
-    run = Run(model, recipe, len(data) // BATCH, rotation)
-    draw = _views(data, isinstance(model, GlyphTwins))
+    recipe = _recipe(tau, epochs, seed, len(data), learning_rate, rotation)
+    run = TrainingRun(model, recipe, len(data) // BATCH_SIZE, rotation)
     path = Path(checkpoint) if checkpoint else None
     if path and path.exists():
         run.resume(path)
-    bar = tqdm(
-        total=epochs, initial=max(len(run.history) - 1, 0), desc="epochs", disable=not progress
-    )
-    for epoch in range(len(run.history), epochs + 1):
-        rng = np.random.default_rng([seed, epoch])
-        losses = [
-            run.step(*draw(batch, rng)) for batch in (_batches(len(data), rng) if epoch else [])
-        ]
-        row = {"epoch": epoch, "loss": float(np.mean(losses)) if losses else None, "tau": run.tau}
-        run.history.append(row | (evaluate(model, held_out, rotation) if held_out else {}))
-        if path:
-            run.save(path)
-        if after_epoch:
-            after_epoch(epoch)
-        if epoch:
-            bar.update()
-            bar.set_postfix(loss=f"{row['loss']:.3f}")
-    bar.close()
+    draw = _drawer_of_views(data, model.second_sees)
+    first_epoch = len(run.history)
+    with tqdm(
+        total=epochs, initial=max(first_epoch - 1, 0), desc="epochs", disable=not progress
+    ) as bar:
+        for epoch in range(first_epoch, epochs + 1):
+            loss = None
+            if epoch > 0:
+                loss = _train_epoch(run, draw, len(data), np.random.default_rng([seed, epoch]))
+            row = {"epoch": epoch, "loss": loss, "tau": run.tau}
+            if held_out:
+                row |= evaluate(model, held_out, rotation)
+            run.history.append(row)
+            if after_epoch:
+                after_epoch(epoch)
+            if path:
+                run.save(path)
+            if epoch:
+                bar.update()
+                bar.set_postfix(loss=f"{loss:.3f}")
     model.eval()
     return pd.DataFrame(run.history).astype({"loss": float})
 
 
-def _views(
-    data: Glyphs, twins: bool
-) -> Callable[[torch.Tensor, np.random.Generator], tuple[torch.Tensor, ...]]:
-    """Return a function that draws the inputs of both encoders for some rows: views of images, and the second side."""
+def _recipe(
+    tau: float | None,
+    epochs: int,
+    seed: int,
+    n: int,
+    learning_rate: float,
+    rotation: np.ndarray | None,
+) -> dict[str, Any]:
+    """Check what makes a run, and return it in a form that tells checkpoints apart."""
+    if tau is not None and not tau > 0:
+        raise ValueError(f"Expected tau as a positive number or None (learned); got {tau!r}")
+    if n < BATCH_SIZE:
+        raise ValueError(f"Expected at least a batch of {BATCH_SIZE} characters; got {n}")
+    recipe = {"tau": tau, "epochs": epochs, "seed": seed, "n": n, "learning_rate": learning_rate}
+    if rotation is None:
+        return recipe
+    if not np.allclose(rotation @ rotation.T, np.eye(len(rotation)), atol=1e-5):
+        raise ValueError(
+            "Expected rotation as an orthogonal matrix (d, d); its rows are not orthonormal"
+        )
+    digest = hashlib.sha256(np.asarray(rotation, np.float32).tobytes()).hexdigest()
+    return recipe | {"rotation": digest}
+
+
+Drawer = Callable[[torch.Tensor, np.random.Generator], tuple[torch.Tensor, torch.Tensor]]
+
+
+def _drawer_of_views(data: Glyphs, second_sees: Literal["captions", "images"]) -> Drawer:
+    """Return a function that draws the inputs of both encoders for some rows of the data."""
     images = torch.as_tensor(all_faces(data))
     tokens = torch.as_tensor(caption_tokens(data.names))
 
     def view(rows: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        return augment(pixels(images[rng.integers(len(images), size=len(rows)), rows]), rng)
+        faces = rng.integers(len(images), size=len(rows))
+        return augment(pixels(images[faces, rows]), rng)
 
-    return lambda rows, rng: (view(rows, rng), view(rows, rng) if twins else tokens[rows])
+    def image_and_caption(
+        rows: torch.Tensor, rng: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        return view(rows, rng), tokens[rows]
+
+    def two_views(
+        rows: torch.Tensor, rng: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        return view(rows, rng), view(rows, rng)
+
+    return image_and_caption if second_sees == "captions" else two_views
 
 
-def _batches(n: int, rng: np.random.Generator) -> list[torch.Tensor]:
-    """Shuffle n rows into whole batches; the rest of fewer than a batch waits for another epoch."""
-    return list(torch.as_tensor(rng.permutation(n)[: n - n % BATCH]).split(BATCH))
+def _train_epoch(run: TrainingRun, draw: Drawer, n: int, rng: np.random.Generator) -> float:
+    """Take the steps of one epoch and return their mean loss."""
+    # The rest of fewer than a batch waits for another epoch.
+    rows = torch.as_tensor(rng.permutation(n)[: n - n % BATCH_SIZE])
+    losses = [run.step(*draw(batch, rng)) for batch in rows.split(BATCH_SIZE)]
+    return float(np.mean(losses))

@@ -1,5 +1,10 @@
 """What several tests need: pairs to draw or load, stand-ins for models, what a figure shows."""
 
+import io
+import tracemalloc
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,9 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from PIL import Image
 
 from gapbook.encoders import Checkpoint, pixels, random_clip
-from gapbook.glyphs import caption_tokens
+from gapbook.exceptions import PairsError
+from gapbook.glyphs import Glyphs, caption_tokens, load_glyphs
 from gapbook.pairs import load_pairs, unit_rows
 from gapbook.published import locate
 
@@ -51,6 +58,14 @@ def sample(n, d, shift=0.5, seed=0, falling=False):
     return (x + shift).astype(np.float32), (y - shift / 2).astype(np.float32)
 
 
+def sample_pairs(
+    n: int, d: int, seed: int = 0, shift: float = 0.5
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw pairs as ``sample`` does, of unit length."""
+    x, y = sample(n, d, shift, seed)
+    return unit(x).astype(np.float32), unit(y).astype(np.float32)
+
+
 def isotropic(n, d, seed=0):
     """Draw two independent modalities without a cone, float64 (2, n, d), not of unit length."""
     return np.random.default_rng(seed).normal(size=(2, n, d))
@@ -76,6 +91,62 @@ def parquet_table(pairs, columns=("x", "y"), fixed=False):
     kind = pyarrow.list_(pyarrow.float32(), width)
     arrays = [pyarrow.array(list(side), type=kind) for side in (pairs.x, pairs.y)]
     return pyarrow.table(dict(zip(columns, arrays, strict=True)))
+
+
+def plain_shift(
+    x: np.ndarray, y: np.ndarray, delta: float, sides: str = "both"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shift pairs along their gap in float64, as the definition says."""
+    share_x, share_y = {"both": (0.5, 0.5), "images": (1, 0), "texts": (0, 1)}[sides]
+    x = x.astype(np.float64)
+    y = y.astype(np.float64)
+    g = x.mean(0) - y.mean(0)
+    g /= np.linalg.norm(g)
+    return unit(x - share_x * delta * g), unit(y + share_y * delta * g)
+
+
+def few_glyphs(n: int = 200) -> Glyphs:
+    """Take the first characters of the validation part."""
+    glyphs = load_glyphs().part("validation")
+    return Glyphs(glyphs.images[:n], glyphs.names[:n], glyphs.codepoints[:n], glyphs.split[:n])
+
+
+def noisy_image(seed: int, size: tuple[int, int] = (48, 40)) -> Image.Image:
+    """Draw a color image of noise, rows by columns."""
+    rng = np.random.default_rng(seed)
+    return Image.fromarray(rng.integers(0, 256, size=(*size, 3), dtype=np.uint8))
+
+
+def save_tiny_clip(folder: Path) -> None:
+    """Save a tiny CLIP with its processor and tokenizer as a checkpoint of transformers is."""
+    from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    ends = ["<|startoftext|>", "<|endoftext|>"]
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), *ends]
+    vocabulary = {token: i for i, token in enumerate(tokens)}
+    CLIPTokenizer(vocab=vocabulary, merges=[]).save_pretrained(folder)
+    CLIPImageProcessorPil(
+        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+    ).save_pretrained(folder)
+    tower = {
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }
+    text = tower | {
+        "vocab_size": len(vocabulary),
+        "max_position_embeddings": 12,
+        "bos_token_id": vocabulary[ends[0]],
+        "eos_token_id": vocabulary[ends[1]],
+        "pad_token_id": vocabulary[ends[1]],
+    }
+    vision = tower | {"image_size": 32, "patch_size": 16}
+    config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        CLIPModel(config).save_pretrained(folder)
 
 
 def small_checkpoint() -> Checkpoint:
@@ -110,3 +181,56 @@ def line_points(line: Line2D) -> list[tuple[float, float]]:
 def same_color(a: object, b: object) -> bool:
     """Say whether two colors are equal, whatever the form they are written in."""
     return bool(np.allclose(to_rgb(a), to_rgb(b)))
+
+
+def npy_header(shape, descr="<f4"):
+    """Return the header of an ``.npy`` file, which may promise what does not follow."""
+    file = io.BytesIO()
+    content = {"descr": descr, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, content)
+    return file.getvalue()
+
+
+def npy(array):
+    """Return an array as the bytes of an ``.npy`` file."""
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def zipped(path, members, compression=zipfile.ZIP_DEFLATED):
+    """Write an archive of (name, bytes); a number in the place of bytes is one of zero bytes."""
+    with zipfile.ZipFile(path, "w", compression, compresslevel=1) as archive:
+        for name, content in members:
+            if isinstance(content, bytes):
+                archive.writestr(name, content)
+                continue
+            start, zeros = content
+            with archive.open(name, "w", force_zip64=True) as member:
+                member.write(start)
+                for _ in range(zeros // 2**24):
+                    member.write(bytes(2**24))
+    return path
+
+
+def most_memory(function, *arguments):
+    """Return the result of a call, or its PairsError, and the most bytes that Python took."""
+    tracemalloc.start()
+    try:
+        result = function(*arguments)
+    except PairsError as error:
+        result = error
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    return result, peak
+
+
+def cones(n: int = 60, d: int = 12, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Draw pairs in two cones, float32 unit rows: beside the axes, partners share half."""
+    rng = np.random.default_rng(seed)
+    shared = rng.standard_normal((n, d))
+    own = rng.standard_normal((2, n, d))
+    axes = 3 * rng.standard_normal((2, 1, d)) / d**0.5 * 2
+    x, y = (unit(axis + shared + rest / 2) for axis, rest in zip(axes, own, strict=True))
+    return x.astype(np.float32), y.astype(np.float32)

@@ -121,7 +121,7 @@ def test_pairs_without_a_gap_get_a_report_and_a_note(tmp_path):
     content = strict_json(tmp_path / "r.json")
     assert content["landscape"] == []
     notes = " ".join(content["notes"])
-    assert "No loss landscape: Expected a direction" in notes
+    assert "No loss landscape: Expected a gap" in notes
     assert (tmp_path / "r.html").read_text().count("<img") == 3
 
 

@@ -35,7 +35,10 @@ BAD_ARRAYS = {
     "none": ((None, Y), "Expected x as an array (n, d) of real numbers; got NoneType"),
     "a word": (("image", Y), "Expected x as an array (n, d) of real numbers; got str"),
     "a dictionary": (({"x": X}, Y), "Expected x as an array (n, d) of real numbers; got dict"),
-    "ragged lists": (([[1, 2], [3]], Y), "Expected x as an array (n, d) of real numbers; got list ("),
+    "ragged lists": (
+        ([[1, 2], [3]], Y),
+        "Expected x as an array (n, d) of real numbers; got list (",
+    ),
     "object dtype": (
         (X, Y.astype(object)),
         "Expected y as an array (n, d) of real numbers; got dtype object",
@@ -84,7 +87,9 @@ def test_bad_meta_and_single_arrays():
     with pytest.raises(PairsError, match=r"Expected 20 captions, one for each pair; got 19"):
         PairedEmbeddings(X, Y, captions=["a"] * 19)
     for modalities in BAD_MODALITIES:
-        with pytest.raises(PairsError, match="Expected modalities as two different printable names"):
+        with pytest.raises(
+            PairsError, match="Expected modalities as two different printable names"
+        ):
             PairedEmbeddings(X, Y, modalities=modalities)
     with pytest.raises(PairsError, match="Expected source as text; got 5"):
         PairedEmbeddings(X, Y, source=5)
@@ -166,7 +171,7 @@ BAD_FILES = {
     "truncated npy": (
         "a.npy",
         cut_npy,
-        "a.npy is damaged or cut off: the header of the array states 1280 bytes, and there are 1271",
+        "is damaged or cut off: the header of the array states 1280 bytes, and there are 1271",
     ),
     "truncated safetensors": (
         "a.safetensors",

@@ -1,199 +1,167 @@
-"""The small CLIP: its pooling, its loss, training that can be resumed, and the models that come with the package."""
+"""Training: what a step sees, runs that are interrupted, rotations, and what is refused."""
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers import few_glyphs
 
-from gapbook import load_pairs, modality_gap, retrieval
-from gapbook.encoders import (
-    TEMPERATURES,
-    build_glyphclip,
-    embed_images,
-    embed_texts,
-    load_glyphclip,
-)
-from gapbook.glyphs import Glyphs, caption_tokens, load_glyphs, vocabulary
-from gapbook.precomputed.glyphclip import SEEDS, read_frames, read_history
-from gapbook.training import augment, contrastive_loss, train
-
-RECALLS = [f"{direction}_r{k}" for direction in ("image_to_text", "text_to_image") for k in (1, 10)]
+from gapbook.encoders import GlyphTwins, build_glyphclip, embed_images, embed_texts
+from gapbook.geometry import modality_gap
+from gapbook.glyphs import Glyphs, caption_tokens, load_glyphs
+from gapbook.precomputed.glyphclip import read_history
+from gapbook.training import TrainingRun, augment, embed_pairs, evaluate, train
 
 
 @pytest.fixture(scope="module")
 def few() -> Glyphs:
-    glyphs = load_glyphs().part("validation")
-    return Glyphs(
-        glyphs.images[:200], glyphs.names[:200], glyphs.codepoints[:200], glyphs.split[:200]
-    )
-
-
-def test_text_is_pooled_at_the_end_token_and_padding_does_not_matter() -> None:
-    model, tokens = (
-        build_glyphclip(0),
-        torch.as_tensor(caption_tokens(["SNOWMAN", "GREEK SMALL LETTER ALPHA"])),
-    )
-    with torch.inference_mode():
-        states = model.text_model(input_ids=tokens).last_hidden_state
-        end = (tokens == vocabulary()["<end>"]).int().argmax(dim=1)
-        by_hand = model.text_projection(states[torch.arange(2), end])
-        changed = tokens.clone()
-        changed[0, end[0] + 1 :] = vocabulary()["GREEK"]
-        assert torch.allclose(
-            model.get_text_features(input_ids=tokens).pooler_output, by_hand, atol=1e-6
-        )
-        assert torch.allclose(
-            model.get_text_features(input_ids=changed).pooler_output[0], by_hand[0], atol=1e-6
-        )
-
-
-def test_weights_depend_on_the_seed_alone(few: Glyphs) -> None:
-    torch.manual_seed(1)
-    before = torch.random.get_rng_state()
-    one, same, other = (embed_images(build_glyphclip(seed), few.images[:3]) for seed in (0, 0, 1))
-    assert (one == same).all() and np.abs(one - other).max() > 0.1
-    assert (torch.random.get_rng_state() == before).all()
-
-
-def test_loss_equals_a_hand_written_one() -> None:
-    x, y = (
-        v / np.linalg.norm(v, axis=1, keepdims=True)
-        for v in np.random.default_rng(0).normal(size=(2, 5, 3))
-    )
-    logits = np.exp(x @ y.T / 0.2)
-    by_hand = -np.mean([np.log(np.diag(logits) / logits.sum(axis=axis)).mean() for axis in (0, 1)])
-    assert float(contrastive_loss(torch.tensor(x), torch.tensor(y), 0.2)) == pytest.approx(
-        by_hand, abs=1e-12
-    )
+    return few_glyphs()
 
 
 def test_augmentation_shifts_by_at_most_two_pixels() -> None:
     image = torch.zeros(400, 1, 32, 32)
     image[:, 0, 16, 16] = 1
     places = augment(image, np.random.default_rng(0)).nonzero()[:, 2:] - 16
-    assert len(places) == 400 and places.abs().max() == 2 and len(torch.unique(places, dim=0)) == 25
+    assert len(places) == 400
+    assert places.abs().max() == 2
+    assert len(torch.unique(places, dim=0)) == 25
 
 
 def test_a_fixed_temperature_stays_and_a_learned_one_moves(few: Glyphs) -> None:
-    fixed = train(build_glyphclip(0), few, 0.05, epochs=2, progress=False)
-    learned = train(build_glyphclip(0), few, None, epochs=2, progress=False)
-    assert fixed["tau"].to_numpy() == pytest.approx(0.05, rel=1e-6)
-    assert (
-        learned["tau"].iloc[0] == pytest.approx(0.07) and abs(learned["tau"].iloc[-1] - 0.07) > 1e-4
-    )
-    assert learned["tau"].min() >= 0.01 - 1e-9
+    fixed = train(build_glyphclip(0), few, 0.05, epochs=2, progress=False)["tau"]
+    assert fixed.to_numpy() == pytest.approx(0.05, rel=1e-6)
+    learned = train(build_glyphclip(0), few, None, epochs=2, progress=False)["tau"]
+    assert learned.iloc[0] == pytest.approx(0.07)
+    assert abs(learned.iloc[-1] - 0.07) > 1e-4
+    assert learned.min() >= 0.01 - 1e-9
 
 
-@pytest.mark.parametrize("temperature", [0.05, None])
+def test_the_history_is_what_evaluation_says(few: Glyphs) -> None:
+    model = build_glyphclip(0)
+    history = train(model, few, 0.05, epochs=1, held_out=few, progress=False)
+    assert history["epoch"].tolist() == [0, 1]
+    assert history["loss"].isna().tolist() == [True, False]
+    for name, value in evaluate(model, few).items():
+        assert history[name].iloc[-1] == pytest.approx(value, abs=1e-6)
+
+
+@pytest.mark.parametrize("tau", [0.05, None])
 def test_a_run_resumed_after_ctrl_c_equals_an_uninterrupted_one(
-    few: Glyphs, tmp_path, temperature
+    few: Glyphs, tmp_path: Path, tau: float | None
 ) -> None:
     def interrupt(epoch: int) -> None:
         if epoch == 2:
             raise KeyboardInterrupt
 
-    path, whole, broken = tmp_path / "run.checkpoint", build_glyphclip(0), build_glyphclip(0)
-    expected = train(whole, few, temperature, epochs=4, held_out=few, progress=False)
+    settings = {"epochs": 3, "held_out": few, "progress": False}
+    path = tmp_path / "run.checkpoint"
+    whole = build_glyphclip(0)
+    expected = train(whole, few, tau, **settings)
     with pytest.raises(KeyboardInterrupt):
-        train(
-            broken,
-            few,
-            temperature,
-            epochs=4,
-            held_out=few,
-            checkpoint=path,
-            after_epoch=interrupt,
-            progress=False,
-        )
+        train(build_glyphclip(0), few, tau, checkpoint=path, after_epoch=interrupt, **settings)
     resumed = build_glyphclip(5)  # its weights are replaced by those of the checkpoint
-    history = train(
-        resumed, few, temperature, epochs=4, held_out=few, checkpoint=path, progress=False
-    )
+    history = train(resumed, few, tau, checkpoint=path, **settings)
     pd.testing.assert_frame_equal(history, expected, rtol=1e-6)
-    assert all(
-        torch.equal(a, b)
-        for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
-    )
+    pairs = zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
 
 
-def test_a_full_disk_leaves_the_earlier_checkpoint(few: Glyphs, tmp_path, monkeypatch) -> None:
+def test_a_full_disk_leaves_the_earlier_checkpoint(few: Glyphs, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="only Unix limits the size of files")
     path = tmp_path / "run.checkpoint"
     train(build_glyphclip(0), few, 0.05, epochs=1, checkpoint=path, progress=False)
     before = path.read_bytes()
-
-    def full(tensors, target, metadata):
-        target.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("gapbook.training.save_file", full)
-    from gapbook.training import Run
-
-    with pytest.raises(OSError, match="No space left"):
-        Run(build_glyphclip(0), {"temperature": 0.05, "rate": 1e-3, "epochs": 1}, steps=1).save(
-            path
-        )
-    assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == [path.name]
+    recipe = {"tau": 0.05, "learning_rate": 1e-3, "epochs": 1}
+    run = TrainingRun(build_glyphclip(0), recipe, steps=1)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"cannot write .*run\.checkpoint"):
+            run.save(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
-def test_bad_training_input_is_refused_in_one_sentence(few: Glyphs, tmp_path) -> None:
-    with pytest.raises(ValueError, match="positive temperature or None"):
-        train(build_glyphclip(0), few, 0.0)
+def test_a_rotation_is_applied_in_loss_and_history_and_stays_as_it_is(few: Glyphs) -> None:
+    rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(64, 64)))[0]
+    model = build_glyphclip(0)
+    history = train(model, few, 0.05, epochs=1, rotation=rotation, held_out=few, progress=False)
+    x = embed_images(model, few.images)
+    y = embed_texts(model, caption_tokens(few.names))
+    assert history["gap"].iloc[-1] == pytest.approx(modality_gap(x, y @ rotation), abs=1e-6)
+    plain = train(build_glyphclip(0), few, 0.05, epochs=1, held_out=few, progress=False)
+    assert abs(plain["loss"].iloc[-1] - history["loss"].iloc[-1]) > 1e-3
+
+
+def test_both_of_the_twins_learn_and_part(few: Glyphs) -> None:
+    twins = GlyphTwins(0, same=True)
+    before = [p.clone() for p in twins.second.parameters()]
+    train(twins, few, 0.05, epochs=1, held_out=few, progress=False)
+    after = list(twins.second.parameters())
+    assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    pairs = zip(twins.first.parameters(), after, strict=True)
+    assert any(not torch.equal(a, b) for a, b in pairs)
+
+
+def test_twins_see_two_faces_of_a_character(few: Glyphs) -> None:
+    x, y = embed_pairs(GlyphTwins(0, same=True), few)
+    assert np.abs(x - y).max() > 0.01
+
+
+def test_a_shared_tower_stays_shared_in_training(few: Glyphs) -> None:
+    model = build_glyphclip(0, shared=True)
+    train(model, few, 0.05, epochs=1, progress=False)
+    assert model.text_projection is model.visual_projection
+    assert model.text_model.encoder is model.vision_model.encoder
+
+
+# ---- what is refused
+
+
+def test_bad_settings_get_one_sentence(few: Glyphs) -> None:
+    model = build_glyphclip(0)
+    with pytest.raises(ValueError, match=r"tau as a positive number or None \(learned\); got 0.0"):
+        train(model, few, 0.0)
+    with pytest.raises(ValueError, match="at least a batch of 64 characters; got 10"):
+        train(model, few_glyphs(10), 0.1)
+    with pytest.raises(ValueError, match="orthogonal matrix"):
+        train(model, few, 0.05, epochs=1, rotation=2 * np.eye(64), progress=False)
+
+
+def test_the_checkpoint_of_another_run_is_refused(few: Glyphs, tmp_path: Path) -> None:
     path = tmp_path / "run.checkpoint"
-    train(build_glyphclip(0), few, 0.05, epochs=1, checkpoint=path, progress=False)
-    with pytest.raises(
-        ValueError,
-        match=r"Expected a checkpoint of .*'temperature': 0.1.* is of .*'temperature': 0.05",
-    ):
-        train(build_glyphclip(0), few, 0.1, epochs=1, checkpoint=path, progress=False)
+    settings = {"epochs": 1, "checkpoint": path, "progress": False}
+    train(build_glyphclip(0), few, 0.05, **settings)
+    sentence = r"Expected a checkpoint of .*'tau': 0.1.* is of .*'tau': 0.05"
+    with pytest.raises(ValueError, match=sentence):
+        train(build_glyphclip(0), few, 0.1, **settings)
+    with pytest.raises(ValueError, match=r"Expected a checkpoint of .*'rotation'"):
+        train(build_glyphclip(0), few, 0.05, rotation=np.eye(64)[::-1], **settings)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ValueError, match=r"run\.checkpoint is no checkpoint, or damaged"):
-        train(build_glyphclip(0), few, 0.05, epochs=1, checkpoint=path, progress=False)
-    with pytest.raises(ValueError, match="Expected one of glyphclip-init, glyphclip"):
-        load_glyphclip("glyphclip-t11")
+        train(build_glyphclip(0), few, 0.05, **settings)
 
 
-@pytest.mark.parametrize("name", [*TEMPERATURES, "glyphclip-init"])
-def test_bundled_weights_give_the_bundled_embeddings(name: str) -> None:
-    held_out, model, pairs = load_glyphs().part("test"), load_glyphclip(name), load_pairs(name)
-    assert list(pairs.captions) == held_out.names
-    assert np.abs(embed_images(model, held_out.images) - pairs.x).max() < 0.01
-    assert np.abs(embed_texts(model, caption_tokens(held_out.names)) - pairs.y).max() < 0.01
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_bundled_models_reach_what_the_book_promises(seed: int) -> None:
-    gaps = {}
-    for name in [*TEMPERATURES, "glyphclip-init"]:
-        pairs = load_pairs(name, seed=seed)
-        gaps[name] = modality_gap(pairs.x, pairs.y)
-        recall = retrieval(pairs.x, pairs.y).set_index("k")["recall"]
-        if name != "glyphclip-init":
-            assert recall[1].min() >= 0.19 and recall[10].min() >= 0.59, name
-    assert (
-        gaps["glyphclip"] >= 0.6 and gaps["glyphclip-t10"] <= 0.15 and gaps["glyphclip-init"] >= 1.1
-    )
-
-
-def test_history_ends_where_the_embeddings_are() -> None:
-    last = read_history().groupby(["model", "seed"]).last()
-    for (name, seed), row in last.iterrows():
-        pairs = load_pairs(name, seed=seed)
-        assert row["gap"] == pytest.approx(modality_gap(pairs.x, pairs.y), abs=1e-3)
-        recall = retrieval(pairs.x, pairs.y, ks=(10,)).set_index("direction")["recall"]
-        assert row["image_to_text_r10"] == pytest.approx(recall["image_to_text"], abs=0.003)
-    assert len(last) == 9
-    frames = read_frames()
-    assert modality_gap(frames[30].x, frames[30].y) == pytest.approx(
-        last.loc[("glyphclip", 0), "gap"], abs=0.08
-    )
+# ---- the whole training
 
 
 @pytest.mark.slow
 def test_retraining_agrees_within_the_spread_over_seeds() -> None:
-    glyphs, model = load_glyphs(), build_glyphclip(0)
-    again = train(
-        model, glyphs.part("train"), 0.1, seed=0, held_out=glyphs.part("test"), progress=False
-    ).iloc[-1]
-    last = read_history().query("model == 'glyphclip-t10'").groupby("seed").last()
-    for column in ["gap", *RECALLS]:
-        assert abs(again[column] - last[column][0]) <= 3 * last[column].std(), column
+    glyphs = load_glyphs()
+    history = train(
+        build_glyphclip(0),
+        glyphs.part("train"),
+        0.1,
+        seed=0,
+        held_out=glyphs.part("test"),
+        progress=False,
+    )
+    stored = read_history().query("model == 'glyphclip-t10'").groupby("seed").last()
+    directions = ("image_to_text", "text_to_image")
+    for column in ["gap", *(f"{direction}_r{k}" for direction in directions for k in (1, 10))]:
+        distance = abs(history[column].iloc[-1] - stored[column][0])
+        assert distance <= 3 * stored[column].std(), column

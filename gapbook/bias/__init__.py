@@ -6,6 +6,6 @@ from gapbook.bias.rates import (
     counts_that_print,
     denigration_rates,
     p_value_range,
-    paired_p_values,
     rates_from_counts,
 )
+from gapbook.zeroshot.paired_tests import paired_p_values

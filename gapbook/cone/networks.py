@@ -1,21 +1,37 @@
-"""Random multilayer perceptrons: the features of each layer, for the activations and orders of layers of Fig. 2b.
+"""Random multilayer perceptrons: the features of each layer of the paper's figure 2b.
 
-Weights are N(0, 1/d), so that a linear layer keeps lengths; biases are N(0, 1/d) ("normal"),
-U(-1/sqrt(d), 1/sqrt(d)) ("uniform", PyTorch's default) or absent ("none"). Inputs are N(0, I): squared length d.
+Weights are N(0, 1/d), so that a linear layer keeps lengths. Biases are N(0, 1/d) ("normal"),
+U(-1/sqrt(d), 1/sqrt(d)) ("uniform", PyTorch's default) or absent ("none"). Inputs are N(0, I), so
+that their squared length is about d.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Literal
 
 import torch
 from torch.nn import functional
 
+Bias = Literal["normal", "uniform", "none"]
 BIASES = {"normal": 1.0, "uniform": 1 / 3, "none": 0.0}  # expected squared length of a layer's bias
-Layer = Callable[
-    ..., torch.Tensor
-]  # layer(h); layer(h, 1) is a second one of the same step, with False without bias
+ACTIVATIONS = ("sigmoid", "leaky_relu", "relu", "tanh", "linear")  # of the paper's figure 2b
 
-# One step of depth: a network's features h (n, d) to the next ones, with fresh layers.
-STEPS: dict[str, Callable[[torch.Tensor, Layer], torch.Tensor]] = {
+# layer(h) is a layer of the current step; layer(h, 1) is a second layer of the same step;
+# layer(h, 1, False) is that one without its bias
+Layer = Callable[..., torch.Tensor]
+Step = Callable[[torch.Tensor, Layer], torch.Tensor]
+
+
+def _batch_norm(h: torch.Tensor) -> torch.Tensor:
+    return functional.batch_norm(h, None, None, training=True)
+
+
+def _linear_relu_linear(h: torch.Tensor, layer: Layer) -> torch.Tensor:
+    # the second layer has no bias and a ReLU follows it, as in the authors' code
+    return layer(layer(h).relu_(), 1, False).relu_()
+
+
+# one step of depth: from a network's features h (n, d) to the next ones, with fresh layers
+STEPS: dict[str, Step] = {
     "sigmoid": lambda h, layer: layer(h).sigmoid_(),
     "relu": lambda h, layer: layer(h).relu_(),
     "leaky_relu": lambda h, layer: functional.leaky_relu_(layer(h), 0.01),
@@ -23,32 +39,52 @@ STEPS: dict[str, Callable[[torch.Tensor, Layer], torch.Tensor]] = {
     "linear": lambda h, layer: layer(h),
     "maxout": lambda h, layer: torch.maximum(layer(h), layer(h, 1)),
     "relu+linear": lambda h, layer: layer(h.relu()),
-    "linear+relu+linear": lambda h, layer: layer(
-        layer(h).relu_(), 1, False
-    ).relu_(),  # as the authors' code has it
-    "linear+batchnorm+relu": lambda h, layer: functional.batch_norm(
-        layer(h), None, None, training=True
-    ).relu_(),
-    "linear+relu+batchnorm": lambda h, layer: functional.batch_norm(
-        layer(h).relu_(), None, None, training=True
-    ),
+    "linear+relu+linear": _linear_relu_linear,
+    "linear+batchnorm+relu": lambda h, layer: _batch_norm(layer(h)).relu_(),
+    "linear+relu+batchnorm": lambda h, layer: _batch_norm(layer(h).relu_()),
     "residual": lambda h, layer: h + layer(h).relu_(),
 }
-ACTIVATIONS = ("sigmoid", "leaky_relu", "relu", "tanh", "linear")  # of Fig. 2b
 
 
 def features_by_depth(
-    activations: Iterable[str] = ACTIVATIONS,
+    activations: str | Iterable[str] = ACTIVATIONS,
     depths: int = 25,
     n: int = 1024,
     d: int = 512,
-    bias: str = "normal",
+    bias: Bias = "normal",
     seed: int = 0,
 ) -> Iterator[tuple[str, int, torch.Tensor]]:
-    """Yield (activation, depth, features (n, d)) of random networks, depth 0 being the common input N(0, I).
+    """Yield the features of random networks, layer by layer.
 
-    Networks of one seed share their weights, whichever are asked for. Names are those of ``STEPS``. ValueError for
-    another activation or bias.
+    Parameters
+    ----------
+    activations : str or iterable of str
+        The networks, by their names in ``STEPS``.
+    depths : int
+        The number of layers.
+    n : int
+        The number of inputs, common to all networks.
+    d : int
+        The dimension of the inputs and of each layer.
+    bias : {"normal", "uniform", "none"}
+        The biases of the layers.
+    seed : int
+        The seed of inputs and weights. Networks of one seed share their weights, whichever of them
+        are asked for.
+
+    Yields
+    ------
+    activation : str
+        The name of the network.
+    depth : int
+        The number of layers before these features; depth 0 is the input.
+    features : tensor of shape (n, d)
+        The features, float32.
+
+    Raises
+    ------
+    ValueError
+        For another network or bias.
     """
     names = [activations] if isinstance(activations, str) else list(activations)
     unknown = [name for name in names if name not in STEPS]
@@ -68,7 +104,7 @@ def features_by_depth(
             yield name, depth, features[name]
 
 
-def _fresh_layers(seed: int, depth: int, d: int, bias: str) -> Layer:
+def _fresh_layers(seed: int, depth: int, d: int, bias: Bias) -> Layer:
     """Return the layers of one step, each drawn when it is first used."""
     drawn: dict[int, tuple[torch.Tensor, torch.Tensor | None]] = {}
 
@@ -82,10 +118,12 @@ def _fresh_layers(seed: int, depth: int, d: int, bias: str) -> Layer:
 
 
 def _stream(seed: int, depth: int, part: int) -> torch.Generator:
+    """Return the random numbers of one layer, which no other layer uses."""
     return torch.Generator().manual_seed((seed * 10_000 + depth) * 4 + part)
 
 
-def _draw(stream: torch.Generator, d: int, bias: str) -> tuple[torch.Tensor, torch.Tensor | None]:
+def _draw(stream: torch.Generator, d: int, bias: Bias) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Draw a layer: weights (d, d) and, unless there is none, a bias (d,)."""
     weight = torch.randn(d, d, generator=stream).mul_(d**-0.5)
     if bias == "none":
         return weight, None

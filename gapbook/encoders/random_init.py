@@ -1,28 +1,56 @@
 """Encoders with random weights: CLIP's two, and ResNet-18."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import nn
 
-from gapbook.glyphs import LENGTH, SIZE, vocabulary
-
 if TYPE_CHECKING:
     from transformers import CLIPConfig, CLIPModel, ResNetModel
 
+# The small CLIP of `random_clip`: both towers are alike.
+SMALL_WIDTH = 64
+SMALL_TEXT_LAYERS = 3
 
-def random_clip(seed: int, scheme: str = "openai", size: str = "ViT-B/32") -> "CLIPModel":
-    """Build an untrained CLIP whose weights depend on ``seed`` alone; the caller's random state is untouched.
 
-    ``scheme`` is "openai", how CLIP's authors start their own training, or "transformers", how the library fills a
-    new model. The latter makes the image tower's value projections 3.5 times smaller and its output projections 1.7
-    times larger: attention writes half as much of an image into the class token, where all images start alike, and
-    the cone of images is narrower.
+def random_clip(
+    seed: int,
+    scheme: Literal["openai", "transformers"] = "openai",
+    size: Literal["ViT-B/32", "small"] = "ViT-B/32",
+) -> "CLIPModel":
+    """Build an untrained CLIP.
 
-    ``size`` is "ViT-B/32" (151,277,313 parameters, embeddings of 512 dimensions) or "small" (1 x 32 x 32 images and
-    captions of 16 tokens, 64 dimensions). ViT-B/32 reads text at the largest token id, as CLIP's own code does.
-    ValueError for another scheme or size.
+    Parameters
+    ----------
+    seed : int
+        What draws the weights. They depend on it alone, and the caller's random state is
+        untouched.
+    scheme : {"openai", "transformers"}
+        The weight initialization: as in the original CLIP code, or the library's default.
+    size : {"ViT-B/32", "small"}
+        151,277,313 parameters and embeddings of 512 dimensions; or 350,273 and 64, for images of
+        1 x 32 x 32 and captions of 16 tokens. ViT-B/32 reads text at the largest token id, as
+        CLIP's own code does.
 
+    Returns
+    -------
+    transformers.CLIPModel
+        The model in evaluation mode.
+
+    Raises
+    ------
+    ValueError
+        For another scheme or size.
+
+    Notes
+    -----
+    The scheme "transformers" makes the image tower's value projections 3.5 times smaller and its
+    output projections 1.7 times larger than "openai". Attention then writes half as much of an
+    image into the class token, where all images start alike, and the cone of images is narrower.
+
+    Examples
+    --------
     >>> sum(p.numel() for p in random_clip(0, size="small").parameters())
     350273
     """
@@ -35,84 +63,106 @@ def random_clip(seed: int, scheme: str = "openai", size: str = "ViT-B/32") -> "C
         torch.manual_seed(seed)
         model = CLIPModel(config)
         if scheme == "openai":
-            _openai_weights(model)
+            _draw_openai_weights(model)
     return model.eval()
 
 
 def _clip_config(size: str) -> "CLIPConfig":
     from transformers import CLIPConfig
 
-    if size == "ViT-B/32":
-        return CLIPConfig(text_config={"eos_token_id": 2})  # 2: the largest id
-    if size != "small":
+    if size == "small":
+        from gapbook.encoders.glyphclip import glyph_config
+
+        return glyph_config(SMALL_WIDTH, SMALL_TEXT_LAYERS)
+    if size != "ViT-B/32":
         raise ValueError(f"Expected size 'ViT-B/32' or 'small'; got {size!r}")
-    tokens = vocabulary()
-    tower = {
-        "hidden_size": 64,
-        "intermediate_size": 256,
-        "num_attention_heads": 4,
-        "projection_dim": 64,
-    }
-    ends = {
-        f"{end}_token_id": tokens[f"<{word}>"]
-        for end, word in (("pad", "pad"), ("bos", "start"), ("eos", "end"))
-    }
-    text = {"num_hidden_layers": 3, "vocab_size": len(tokens), "max_position_embeddings": LENGTH}
-    vision = {"num_hidden_layers": 3, "image_size": SIZE, "patch_size": 8, "num_channels": 1}
-    return CLIPConfig(
-        text_config=tower | text | ends, vision_config=tower | vision, projection_dim=64
-    )
+    # An end token of 2 makes transformers read text at the largest id.
+    return CLIPConfig(text_config={"eos_token_id": 2})
 
 
-def _openai_weights(model: "CLIPModel") -> None:
-    """Fill both towers as the code that CLIP was published with: its own scheme for text, PyTorch's for most of images.
+def _draw_openai_weights(model: "CLIPModel") -> None:
+    """Fill both towers as the code that CLIP was published with.
 
-    Source: ``initialize_parameters`` and ``VisionTransformer`` of openai/CLIP, clip/model.py.
+    Text has a scheme of its own; most of the image tower has PyTorch's. Source:
+    ``initialize_parameters`` and ``VisionTransformer`` of openai/CLIP, clip/model.py.
     """
-    normal, text, vision = nn.init.normal_, model.text_model, model.vision_model
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
             module.reset_parameters()
-    for layer in (*text.encoder.layers, *vision.encoder.layers):
+    text = model.text_model
+    vision = model.vision_model
+    _draw_attention((*text.encoder.layers, *vision.encoder.layers))
+    _draw_text_tower(text)
+    width = text.config.hidden_size
+    nn.init.normal_(model.text_projection.weight, std=width**-0.5)
+    scale = vision.config.hidden_size**-0.5
+    nn.init.normal_(vision.embeddings.class_embedding, std=scale)
+    nn.init.normal_(vision.embeddings.position_embedding.weight, std=scale)
+    nn.init.normal_(model.visual_projection.weight, std=scale)
+
+
+def _draw_attention(layers: Iterable[Any]) -> None:
+    """Fill attention as PyTorch's own layer does, which holds queries, keys and values in one."""
+    for layer in layers:
         attention = layer.self_attn
-        for part in (attention.q_proj, attention.k_proj, attention.v_proj):
-            bound = (
-                6 / (4 * attention.embed_dim)
-            ) ** 0.5  # Xavier of the three in one (3 width, width) matrix
+        inputs = (attention.q_proj, attention.k_proj, attention.v_proj)
+        # Xavier's bound of the one matrix (3 width, width).
+        bound = (6 / (4 * attention.embed_dim)) ** 0.5
+        for part in inputs:
             nn.init.uniform_(part.weight, -bound, bound)
-        for part in (attention.q_proj, attention.k_proj, attention.v_proj, attention.out_proj):
+        for part in (*inputs, attention.out_proj):
             nn.init.zeros_(part.bias)
-    width, depth = text.config.hidden_size, text.config.num_hidden_layers
+
+
+def _draw_text_tower(text: Any) -> None:
+    """Fill the text tower by the scheme that CLIP's code has for it."""
+    width = text.config.hidden_size
+    depth = text.config.num_hidden_layers
     for layer in text.encoder.layers:
         attention = layer.self_attn
         for part in (attention.q_proj, attention.k_proj, attention.v_proj):
-            normal(part.weight, std=width**-0.5)
-        normal(layer.mlp.fc1.weight, std=(2 * width) ** -0.5)
+            nn.init.normal_(part.weight, std=width**-0.5)
+        nn.init.normal_(layer.mlp.fc1.weight, std=(2 * width) ** -0.5)
         for part in (attention.out_proj, layer.mlp.fc2):
-            normal(part.weight, std=(width * 2 * depth) ** -0.5)
-    normal(text.embeddings.token_embedding.weight, std=0.02)
-    normal(text.embeddings.position_embedding.weight, std=0.01)
-    normal(model.text_projection.weight, std=width**-0.5)
-    scale = vision.config.hidden_size**-0.5
-    for weight in (vision.embeddings.class_embedding, vision.embeddings.position_embedding.weight):
-        normal(weight, std=scale)
-    normal(model.visual_projection.weight, std=scale)
+            nn.init.normal_(part.weight, std=(width * 2 * depth) ** -0.5)
+    nn.init.normal_(text.embeddings.token_embedding.weight, std=0.02)
+    nn.init.normal_(text.embeddings.position_embedding.weight, std=0.01)
 
 
-def random_resnet18(seed: int, size: str = "ResNet-18") -> "ResNetModel":
-    """Build an untrained ResNet-18, 11,176,512 parameters, whose weights depend on ``seed`` alone.
+def random_resnet18(seed: int, size: Literal["ResNet-18", "small"] = "ResNet-18") -> "ResNetModel":
+    """Build an untrained ResNet-18.
 
-    Convolutions are normal with variance 2 / (k k channels_out), as in torchvision and in transformers alike. Its
-    features (512) average the output of a ReLU: none is negative, and so no cosine of two of them. ``size`` "small"
-    takes 1 x 32 x 32 images and is an eighth as wide (64). ValueError for another size.
+    Parameters
+    ----------
+    seed : int
+        What draws the weights. They depend on it alone.
+    size : {"ResNet-18", "small"}
+        11,176,512 parameters and features of 512 dimensions, for images of 3 channels; or an
+        eighth as wide, 64 dimensions, for images of 1 x 32 x 32.
+
+    Returns
+    -------
+    transformers.ResNetModel
+        The model in evaluation mode.
+
+    Raises
+    ------
+    ValueError
+        For another size.
+
+    Notes
+    -----
+    Convolutions are normal with variance 2 / (k k channels_out), as in torchvision and in
+    transformers alike. Features average the output of a ReLU: none is negative, and so no cosine
+    of two of them.
     """
     from transformers import ResNetConfig, ResNetModel
 
     if size not in ("ResNet-18", "small"):
         raise ValueError(f"Expected size 'ResNet-18' or 'small'; got {size!r}")
-    width, channels = (64, 3) if size == "ResNet-18" else (8, 1)
+    width = 64 if size == "ResNet-18" else 8
     config = ResNetConfig(
-        num_channels=channels,
+        num_channels=3 if size == "ResNet-18" else 1,
         embedding_size=width,
         hidden_sizes=[width, 2 * width, 4 * width, 8 * width],
         depths=[2, 2, 2, 2],

@@ -1,19 +1,23 @@
-"""What a mitigation gains and costs on pairs it has not seen: gap, retrieval, clusters, mixed search, noise, hubs."""
+"""What a mitigation gains and costs on pairs that it has not seen."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike
 
 from gapbook.exceptions import PairsError
-from gapbook.geometry import TIE, hubness, modality_gap, retrieval
+from gapbook.geometry import hubness, modality_gap, ranks_from_cosines, retrieval
+from gapbook.geometry.neighbors import shares_of_places
 from gapbook.mitigation.transformers import Mitigation
 from gapbook.pairs import PairedEmbeddings, unit_pair
 
-BLOCK = 256  # queries compared with the whole corpus at once
-ALWAYS = (
+ROWS_PER_BLOCK = 256  # queries that are compared with the whole corpus at once
+NEIGHBORS = 10  # of a query, for hubness and mixed search
+NOISE_LENGTH = 0.5  # of the noise in "noisy"; a row's length is 1
+MEASURES = (
     "image_to_text",
     "text_to_image",
     "recall",
@@ -25,56 +29,116 @@ ALWAYS = (
     "mixed",
     "together",
 )
-OF_LABELS = ("labels", "transfer")  # what `held_out` measures besides, where there are labels
+MEASURES_OF_LABELS = ("labels", "transfer")  # what is measured besides, where there are labels
 
 
-def mixed_search(x: Any, y: Any, k: int = 10) -> pd.DataFrame:
-    """Search a corpus of both modalities with each of its rows: a DataFrame with columns direction, k, other, recall.
+def mixed_search(x: ArrayLike, y: ArrayLike, k: int = NEIGHBORS) -> pd.DataFrame:
+    """Search a corpus of both modalities with each of its rows.
 
-    A query sees the 2 n - 1 other rows. ``other`` is the share of its k nearest that are of the other modality,
-    ``recall`` that of queries whose partner is the nearest of all. "image_to_text" has queries from x. Rows that tie
-    (cosines within 1.2e-7) for the last of the k places share them in equal parts, and ranks count ties half.
-    Modalities far apart: 0 and 0. Two samples of one distribution: ``other`` n / (2 n - 1). Identical modalities:
-    (k + 1) / (2 k) and 1, where rows differ. Raises ``PairsError``.
+    Parameters
+    ----------
+    x, y : array_like or tensor of shape (n, d)
+        Embeddings of n pairs.
+    k : int
+        The number of neighbors of a query, from 1 to 2 n - 1. A query sees the 2 n - 1 other rows.
 
-    >>> mixed_search([[1, 0], [0, 1]], [[1, 0.1], [0.1, 1]], k=1)[["other", "recall"]].to_numpy().tolist()
+    Returns
+    -------
+    DataFrame
+        One row a direction, with the columns direction, k, other and recall. "image_to_text" has
+        queries from x. ``other`` is the share of a query's k nearest rows that are of the other
+        modality. ``recall`` is the share of queries whose partner is the nearest row of all.
+
+    Raises
+    ------
+    PairsError
+        If the input is no array of pairs, or k is out of range.
+
+    Notes
+    -----
+    Rows that tie (cosines within 1.2e-7) for the last of the k places share them in equal parts,
+    and ranks count ties half. For modalities that lie far apart, ``other`` and ``recall`` are 0.
+    For two samples of one distribution, ``other`` is n / (2 n - 1). For identical modalities they
+    are (k + 1) / (2 k) and 1, where rows differ.
+
+    Examples
+    --------
+    >>> table = mixed_search([[1, 0], [0, 1]], [[1, 0.1], [0.1, 1]], k=1)
+    >>> table[["other", "recall"]].to_numpy().tolist()
     [[1.0, 1.0], [1.0, 1.0]]
     """
-    a, b = (side.double() for side in unit_pair(x, y))
-    n = len(a)
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k < 2 * n:
+    unit_x, unit_y = unit_pair(x, y)
+    a = unit_x.double()
+    b = unit_y.double()
+    last_place = 2 * len(a) - 1
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= last_place:
         raise PairsError(
-            f"Expected k as an integer from 1 to {2 * n - 1}, the other rows; got {k!r}"
+            f"Expected k as an integer from 1 to {last_place}, the other rows; got {k!r}"
         )
-    rows = []
-    for direction, own, other in (("image_to_text", a, b), ("text_to_image", b, a)):
-        share, first = 0.0, 0
-        for i in range(0, n, BLOCK):
-            cosines = own[i : i + BLOCK] @ torch.cat([other, own]).T
-            place = torch.arange(len(cosines), device=own.device)
-            cosines[place, n + i + place] = -2  # not itself
-            last = cosines.topk(int(k), dim=1)[0][:, -1:]
-            above, level = cosines > last + TIE, (cosines - last).abs() <= TIE
-            part = (k - above.sum(1)) / level.sum(1)
-            share += float((above[:, :n].sum(1) + part * level[:, :n].sum(1)).sum())
-            apart = cosines - cosines[place, i + place, None]
-            first += int(
-                ((apart > TIE).sum(1) + (apart.abs() <= TIE).sum(1) / 2 < 1.5).sum()
-            )  # it ties with itself
-        rows.append((direction, int(k), share / (n * k), first / n))
+    rows = [
+        ("image_to_text", int(k), *_search_mixed_corpus(a, b, int(k))),
+        ("text_to_image", int(k), *_search_mixed_corpus(b, a, int(k))),
+    ]
     return pd.DataFrame(rows, columns=["direction", "k", "other", "recall"])
 
 
+def _search_mixed_corpus(own: torch.Tensor, other: torch.Tensor, k: int) -> tuple[float, float]:
+    """Return the share of the other modality among the k nearest, and the recall at 1."""
+    n = len(own)
+    corpus = torch.cat([other, own]).T
+    share = 0.0
+    partner_first = 0
+    for start in range(0, n, ROWS_PER_BLOCK):
+        cosines = own[start : start + ROWS_PER_BLOCK] @ corpus
+        rows = torch.arange(len(cosines), device=own.device)
+        # below all cosines: a query does not find itself
+        cosines[rows, n + start + rows] = -2
+        share += float(shares_of_places(cosines, k)[:, :n].sum())
+        ranks = ranks_from_cosines(cosines, cosines[rows, start + rows])
+        partner_first += int((ranks < 1).sum())
+    return share / (n * k), partner_first / n
+
+
 def cluster_agreement(
-    x: Any, y: Any, clusters: int = 10, labels: Any = None, seed: int = 0
+    x: ArrayLike,
+    y: ArrayLike,
+    clusters: int = 10,
+    labels: Sequence[str] | np.ndarray | None = None,
+    seed: int = 0,
 ) -> float:
-    """Cluster both modalities together by k-means, and return how well the clusters go by content: a fraction.
+    """Cluster both modalities together by k-means, and return how well the clusters follow content.
 
-    Without ``labels``: the share of pairs whose two members are in the same cluster; about the sum of squared cluster
-    sizes where pairing means nothing, 0 where clusters go by modality, 1 for identical modalities. With labels (n,) of
-    the pairs, "" for none, there are as many clusters as labels and the value is the adjusted mutual information of
-    cluster and label: 0 by chance, 1 for the same partition. Best of 2 starts. Raises ``PairsError``.
+    Parameters
+    ----------
+    x, y : array_like or tensor of shape (n, d)
+        Embeddings of n pairs.
+    clusters : int
+        The number of clusters. With labels there are as many clusters as labels.
+    labels : sequence of n str, optional
+        The labels of the pairs, "" for none.
+    seed : int
+        The seed of k-means, which takes the best of two starts.
 
+    Returns
+    -------
+    float
+        Without labels, the share of pairs whose two members are in the same cluster. With labels,
+        the adjusted mutual information of clusters and labels.
+
+    Raises
+    ------
+    PairsError
+        If the input is no array of pairs, for another number of labels, and for fewer than 2
+        clusters or more than there are rows.
+
+    Notes
+    -----
+    The share of pairs is about the sum of squared cluster sizes where the pairing means nothing, 0
+    where clusters follow the modality, and 1 for identical modalities. The adjusted mutual
+    information is 0 by chance and 1 for the same partition.
+
+    Examples
+    --------
     >>> cluster_agreement([[1, 0], [0, 1]], [[1, 0.1], [0.1, 1]], clusters=2)
     1.0
     """
@@ -83,140 +147,226 @@ def cluster_agreement(
 
     a, b = (side.cpu().numpy() for side in unit_pair(x, y))
     if labels is not None:
+        labels = np.asarray(labels)
         if len(labels) != len(a):
             raise PairsError(f"Expected {len(a)} labels, one for each pair; got {len(labels)}")
-        known = np.asarray(labels) != ""
-        a, b, labels = a[known], b[known], np.asarray(labels)[known]
+        labeled = labels != ""
+        a = a[labeled]
+        b = b[labeled]
+        labels = labels[labeled]
         clusters = len(np.unique(labels))
-    if not 2 <= clusters <= 2 * len(a):
-        raise PairsError(
-            f"Expected 2 to {2 * len(a)} clusters of {2 * len(a)} rows; got {clusters}"
-        )
-    found = KMeans(clusters, n_init=2, random_state=seed).fit_predict(np.concatenate([a, b]))
+    rows = np.concatenate([a, b])
+    if not 2 <= clusters <= len(rows):
+        raise PairsError(f"Expected 2 to {len(rows)} clusters of {len(rows)} rows; got {clusters}")
+    cluster = KMeans(clusters, n_init=2, random_state=seed).fit_predict(rows)
     if labels is None:
-        return float((found[: len(a)] == found[len(a) :]).mean())
-    return float(adjusted_mutual_info_score(np.tile(labels, 2), found))
+        return float((cluster[: len(a)] == cluster[len(a) :]).mean())
+    return float(adjusted_mutual_info_score(np.tile(labels, 2), cluster))
 
 
-def held_out(
+def evaluate_on_held_out(
     pairs: PairedEmbeddings,
     mitigations: Mapping[str, Mitigation],
     splits: int = 20,
-    labels: Any = None,
-    noise: float = 0.5,
-    k: int = 10,
+    labels: Sequence[str] | np.ndarray | None = None,
     seed: int = 0,
-    progress: bool = False,
     measures: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Fit each mitigation on a random half of the pairs and measure the other half, many times: a DataFrame.
+    """Fit each mitigation on a random half of the pairs and measure the other half, many times.
 
-    One row for each split and mitigation, and a column for each measure on the held-out half: ``gap``;
-    ``image_to_text``, ``text_to_image`` and their mean ``recall`` (R@1); ``fitted``, the recall on the half it learned
-    on; ``noisy``, the recall with Gaussian noise of length ``noise`` (a row's is 1) on rows before they are
-    transformed; ``hubness`` at k; ``other`` and ``mixed``, the other and recall of `mixed_search` at k; ``together``
-    of `cluster_agreement`; and with ``labels`` (n,), "" for none, its ``labels``, and ``transfer``: the accuracy on x
-    of a logistic regression that learned the labels on y of the other half. Where there are two directions, their
-    mean. Recalls and hubness go by the scores of a mitigation, the rest by its embeddings, the first d dimensions.
-    All mitigations see the same halves and the same noise. ``measures`` names the columns that are wanted, by default
-    all; the others cost no time. Raises ``PairsError``.
+    Parameters
+    ----------
+    pairs : PairedEmbeddings
+        At least 4 pairs.
+    mitigations : mapping of str to Mitigation
+        The mitigations by name.
+    splits : int
+        The number of random splits. All mitigations see the same halves and the same noise.
+    labels : sequence of n str, optional
+        The labels of the pairs, "" for none.
+    seed : int
+        The seed of the splits and of the noise.
+    measures : sequence of str, optional
+        The measures that are wanted, by default all of them. The others are not computed.
 
+    Returns
+    -------
+    DataFrame
+        One row for each split and mitigation, with the columns split, mitigation and the measures
+        on the held-out half:
+
+        - ``image_to_text``, ``text_to_image`` and their mean ``recall``: the recall at 1.
+        - ``fitted``: the recall on the half that the mitigation was fitted on.
+        - ``noisy``: the recall with Gaussian noise of length 0.5 (a row's length is 1), added to
+          the rows before they are transformed.
+        - ``hubness``: the skewness of how often a candidate is among the 10 nearest.
+        - ``gap``: the modality gap.
+        - ``other`` and ``mixed``: the columns other and recall of ``mixed_search``, k = 10.
+        - ``together``: the ``cluster_agreement`` without labels.
+        - ``labels``, only with labels: the ``cluster_agreement`` with them.
+        - ``transfer``, only with labels: the accuracy on x of a logistic regression that learned
+          the labels on y of the other half.
+
+    Raises
+    ------
+    PairsError
+        For fewer than 4 pairs or no split, for another number of labels than pairs, and for unknown
+        measures.
+
+    Notes
+    -----
+    Where a measure has two directions, it is their mean. Recalls and hubness are computed on the
+    scores of a mitigation. All others are computed on its embeddings, the first d dimensions.
+
+    Examples
+    --------
     >>> from gapbook.mitigation import Center
     >>> rows = np.random.default_rng(0).standard_normal((40, 8))
-    >>> table = held_out(PairedEmbeddings(rows + 9, rows - 9), {"centering": Center()}, splits=2)
-    >>> table["recall"].tolist()
+    >>> pairs = PairedEmbeddings(rows + 9, rows - 9)
+    >>> evaluate_on_held_out(pairs, {"centering": Center()}, splits=2)["recall"].tolist()
     [1.0, 1.0]
     """
     from sklearn.base import clone
-    from tqdm import tqdm
 
-    n, d = pairs.x.shape
-    known = ALWAYS if labels is None else ALWAYS + OF_LABELS
-    wanted = known if measures is None else measures
-    if unknown := sorted({*wanted} - {*known}):
+    known = MEASURES if labels is None else (*MEASURES, *MEASURES_OF_LABELS)
+    wanted = known if measures is None else tuple(measures)
+    unknown = sorted(set(wanted) - set(known))
+    if unknown:
         raise PairsError(f"Expected measures among {', '.join(known)}; got {', '.join(unknown)}")
+    n = len(pairs)
     if n < 4 or splits < 1 or (labels is not None and len(labels) != n):
-        got = f"{n} pairs, {splits} splits, {'no' if labels is None else len(labels)} labels"
+        count = "no" if labels is None else len(labels)
         raise PairsError(
-            f"Expected at least 4 pairs, a split, and a label for each pair if any; got {got}"
+            f"Expected at least 4 pairs, a split, and a label for each pair if any; "
+            f"got {n} pairs, {splits} splits, {count} labels"
         )
     rows = []
-    for split in tqdm(range(splits), desc="splits", disable=not progress):
-        rng = np.random.default_rng([seed, split])
-        halves = np.split(rng.permutation(n), [n // 2])
-        seen, unseen = (pairs.subset(half) for half in halves)
-        jitter = rng.standard_normal((2, *unseen.x.shape), np.float32) * (noise / d**0.5)
-        kinds = [np.asarray(labels)[half] if labels is not None else None for half in halves]
+    for split in range(splits):
+        halves = _draw_halves(pairs, labels, np.random.default_rng([seed, split]))
         for name, mitigation in mitigations.items():
-            fitted = clone(mitigation).fit(seen.x, seen.y)
-            ways, row = (
-                _ways(fitted, seen, unseen, jitter, kinds, k),
-                {"split": split, "mitigation": name},
-            )
-            for columns, measure in ways.items():
-                if {*columns} & {*wanted}:
-                    found = zip(columns, measure(), strict=True)
-                    row |= {column: value for column, value in found if column in wanted}
+            fitted = clone(mitigation).fit(halves.fit.x, halves.fit.y)
+            values = _measure(fitted, halves, set(wanted))
+            row = {"split": split, "mitigation": name}
+            row |= {measure: values[measure] for measure in known if measure in wanted}
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _ways(
-    fitted: Any,
-    seen: PairedEmbeddings,
-    unseen: PairedEmbeddings,
-    jitter: np.ndarray,
-    kinds: list[Any],
-    k: int,
-) -> dict[tuple[str, ...], Callable[[], Any]]:
-    """Return how to measure a mitigation that was fitted on the seen pairs: columns, and what gives their values."""
-    d, moved = seen.x.shape[1], fitted.transform(unseen.x, unseen.y)
-    x, y = moved[0][:, :d], moved[1][:, :d]
+class _Halves(NamedTuple):
+    """One split: pairs to fit on and pairs to test on, noise for the latter, labels of both."""
+
+    fit: PairedEmbeddings
+    test: PairedEmbeddings
+    noise: np.ndarray  # (2, n, d), for x and y of the test half
+    fit_labels: np.ndarray  # "" for none
+    test_labels: np.ndarray
+
+
+def _draw_halves(
+    pairs: PairedEmbeddings,
+    labels: Sequence[str] | np.ndarray | None,
+    rng: np.random.Generator,
+) -> _Halves:
+    """Split the pairs at random."""
+    n, d = pairs.x.shape
+    fit_rows, test_rows = np.split(rng.permutation(n), [n // 2])
+    fit = pairs.subset(fit_rows)
+    test = pairs.subset(test_rows)
+    noise = rng.standard_normal((2, *test.x.shape), np.float32) * (NOISE_LENGTH / d**0.5)
+    known_labels = np.full(n, "") if labels is None else np.asarray(labels)
+    return _Halves(fit, test, noise, known_labels[fit_rows], known_labels[test_rows])
+
+
+def _measure(fitted: Mitigation, halves: _Halves, wanted: set[str]) -> dict[str, float]:
+    """Return the wanted measures of a fitted mitigation, and those that come with them."""
+    fit = halves.fit
+    test = halves.test
+    scored = fitted.transform(test.x, test.y)
+    # what a mitigation appends to the embeddings corrects scores alone
+    d = test.x.shape[1]
+    x, y = (rows[:, :d] for rows in scored)
+    values: dict[str, float] = {}
+    if wanted & {"image_to_text", "text_to_image", "recall"}:
+        values |= _recalls(*scored)
+    if "fitted" in wanted:
+        values["fitted"] = _recalls(*fitted.transform(fit.x, fit.y))["recall"]
+    if "noisy" in wanted:
+        noisy = fitted.transform(test.x + halves.noise[0], test.y + halves.noise[1])
+        values["noisy"] = _recalls(*noisy)["recall"]
+    if "hubness" in wanted:
+        values["hubness"] = hubness(*scored, NEIGHBORS)["skewness"].mean()
+    if "gap" in wanted:
+        values["gap"] = modality_gap(x, y)
+    if wanted & {"other", "mixed"}:
+        search = mixed_search(x, y, NEIGHBORS)
+        values["other"] = search["other"].mean()
+        values["mixed"] = search["recall"].mean()
+    if "together" in wanted:
+        values["together"] = cluster_agreement(x, y)
+    if "labels" in wanted:
+        values["labels"] = cluster_agreement(x, y, labels=halves.test_labels)
+    if "transfer" in wanted:
+        values["transfer"] = _transfer(fitted, halves, x)
+    return values
+
+
+def _recalls(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """Return the recall at 1 of both directions, and their mean, "recall"."""
+    recalls = retrieval(x, y, [1]).set_index("direction")["recall"]
     return {
-        ("image_to_text", "text_to_image", "recall"): lambda: _recalls(moved),
-        ("fitted",): lambda: _recalls(fitted.transform(seen.x, seen.y))[2:],
-        ("noisy",): lambda: _recalls(fitted.transform(unseen.x + jitter[0], unseen.y + jitter[1]))[
-            2:
-        ],
-        ("hubness",): lambda: (hubness(moved[0], moved[1], k)["skewness"].mean(),),
-        ("gap",): lambda: (modality_gap(x, y),),
-        ("other", "mixed"): lambda: mixed_search(x, y, k)[["other", "recall"]].mean(),
-        ("together",): lambda: (cluster_agreement(x, y),),
-        ("labels",): lambda: (cluster_agreement(x, y, labels=kinds[1]),),
-        ("transfer",): lambda: (
-            _transfer(fitted.transform(seen.x, seen.y)[1][:, :d], kinds[0], x, kinds[1]),
-        ),
+        "image_to_text": recalls["image_to_text"],
+        "text_to_image": recalls["text_to_image"],
+        "recall": recalls.mean(),
     }
 
 
-def _recalls(moved: tuple[np.ndarray, np.ndarray]) -> tuple[float, float, float]:
-    recalls = retrieval(*moved, [1]).set_index("direction")["recall"]
-    return recalls["image_to_text"], recalls["text_to_image"], recalls.mean()
-
-
-def _transfer(texts: np.ndarray, known: np.ndarray, images: np.ndarray, kinds: np.ndarray) -> float:
+def _transfer(fitted: Mitigation, halves: _Halves, images: np.ndarray) -> float:
+    """Learn labels on texts of the fitted half, and return the accuracy on images of the other."""
     from sklearn.linear_model import LogisticRegression
 
-    some, asked = known != "", kinds != ""
-    return float(
-        LogisticRegression(max_iter=1000)
-        .fit(texts[some], known[some])
-        .score(images[asked], kinds[asked])
-    )
+    d = images.shape[1]
+    texts = fitted.transform(halves.fit.x, halves.fit.y)[1][:, :d]
+    learned = halves.fit_labels != ""
+    asked = halves.test_labels != ""
+    reader = LogisticRegression(max_iter=1000).fit(texts[learned], halves.fit_labels[learned])
+    return float(reader.score(images[asked], halves.test_labels[asked]))
 
 
-def with_intervals(
+def summarize_splits(
     table: pd.DataFrame, baseline: str = "none", level: float = 0.95
 ) -> pd.DataFrame:
-    """Summarize `held_out`: a DataFrame mitigation, measure, mean, low, high, change, change_low, change_high.
+    """Summarize the table of ``evaluate_on_held_out`` by means with intervals.
 
-    ``change`` is the mean difference to ``baseline`` on the same split. Splits share pairs, so their spread alone is
-    too small: with J of them the variance of a mean is taken as s^2 (1 / J + 1), the 1 being test over training size,
-    and the interval, of 95 % or another ``level``, has t quantiles of J - 1 degrees of freedom. Source: Nadeau and
-    Bengio 2003.
+    Parameters
+    ----------
+    table : DataFrame
+        A table with the columns split, mitigation and one or more measures.
+    baseline : str
+        The mitigation with which the others are compared.
+    level : float
+        The confidence of the intervals.
 
+    Returns
+    -------
+    DataFrame
+        One row for each mitigation and measure, with the columns mitigation, measure, mean, low,
+        high, change, change_low and change_high. ``change`` is the mean difference to the baseline
+        on the same split.
+
+    Notes
+    -----
+    Splits share pairs, so that their spread alone is too small. With J splits, the variance of a
+    mean is taken as s^2 (1 / J + 1), where the 1 is the ratio of test to training size. The
+    intervals use the quantiles of the t distribution with J - 1 degrees of freedom.
+
+    References
+    ----------
+    Nadeau and Bengio 2003.
+
+    Examples
+    --------
     >>> table = pd.DataFrame({"split": [0, 1], "mitigation": "none", "recall": [0.5, 0.7]})
-    >>> with_intervals(table).iloc[0, 2:].astype(float).round(2).tolist()
+    >>> summarize_splits(table).iloc[0, 2:].astype(float).round(2).tolist()
     [0.6, -1.6, 2.8, 0.0, 0.0, 0.0]
     """
     from scipy.stats import t
@@ -224,14 +374,20 @@ def with_intervals(
     long = table.melt(["split", "mitigation"], var_name="measure")
     wide = long.pivot_table("value", ["mitigation", "measure"], "split", sort=False)
     values = wide.to_numpy()
-    base = wide.loc[baseline].loc[wide.index.get_level_values("measure")].to_numpy()
+    of_baseline = wide.loc[baseline].loc[wide.index.get_level_values("measure")].to_numpy()
     splits = values.shape[1]
-    reach = float(t.ppf((1 + level) / 2, splits - 1)) * (1 / splits + 1) ** 0.5
+    quantile = float(t.ppf((1 + level) / 2, splits - 1))
+    factor = quantile * (1 / splits + 1) ** 0.5
+
     summary = wide.index.to_frame(index=False)
-    for names, each in (
-        (["mean", "low", "high"], values),
-        (["change", "change_low", "change_high"], values - base),
-    ):
-        mean, half = each.mean(1), reach * each.std(1, ddof=1)
-        summary[names] = np.stack([mean, mean - half, mean + half], 1)
+    summary[["mean", "low", "high"]] = _mean_and_ends(values, factor)
+    changes = _mean_and_ends(values - of_baseline, factor)
+    summary[["change", "change_low", "change_high"]] = changes
     return summary
+
+
+def _mean_and_ends(values: np.ndarray, factor: float) -> np.ndarray:
+    """Return each row's mean, and that less and plus factor times its standard deviation."""
+    mean = values.mean(1)
+    half_width = factor * values.std(1, ddof=1)
+    return np.stack([mean, mean - half_width, mean + half_width], 1)

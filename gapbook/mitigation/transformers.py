@@ -1,56 +1,107 @@
-"""Close the modality gap after training: transformers that learn on some pairs and move others.
+"""Close the modality gap after training: transformers that learn from some pairs and move others.
 
-Each has ``fit(x, y)`` on pairs (n, d) and ``transform(x, y)``, which returns new unit rows of both sides, float32
-NumPy arrays; row counts may differ there, as of images and class prompts. Parameters, ``clone``, ``set_params`` and
-what happens before fit are scikit-learn's. What was learned ends in an underscore. Nothing of the rows that are
-transformed enters: what a transformer promises for the pairs it learned on, others get only as far as they are alike.
+Each transformer has ``fit(x, y)`` for pairs (n, d) and ``transform(x, y)``, which returns new unit
+rows of both sides as float32 NumPy arrays. Their numbers of rows may differ there, as for images
+and class prompts. Parameters, ``clone``, ``set_params`` and the error before fit are
+scikit-learn's. The names of learned attributes end in an underscore. ``transform`` uses only what
+``fit`` learned, so that rows from another distribution may not end up centered, aligned and so on.
 """
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from gapbook.exceptions import PairsError
+from gapbook.geometry.rotations import turn_onto
+from gapbook.geometry.tiles import mean_row
 from gapbook.pairs import unit_pair, unit_rows
 
-SHORT = 1e-6  # a length that is rounding: float32 rows have no direction below it
-BLOCK = 512  # rows compared with all references at once
+MIN_LENGTH = 1e-6  # float32 rows that are shorter hold nothing but rounding
+ROWS_PER_BLOCK = 512  # candidates that are compared with all references at once
 
 Rows = tuple[torch.Tensor, torch.Tensor]
 
 
 class Mitigation(BaseEstimator):
-    """What all transformers of this module share: the input gate, the check against fit, rows of unit length.
+    """The base class of all mitigations: it checks the input and returns rows of unit length.
 
-    ``PairsError`` for bad input or parameters, other dimensions than in fit, or a row of which nothing is left;
-    ``NotFittedError`` before fit. Subclasses fill in ``_learn`` and ``_move``.
+    Subclasses fill in ``_learn`` and ``_move``. ``NotFittedError`` is raised by ``transform``
+    before ``fit``.
     """
 
-    def fit(self, x: Any, y: Any) -> Self:
-        """Learn from pairs, row i of x with row i of y, ``(n, d)`` each; return the transformer itself."""
+    def fit(self, x: ArrayLike, y: ArrayLike) -> Self:
+        """Learn from pairs.
+
+        Parameters
+        ----------
+        x, y : array_like or tensor of shape (n, d)
+            Embeddings of n pairs: row i of x belongs to row i of y.
+
+        Returns
+        -------
+        Mitigation
+            The transformer itself.
+
+        Raises
+        ------
+        PairsError
+            For bad input or bad parameters of the transformer.
+        """
         a, b = unit_pair(x, y)
         self._learn(a, b)
         self.n_features_in_ = a.shape[1]
         return self
 
-    def transform(self, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Move rows of both sides by what fit learned; return new unit rows, float32."""
+    def transform(self, x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """Move rows of both sides by what ``fit`` learned.
+
+        Parameters
+        ----------
+        x : array_like or tensor of shape (n, d)
+            Embeddings of the first side.
+        y : array_like or tensor of shape (m, d)
+            Embeddings of the second side.
+
+        Returns
+        -------
+        tuple of ndarray
+            The new unit rows of both sides, float32.
+
+        Raises
+        ------
+        PairsError
+            For bad input, for another number of dimensions than in ``fit``, and for a row of which
+            nothing is left.
+        """
         check_is_fitted(self, "n_features_in_")
-        a, b = unit_rows(x, "x"), unit_rows(y, "y")
+        a = unit_rows(x, "x")
+        b = unit_rows(y, "y")
         for name, rows in (("x", a), ("y", b)):
             if rows.shape[1] != self.n_features_in_:
                 raise PairsError(
-                    f"Expected {name} of {self.n_features_in_} dimensions, as in fit; got {rows.shape[1]}"
+                    f"Expected {name} of {self.n_features_in_} dimensions, as in fit; "
+                    f"got {rows.shape[1]}"
                 )
-        moved = self._move(a, b.to(a.device))
-        first, second = (self._unit(rows, name) for rows, name in zip(moved, "xy", strict=True))
-        return first, second
+        moved_x, moved_y = self._move(a, b.to(a.device))
+        return self._to_unit_rows(moved_x, "x"), self._to_unit_rows(moved_y, "y")
 
-    def fit_transform(self, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Fit and transform the same pairs: for looking at them, not for judging the transformer."""
+    def fit_transform(self, x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """Fit and transform the same pairs: to look at them, not to judge the transformer.
+
+        Parameters
+        ----------
+        x, y : array_like or tensor of shape (n, d)
+            As in ``fit``.
+
+        Returns
+        -------
+        tuple of ndarray
+            As in ``transform``.
+        """
         return self.fit(x, y).transform(x, y)
 
     def _learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
@@ -59,69 +110,92 @@ class Mitigation(BaseEstimator):
     def _move(self, x: torch.Tensor, y: torch.Tensor) -> Rows:
         raise NotImplementedError
 
-    def _unit(self, rows: torch.Tensor, name: str) -> np.ndarray:
-        short = (torch.linalg.vector_norm(rows, dim=1) < SHORT).nonzero()[:, 0].tolist()
-        if short:
+    def _to_unit_rows(self, rows: torch.Tensor, name: str) -> np.ndarray:
+        short = torch.linalg.vector_norm(rows, dim=1) < MIN_LENGTH
+        if short.any():
             raise PairsError(
-                f"{type(self).__name__} leaves nothing of row {short[0]} of {name}; drop this row"
+                f"{type(self).__name__} leaves nothing of row {int(short.nonzero()[0])} of {name}; "
+                f"drop this row"
             )
         return unit_rows(rows, name).cpu().numpy()
 
 
-def _center(rows: torch.Tensor) -> np.ndarray:
-    return rows.mean(0, dtype=torch.float64).cpu().numpy()
+def _mean_row(rows: torch.Tensor) -> np.ndarray:
+    return mean_row(rows).cpu().numpy()
 
 
 def _like(array: np.ndarray, rows: torch.Tensor) -> torch.Tensor:
+    """Return the array as a float32 tensor on the device of the rows."""
     return torch.as_tensor(array, dtype=torch.float32, device=rows.device)
 
 
-def _direction(vector: np.ndarray) -> np.ndarray:
+def _unit_vector(vector: np.ndarray) -> np.ndarray:
     """Return a vector at unit length, or zeros where its length is rounding."""
     length = np.linalg.norm(vector)
-    return vector / length if length > SHORT else np.zeros_like(vector)
+    if length > MIN_LENGTH:
+        return vector / length
+    return np.zeros_like(vector)
 
 
-def _number(
-    name: str, value: Any, low: float = -np.inf, whole: bool = False, high: float = np.inf
-) -> None:
-    kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, kinds)
-        or not (np.isfinite(value) and low <= value <= high)
-    ):
-        limits = f" from {low:g}" * (low > -np.inf) + f" to {high:g}" * (high < np.inf)
-        raise PairsError(
-            f"Expected {name} as {'an integer' if whole else 'a finite number'}{limits}; got {value!r}"
-        )
+def _check_number(name: str, value: Any, low: float = -np.inf) -> None:
+    """Raise PairsError unless the value is a finite number from ``low``."""
+    kinds = (int, float, np.integer, np.floating)
+    is_number = isinstance(value, kinds) and not isinstance(value, bool)
+    if not is_number or not np.isfinite(value) or value < low:
+        limit = f" from {low:g}" if low > -np.inf else ""
+        raise PairsError(f"Expected {name} as a finite number{limit}; got {value!r}")
+
+
+def _check_integer(name: str, value: Any, low: int, high: int | None = None) -> None:
+    """Raise PairsError unless the value is an integer from ``low`` to ``high``."""
+    is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not is_integer or value < low or (high is not None and value > high):
+        limits = f"from {low}" if high is None else f"from {low} to {high}"
+        raise PairsError(f"Expected {name} as an integer {limits}; got {value!r}")
 
 
 class Center(Mitigation):
-    """Subtract from each modality its own mean: x' = N(x - mean_x), y' = N(y - mean_y), N to unit length.
+    """Subtract from each modality its own mean: x' = N(x - mean_x), y' = N(y - mean_y).
 
-    The means of the pairs it learned on become 0 before N, and near 0 after it: the gap closes but for what N bends.
-    Takes away what the modalities share as well, so the cones go, and the dot product before N ranks candidates as
-    `NearestNeighborNormalization` does with all references as neighbors and alpha 1. Follows a joint rotation.
-    Source: the "collapse" of Zhang et al. 2024 (C3).
+    N brings rows to unit length.
 
+    Notes
+    -----
+    On the pairs that it was fitted to, both means are exactly 0 before N and close to 0 after it.
+    So the gap closes up to what N changes. Centering also removes what the modalities share, and
+    with it the cones. The dot product before N ranks candidates as ``NearestNeighborNormalization``
+    does with all references as neighbors and alpha 1. The result follows a joint rotation of both
+    modalities.
+
+    References
+    ----------
+    Zhang et al. 2024 (C3), who call it "collapse".
+
+    Examples
+    --------
     >>> x, y = Center().fit_transform([[1, 0], [0.6, 0.8]], [[0, 1], [-0.6, 0.8]])
     >>> x[0].round(3), y[0].round(3)
     (array([ 0.447, -0.894], dtype=float32), array([0.949, 0.316], dtype=float32))
     """
 
     def _learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
-        self.mean_x_, self.mean_y_ = _center(x), _center(y)
+        self.mean_x_ = _mean_row(x)
+        self.mean_y_ = _mean_row(y)
 
     def _move(self, x: torch.Tensor, y: torch.Tensor) -> Rows:
         return x - _like(self.mean_x_, x), y - _like(self.mean_y_, y)
 
 
 class Standardize(Center):
-    """Center each modality and divide each of its dimensions by its own standard deviation (population).
+    """Center each modality and divide each of its dimensions by its own standard deviation.
 
-    A dimension that did not vary, to rounding, is only centered. Depends on the axes: a joint rotation changes it.
+    Notes
+    -----
+    The standard deviation is that of the population. A dimension that does not vary, to rounding,
+    is only centered. The result depends on the axes: a joint rotation changes it.
 
+    Examples
+    --------
     >>> x, y = Standardize().fit_transform([[1, 0], [0.6, 0.8]], [[0, 1], [-0.6, 0.8]])
     >>> x[0].round(3), y[0].round(3)
     (array([ 0.707, -0.707], dtype=float32), array([0.707, 0.707], dtype=float32))
@@ -129,27 +203,46 @@ class Standardize(Center):
 
     def _learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
         super()._learn(x, y)
-        spread = [
-            (rows.double() - torch.from_numpy(_center(rows)).to(rows.device)).square().mean(0)
-            for rows in (x, y)
-        ]
-        self.scale_x_, self.scale_y_ = (np.sqrt(s.cpu().numpy()) for s in spread)
-        for scale in (self.scale_x_, self.scale_y_):
-            scale[scale < SHORT] = 1
+        self.scale_x_ = self._scale(x, self.mean_x_)
+        self.scale_y_ = self._scale(y, self.mean_y_)
 
     def _move(self, x: torch.Tensor, y: torch.Tensor) -> Rows:
         a, b = super()._move(x, y)
         return a / _like(self.scale_x_, x), b / _like(self.scale_y_, y)
 
+    @staticmethod
+    def _scale(rows: torch.Tensor, mean: np.ndarray) -> np.ndarray:
+        """Return the standard deviation of each dimension, 1 where it is rounding."""
+        centered = rows.double() - torch.from_numpy(mean).to(rows.device)
+        scale = np.sqrt(centered.square().mean(0).cpu().numpy())
+        scale[scale < MIN_LENGTH] = 1
+        return scale
+
 
 class ShiftAlongGap(Mitigation):
-    """Translate both modalities toward each other: x' = N(x - amount g), y' = N(y + amount g), g the unit gap vector.
+    """Translate both modalities toward each other: x' = N(x - amount g), y' = N(y + amount g).
 
-    ``amount`` None is half the gap's length, so that the means meet before N; negative widens; 0 changes nothing, and
-    neither does any amount where there is no gap. Keeps what the modalities share. Follows a joint rotation.
-    Source: Liang et al. 2022, section 4.2, whose lambda is amount / ||gap||.
+    N brings rows to unit length, and g is the unit gap vector.
 
-    >>> x, y = ShiftAlongGap(0.2).fit_transform([[0.8, 0.6], [0.8, -0.6]], [[-0.8, 0.6], [-0.8, -0.6]])
+    Parameters
+    ----------
+    amount : float, optional
+        How far each side moves. By default, it is half the gap's length, so that the means meet
+        before N. A negative amount widens the gap, and 0 changes nothing.
+
+    Notes
+    -----
+    Where there is no gap, no amount changes anything. What the modalities share stays. The result
+    follows a joint rotation of both modalities.
+
+    References
+    ----------
+    Liang et al. 2022, section 4.2, whose lambda is ``amount / ||gap||``.
+
+    Examples
+    --------
+    >>> x, y = [[0.8, 0.6], [0.8, -0.6]], [[-0.8, 0.6], [-0.8, -0.6]]
+    >>> x, y = ShiftAlongGap(0.2).fit_transform(x, y)
     >>> x[0].round(3), y[0].round(3)
     (array([0.707, 0.707], dtype=float32), array([-0.707,  0.707], dtype=float32))
     """
@@ -159,59 +252,74 @@ class ShiftAlongGap(Mitigation):
 
     def _learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
         if self.amount is not None:
-            _number("amount", self.amount)
-        gap = _center(x) - _center(y)
-        self.direction_ = _direction(gap)
-        self.amount_ = float(np.linalg.norm(gap)) / 2 if self.amount is None else float(self.amount)
+            _check_number("amount", self.amount)
+        gap = _mean_row(x) - _mean_row(y)
+        half_gap = float(np.linalg.norm(gap)) / 2
+        self.along_ = _unit_vector(gap)
+        self.amount_ = half_gap if self.amount is None else float(self.amount)
 
     def _move(self, x: torch.Tensor, y: torch.Tensor) -> Rows:
-        move = _like(self.amount_ * self.direction_, x)
-        return x - move, y + move
+        step = _like(self.amount_ * self.along_, x)
+        return x - step, y + step
 
 
 class RotateTogether(Mitigation):
-    """Turn each modality, in the plane of the two centers, by half the angle between them, so that they point alike.
+    """Turn each modality by half the angle between the two centers, so that they point alike.
 
-    Two rotations: nothing within a modality changes, not even its cosines. What is left of the gap is the difference
-    of the centers' lengths. Follows a joint rotation. ``PairsError`` where a center is 0 or they are antipodal.
+    Notes
+    -----
+    The turns are two rotations in the plane of the centers: nothing within a modality changes, not
+    even its cosines. What is left of the gap is the difference of the centers' lengths. The result
+    follows a joint rotation of both modalities. ``fit`` raises ``PairsError`` where a center is 0
+    or the two are antipodal.
 
+    Examples
+    --------
     >>> x, y = RotateTogether().fit_transform([[1, 0], [0.8, 0.6]], [[0, 1], [-0.6, 0.8]])
     >>> x.round(3).tolist() == y.round(3).tolist()
     True
     """
 
     def _learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
-        centers = [_direction(_center(rows)) for rows in (x, y)]
-        middle = _direction(centers[0] + centers[1])
-        if not all(part.any() for part in (*centers, middle)):
+        self.center_x_ = _unit_vector(_mean_row(x))
+        self.center_y_ = _unit_vector(_mean_row(y))
+        self.middle_ = _unit_vector(self.center_x_ + self.center_y_)
+        if not (self.center_x_.any() and self.center_y_.any() and self.middle_.any()):
             raise PairsError(
-                "Expected centers that are neither at the origin nor antipodal; no one rotation joins them"
+                "Expected centers that are neither at the origin nor antipodal; "
+                "no one rotation joins them"
             )
-        self.center_x_, self.center_y_, self.middle_ = *centers, middle
 
     def _move(self, x: torch.Tensor, y: torch.Tensor) -> Rows:
-        return self._turn(x, self.center_x_), self._turn(y, self.center_y_)
-
-    def _turn(self, rows: torch.Tensor, center: np.ndarray) -> torch.Tensor:
-        """Rotate center onto middle: z - (z.s) s / (1 + c.m) + 2 (z.c) m, with s = c + m."""
-        both = center + self.middle_
-        onto, back = _like(both, rows), _like(both / (1 + center @ self.middle_), rows)
-        return (
-            rows
-            - torch.outer(rows @ onto, back)
-            + 2 * torch.outer(rows @ _like(center, rows), _like(self.middle_, rows))
-        )
+        turned_x = turn_onto(x, self.center_x_, self.middle_)
+        turned_y = turn_onto(y, self.center_y_, self.middle_)
+        return turned_x, turned_y
 
 
 class ProcrustesAlign(Mitigation):
-    """Rotate y, reflections allowed, onto x: y' = y W, W orthogonal with the least sum ||x_i - y_i W||^2; x stays.
+    """Rotate y onto x, with reflections allowed: y' = y W; x stays.
 
-    W is the orthogonal part of y^T x + ``ridge`` I: as if ``ridge`` more pairs held each axis where it is. With fewer
-    pairs than dimensions, y^T x alone leaves W open wherever no pair looks; the default is just enough to choose there
-    what turns least. A ridge like the number of pairs keeps W near the identity. d (d - 1) / 2 free angles overfit:
-    n should be many times d. Cosines within a modality stay. Follows a joint rotation.
-    Source: Schönemann 1966; Liang et al. 2022, section 4.4, at the start of training.
+    W is the orthogonal matrix with the least sum of ``||x_i - y_i W||^2``.
 
+    Parameters
+    ----------
+    ridge : float
+        W is the orthogonal part of y^T x + ridge I, as if ``ridge`` more pairs held each axis where
+        it is. A ridge like the number of pairs keeps W near the identity.
+
+    Notes
+    -----
+    With fewer pairs than dimensions, y^T x alone leaves W open wherever no pair looks. The default
+    ridge is just enough to choose there what turns least. The d (d - 1) / 2 free angles overfit, so
+    that n should be many times d. Cosines within a modality stay. The result follows a joint
+    rotation of both modalities.
+
+    References
+    ----------
+    Schönemann 1966; Liang et al. 2022, section 4.4, at the start of training.
+
+    Examples
+    --------
     >>> x, y = ProcrustesAlign().fit_transform([[1, 0], [0, 1]], [[0, 1], [-1, 0]])
     >>> bool(np.allclose(x, y, atol=1e-5))
     True
@@ -223,61 +331,97 @@ class ProcrustesAlign(Mitigation):
     def _learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
         from scipy.linalg import polar
 
-        _number("ridge", self.ridge, low=0)
+        _check_number("ridge", self.ridge, low=0)
         product = (y.double().T @ x.double()).cpu().numpy()
-        self.rotation_ = polar(product + self.ridge * np.eye(len(product)))[0]
+        self.rotation_, _ = polar(product + self.ridge * np.eye(len(product)))
 
     def _move(self, x: torch.Tensor, y: torch.Tensor) -> Rows:
         return x, y @ _like(self.rotation_, y)
 
 
 class ProjectOut(Mitigation):
-    """Remove the k directions that carry most of the gap from both modalities, and bring rows back to unit length.
+    """Remove the k dimensions that carry most of the gap from both modalities.
 
-    ``by`` "coordinate": the k dimensions with the largest squared difference of means, as in Schrodi et al. 2025, for
-    models that put the gap on few of them. "direction": the gap's own direction, whatever the axes; N makes a new gap,
-    and the next direction is the one of that, orthogonal to those before. One direction takes the whole gap before N.
-    Rows keep d dimensions; ``directions_`` (k, d) are orthonormal. Doing it twice changes nothing more. Only
-    "direction" follows a joint rotation. Where no gap is left, nothing is removed (rows of zeros in ``directions_``).
+    The rows are then brought back to unit length and keep d dimensions.
 
-    >>> x, y = ProjectOut(1).fit_transform([[3, 4, 0], [3, 0, 4]], [[-3, 4, 0], [-3, 0, 4]])
+    Parameters
+    ----------
+    k : int
+        The number of dimensions to remove, from 1 to d - 1.
+    by : {"coordinate", "gap"}
+        "coordinate" removes the k coordinates with the largest squared difference of means, for
+        models that put the gap on few of them. "gap" removes the gap vector, whatever the axes.
+        Bringing rows to unit length makes a new gap; the next vector is the one of that, orthogonal
+        to the earlier ones. One vector takes away the whole gap before rows are brought to unit
+        length.
+
+    Notes
+    -----
+    The rows of the learned ``removed_`` (k, d) are orthonormal. Doing it twice changes nothing
+    more. Only "gap" follows a joint rotation of both modalities. Where no gap is left, nothing is
+    removed, and the rest of ``removed_`` has rows of zeros.
+
+    References
+    ----------
+    Schrodi et al. 2025 for "coordinate".
+
+    Examples
+    --------
+    >>> x, y = [[3, 4, 0], [3, 0, 4]], [[-3, 4, 0], [-3, 0, 4]]
+    >>> x, y = ProjectOut(1).fit_transform(x, y)
     >>> x.tolist() == y.tolist() == [[0, 1, 0], [0, 0, 1]]
     True
     """
 
-    def __init__(self, k: int = 2, by: str = "coordinate") -> None:
+    def __init__(self, k: int = 2, by: Literal["coordinate", "gap"] = "coordinate") -> None:
         self.k = k
         self.by = by
 
     def _learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
         d = x.shape[1]
-        _number("k", self.k, low=1, whole=True, high=d - 1)
-        if self.by not in ("coordinate", "direction"):
-            raise PairsError(f"Expected by as 'coordinate' or 'direction'; got {self.by!r}")
+        _check_integer("k", self.k, low=1, high=d - 1)
+        if self.by not in ("coordinate", "gap"):
+            raise PairsError(f"Expected by as 'coordinate' or 'gap'; got {self.by!r}")
         if self.by == "coordinate":
-            order = np.argsort(-np.abs(_center(x) - _center(y)), kind="stable")
-            self.directions_ = np.eye(d)[order[: self.k]]
+            order = np.argsort(-np.abs(_mean_row(x) - _mean_row(y)), kind="stable")
+            self.removed_ = np.eye(d)[order[: self.k]]
             return
-        self.directions_ = np.zeros((self.k, d))
+        self.removed_ = np.zeros((self.k, d))
         for i in range(self.k):
             a, b = (torch.nn.functional.normalize(rows) for rows in self._move(x, y))
-            found = _direction(_center(a) - _center(b))
-            # float32 rows leave a trace of the earlier directions
-            self.directions_[i] = _direction(found - found @ self.directions_.T @ self.directions_)
+            gap = _unit_vector(_mean_row(a) - _mean_row(b))
+            # float32 rows leave a trace of the earlier vectors
+            trace = gap @ self.removed_.T @ self.removed_
+            self.removed_[i] = _unit_vector(gap - trace)
 
     def _move(self, x: torch.Tensor, y: torch.Tensor) -> Rows:
-        along = _like(self.directions_, x)
-        return x - (x @ along.T) @ along, y - (y @ along.T) @ along
+        removed = _like(self.removed_, x)
+        return x - (x @ removed.T) @ removed, y - (y @ removed.T) @ removed
 
 
 class Noise(Mitigation):
-    """Add Gaussian noise to y alone: y' = N(y + e), entries of e from N(0, scale^2 / d); x stays.
+    """Add Gaussian noise to y alone: y' = N(y + e), with the entries of e from N(0, scale^2 / d).
 
-    ``scale`` is the noise's length beside 1, the row's; cos(y, y') is about 1 / sqrt(1 + scale^2). For a decoder that
-    learns on noisy texts and then reads images: it covers the gap, and does not align pairs. Fit learns d alone; the
-    same ``seed`` gives row i the same noise each time. Source: Nukrai et al. 2022 (CapDec), whose variance of an entry
-    is scale^2 / d: 0.016, scale 3.2 in 640 dimensions.
+    Parameters
+    ----------
+    scale : float
+        The length of the noise; that of a row is 1.
+    seed : int
+        The seed of the noise. The same seed gives row i the same noise each time.
 
+    Notes
+    -----
+    The cosine of y and y' is about 1 / sqrt(1 + scale^2). The noise is meant for a decoder that
+    learns on noisy texts and then reads images: it covers the gap and does not align pairs. ``fit``
+    learns d alone.
+
+    References
+    ----------
+    Nukrai et al. 2022 (CapDec), whose variance of an entry is scale^2 / d: 0.016, which is scale
+    3.2 in 640 dimensions.
+
+    Examples
+    --------
     >>> x, y = Noise(0.5).fit_transform(np.eye(50), np.eye(50))
     >>> round(float(np.trace(x @ y.T)) / 50, 2), round(1 / 1.25**0.5, 2)
     (0.89, 0.89)
@@ -288,27 +432,47 @@ class Noise(Mitigation):
         self.seed = seed
 
     def _learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
-        _number("scale", self.scale, low=0)
-        _number("seed", self.seed, low=0, whole=True)
+        _check_number("scale", self.scale, low=0)
+        _check_integer("seed", self.seed, low=0)
 
     def _move(self, x: torch.Tensor, y: torch.Tensor) -> Rows:
-        noise = np.random.default_rng(self.seed).standard_normal(tuple(y.shape), np.float32)
+        rng = np.random.default_rng(self.seed)
+        noise = rng.standard_normal(tuple(y.shape), np.float32)
         return x, y + _like(noise, y) * (self.scale / y.shape[1] ** 0.5)
 
 
 class NearestNeighborNormalization(Mitigation):
-    """Correct scores for candidates that are near to everything: s_ij - alpha b(candidate), s_ij = x_i . y_j.
+    """Correct the scores of candidates that are near to everything: s_ij - alpha b(candidate).
 
-    b of a candidate is the mean cosine with its k nearest queries among the pairs of fit, which are the other side's
-    rows there. A correction of scores, not a move: for x_i as query b(y_j) counts, for y_j as query b(x_i), and since a
-    query's own b orders nothing, one number serves both. So transform appends four dimensions,
-    x' = (x, -r b_x, r, r sqrt(1 - b_x^2), 0), y' = (y, r, -r b_y, 0, r sqrt(1 - b_y^2)), with r^2 = alpha, all over
-    sqrt(1 + 2 alpha), whose cosine is (s_ij - alpha b_x - alpha b_y) / (1 + 2 alpha): any search by cosine across the
-    modalities gives the method's exact order. The first d dimensions are the embeddings, unmoved; gap, clusters and
-    cosines within a modality are to be taken from those. alpha 0 changes no score. Invariant under a joint rotation.
-    Source: Chowdhury et al. 2024, whose defaults are alpha 0.75 and k 128, for larger sets of references than here.
+    Here s_ij = x_i . y_j, and the bias b of a candidate is its mean cosine with its k nearest
+    queries among the pairs of ``fit``, which are the rows of the other side there.
 
-    >>> x, y = [[1, 0], [0.8, 0.6]], [[0.8, 0.6], [0, 1]]  # the first text is nearest to both images
+    Parameters
+    ----------
+    k : int
+        The number of nearest queries, at most the number of pairs in ``fit``.
+    alpha : float
+        The weight of the bias. With 0 no score changes.
+
+    Notes
+    -----
+    This is a correction of scores, not a move. For x_i as query b(y_j) counts, for y_j as query
+    b(x_i). A query's own b orders nothing, so that one number serves both. ``transform`` appends
+    four dimensions: x' = (x, -r b_x, r, r sqrt(1 - b_x^2), 0) and y' = (y, r, -r b_y, 0, r sqrt(1 -
+    b_y^2)), with r^2 = alpha, all over sqrt(1 + 2 alpha). Their cosine is (s_ij - alpha b_x - alpha
+    b_y) / (1 + 2 alpha), so that any search by cosine across the modalities gives the method's
+    exact order. The first d dimensions are the embeddings, unmoved; the gap, clusters and cosines
+    within a modality should be computed on those. A joint rotation of both modalities changes no
+    score.
+
+    References
+    ----------
+    Chowdhury et al. 2024, whose defaults are alpha 0.75 and k 128, for larger sets of references
+    than here.
+
+    Examples
+    --------
+    >>> x, y = [[1, 0], [0.8, 0.6]], [[0.8, 0.6], [0, 1]]  # text 0 is nearest to both images
     >>> a, b = NearestNeighborNormalization(k=1, alpha=0.75).fit_transform(x, y)
     >>> (a @ b.T * 2.5).round(2)  # the first: 0.8 - 0.75 * 0.8 - 0.75 * 1
     array([[-0.55, -1.05],
@@ -320,24 +484,32 @@ class NearestNeighborNormalization(Mitigation):
         self.alpha = alpha
 
     def _learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
-        _number("k", self.k, low=1, whole=True, high=len(x))
-        _number("alpha", self.alpha, low=0)
-        self.reference_x_, self.reference_y_ = x.cpu().numpy(), y.cpu().numpy()
+        _check_integer("k", self.k, low=1, high=len(x))
+        _check_number("alpha", self.alpha, low=0)
+        self.reference_x_ = x.cpu().numpy()
+        self.reference_y_ = y.cpu().numpy()
 
     def _move(self, x: torch.Tensor, y: torch.Tensor) -> Rows:
-        bias_x, bias_y = self._bias(x, self.reference_y_), self._bias(y, self.reference_x_)
-        one, none, r = (
-            torch.ones(1, device=x.device),
-            torch.zeros(1, device=x.device),
-            self.alpha**0.5,
-        )
-        moved = []
-        for rows, b, order in ((x, bias_x, (0, 1, 2, 3)), (y, bias_y, (1, 0, 3, 2))):
-            parts = (-b, one.expand_as(b), (1 - b**2).clamp(min=0).sqrt(), none.expand_as(b))
-            moved.append(torch.cat([rows, r * torch.stack([parts[i] for i in order], 1)], 1))
-        return moved[0], moved[1]
+        bias_x = self._bias(x, self.reference_y_)
+        bias_y = self._bias(y, self.reference_x_)
+        # each side's bias meets the other side's ones, and its rest meets zeros
+        more_x = [-bias_x, torch.ones_like(bias_x), _rest(bias_x), torch.zeros_like(bias_x)]
+        more_y = [torch.ones_like(bias_y), -bias_y, torch.zeros_like(bias_y), _rest(bias_y)]
+        r = self.alpha**0.5
+        moved_x = torch.cat([x, r * torch.stack(more_x, 1)], 1)
+        moved_y = torch.cat([y, r * torch.stack(more_y, 1)], 1)
+        return moved_x, moved_y
 
     def _bias(self, candidates: torch.Tensor, references: np.ndarray) -> torch.Tensor:
+        """Return the mean cosine of each candidate with its k nearest references."""
         queries = _like(references, candidates).T
-        blocks = (candidates[i : i + BLOCK] @ queries for i in range(0, len(candidates), BLOCK))
-        return torch.cat([block.topk(self.k, dim=1).values.mean(1) for block in blocks])
+        biases = []
+        for block in candidates.split(ROWS_PER_BLOCK):
+            nearest, _ = (block @ queries).topk(self.k, dim=1)
+            biases.append(nearest.mean(1))
+        return torch.cat(biases)
+
+
+def _rest(bias: torch.Tensor) -> torch.Tensor:
+    """Return sqrt(1 - bias^2), which brings all rows to one length."""
+    return (1 - bias**2).clamp(min=0).sqrt()

@@ -1,70 +1,96 @@
-"""Cosines of random encoders' outputs for noise, measured over many seeds: the table behind chapter 2."""
+"""Cosines of random encoders' outputs for noise, over seeds: ``data/noise_cosines.csv``.
 
-import argparse
-import os
+The table is behind the last three rows of figure 2a, in chapter 2.
+"""
+
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from gapbook.cone.noise import SCHEMES, noise_embeddings
-from gapbook.files import data_path
+from gapbook.files import data_path, write_whole
 from gapbook.geometry import cosine_stats
 
-STATS = ["mean", "std", "min", "q25", "median", "q75", "max"]
+# Noise images, and noise captions: as many as the authors drew.
+ITEMS = 5000
+
+# Networks of each kind.
+SEEDS = 3
+
+KEYS = ["model", "scheme", "seed", "items"]
+STATISTICS = ["mean", "std", "min", "q25", "median", "q75", "max"]
 
 
-def noise_table(items: int, seeds: int, out: Path, keep: Path) -> pd.DataFrame:
-    """Add to the table ``out`` each line (model, scheme, seed, items) that it lacks, one by one; return the table."""
-    table = (
-        pd.read_csv(out)
-        if out.exists()
-        else pd.DataFrame(columns=["model", "scheme", "seed", "items"])
-    )
-    wanted = [
-        (model, schemes[rank], seed, items)
-        for rank in (0, 1)
-        for seed in range(seeds)
-        for model, schemes in SCHEMES.items()
-        if rank < len(schemes)
-    ]
-    for line in wanted:
-        if line in set(
-            table[["model", "scheme", "seed", "items"]].itertuples(index=False, name=None)
-        ):
+def read_noise_cosines() -> pd.DataFrame:
+    """Read the stored table of 5,000 items.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns model, scheme, seed, items; mean, std, min, q25, median, q75 and max of the
+        cosines; and the versions of torch and transformers. One row a network.
+    """
+    return pd.read_csv(data_path("noise_cosines.csv"))
+
+
+def measure_noise_cosines(
+    items: int,
+    seeds: int,
+    path: Path,
+    folder: Path,
+    embed: Callable[..., Any] = noise_embeddings,
+) -> pd.DataFrame:
+    """Add to a table each network that it lacks, one by one.
+
+    Parameters
+    ----------
+    items : int
+        Noise images, and noise captions.
+    seeds : int
+        Networks of each kind: seeds 0, 1, ...
+    path : pathlib.Path
+        The table, a CSV file; it is written after each network.
+    folder : pathlib.Path
+        Where the embeddings of a network are kept, chunk by chunk, until it is measured.
+    embed : callable
+        Called like ``gapbook.cone.noise.noise_embeddings``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The whole table.
+    """
+    rows = pd.read_csv(path).to_dict("records") if path.exists() else []
+    measured = {tuple(row[key] for key in KEYS) for row in rows}
+    for model, scheme, seed in _networks(seeds):
+        if (model, scheme, seed, items) in measured:
             continue
-        model, scheme, seed, _ = line
-        stats = cosine_stats(noise_embeddings(model, seed, items, scheme, keep, progress=True))
-        row = dict(zip(["model", "scheme", "seed", "items"], line, strict=True))
-        row |= {name: getattr(stats, name) for name in STATS}
+        cosines = cosine_stats(embed(model, seed, items, scheme, folder, progress=True))
+        row: dict[Any, Any] = {"model": model, "scheme": scheme, "seed": seed, "items": items}
+        row |= {name: getattr(cosines, name) for name in STATISTICS}
         row |= {package: version(package).split("+")[0] for package in ("torch", "transformers")}
-        table = pd.concat([table, pd.DataFrame([row])]) if len(table) else pd.DataFrame([row])
-        part = out.with_name(out.name + ".part")
-        table.to_csv(part, index=False, float_format="%.7g", lineterminator="\n")
-        part.replace(out)
-        for path in keep.glob(f"{model}-{scheme}-{seed}-*.npy"):
-            path.unlink()
-    return table
+        rows.append(row)
+        text = pd.DataFrame(rows).to_csv(index=False, float_format="%.7g", lineterminator="\n")
+        write_whole(path, text.encode())
+        for chunk in folder.glob(f"{model}-{scheme}-{seed}-*.npy"):
+            chunk.unlink()
+    return pd.DataFrame(rows)
 
 
-def read_noise() -> pd.DataFrame:
-    """Read the bundled table of 5,000 items: columns model, scheme, seed, items, seven statistics, two versions."""
-    return pd.read_csv(data_path("fig2a_noise.csv"))
+def _networks(seeds: int) -> list[tuple[str, str, int]]:
+    """Return model, scheme and seed of each network: first the first scheme of every model."""
+    networks: list[tuple[str, str, int]] = []
+    for rank in (0, 1):
+        for seed in range(seeds):
+            for model, schemes in SCHEMES.items():
+                if rank < len(schemes):
+                    networks.append((model, schemes[rank], seed))
+    return networks
 
 
 def main() -> None:
     """Compute the table, or what an earlier call left undone."""
-    parser = argparse.ArgumentParser(prog="python -m gapbook.noise", description=__doc__)
-    parser.add_argument("--items", type=int, default=5000)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=data_path("fig2a_noise.csv"))
-    arguments = parser.parse_args()
-    threads = os.environ.get("OMP_NUM_THREADS")
-    print(
-        f"{arguments.items} items, {arguments.seeds} seeds, OMP_NUM_THREADS={threads}, into {arguments.out}"
-    )
-    noise_table(arguments.items, arguments.seeds, arguments.out, Path("_build", "noise"))
-
-
-if __name__ == "__main__":
-    main()
+    measure_noise_cosines(ITEMS, SEEDS, data_path("noise_cosines.csv"), Path("_build/noise"))

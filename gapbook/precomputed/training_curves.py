@@ -1,32 +1,28 @@
-"""The training runs behind chapters 4 and 6, and their stored curves: ``python -m gapbook.experiments [pattern]``.
+"""The training runs behind chapters 4 and 6, and their curves: ``data/training_curves.csv``.
 
-Each experiment is a recipe by some seeds. A call runs what is not there yet, two runs at a time on one thread each; an
-interrupted call goes on where it stopped. The curves of all runs come together in ``data/training_curves.csv``.
+Each experiment is a recipe by some seeds. Finished runs are kept in ``_build/training_curves``.
 """
 
-import os
 import re
 import sys
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
-from gapbook.encoders import build_glyphclip, load_glyphclip
-from gapbook.encoders.glyphclip import TEMPERATURES, GlyphTwins
-from gapbook.files import write_whole
+from gapbook import encoders
+from gapbook.files import data_path, write_whole
 from gapbook.geometry import modality_gap
+from gapbook.geometry.rotations import procrustes, turn_to_gap
 from gapbook.glyphs import Glyphs, first_words, load_glyphs, share_image_by_caption
-from gapbook.precomputed.glyphclip import SEEDS, read_history
-from gapbook.training import EPOCHS, RATE, embed_pairs, procrustes, train
+from gapbook.precomputed.glyphclip import SEEDS, TAUS, read_history
+from gapbook.precomputed.jobs import run_side_by_side
+from gapbook.training import EPOCHS, LEARNING_RATE, TwoEncoders, embed_pairs, train
 
-LABELS = {
+# Temperatures by their labels, in the order of tables and figures; None is learned.
+TAUS_BY_LABEL: dict[str, float | None] = {
     "1": 1.0,
     "1/10": 0.1,
     "1/20": 0.05,
@@ -35,10 +31,16 @@ LABELS = {
     "1/100": 0.01,
     "learned": None,
 }
-STARTS = {
+
+# The temperatures at which most variants are run: CLIP's own, and a learned one.
+MAIN_LABELS = ("1/100", "learned")
+
+# How a run differs from the bundled models.
+VARIANTS = {
     "ordinary": "two encoders as they come",
     "amended": "texts turned onto their images before training",
-    "turned back": "the same, then turned in the plane of both means so that the ordinary gap is there again",
+    "turned back": "the same, then turned in the plane of both means so that the ordinary gap is "
+    "there again",
     "turned together": "turned in that plane alone, as far as amended ones lie apart",
     "one modality": "two image encoders, two views of each character",
     "same seed": "two image encoders that begin with the same weights",
@@ -49,189 +51,310 @@ STARTS = {
     "both cut": "captions cut to their first word, and one image for all characters of a word",
 }
 
+# Variants whose texts are rotated before training.
+ROTATED = ("amended", "turned back", "turned together")
 
-@dataclass(frozen=True)
-class Experiment:
-    """A recipe: what the run starts from, its temperature by label, how long it trains, and its seeds."""
+# Variants whose second encoder sees images.
+TWINS = ("one modality", "same seed")
 
-    start: str
-    tau: str
-    epochs: int = EPOCHS
-    seeds: tuple[int, ...] = SEEDS
-
-    def name(self, seed: int) -> str:
-        """File name of one run, such as amended-learned-30-0."""
-        return f"{self.start.replace(' ', '_')}-{self.tau.replace('/', '_')}-{self.epochs}-{seed}"
-
-
-BUNDLED = {
-    label: name
-    for name, tau in TEMPERATURES.items()
-    for label, value in LABELS.items()
-    if value == tau
-}
-TURNED = ("amended", "turned back", "turned together")
+# Variants whose characters are cut, and by what.
 CUTS: dict[str, Callable[[Glyphs], Glyphs]] = {
     "first word": first_words,
     "two words": lambda glyphs: first_words(glyphs, 2),
     "both cut": lambda glyphs: share_image_by_caption(first_words(glyphs)),
 }
-EXPERIMENTS = [
-    *(Experiment(start, tau) for start in TURNED[:2] for tau in ("1/100", "learned")),
-    Experiment("turned together", "1/100"),
-    *(Experiment("ordinary", tau) for tau in LABELS if tau not in BUNDLED),
-    *(Experiment("trained", tau, 10) for tau in LABELS if tau != "learned"),
-    *(Experiment(start, "1/100") for start in ("one modality", "same seed", "shared")),
-    *(Experiment(cut, tau) for cut in CUTS for tau in ("1/100", "learned")),
-    *(Experiment("ordinary", tau, 300, (0,)) for tau in ("1/100", "learned", "1/30")),
-]
+
+# A model that is trained already is trained on in small steps.
+FINE_TUNING_RATE = LEARNING_RATE / 10
+FINE_TUNING_EPOCHS = 10
+
+# Ten times as long as the bundled models are trained: how long does the gap go on falling?
+LONG_EPOCHS = 300
+
+# What tells runs apart.
+KEYS = ["variant", "tau_label", "epochs", "seed"]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A recipe: the variant, its temperature by label, how long it trains, and its seeds."""
+
+    variant: str
+    tau_label: str
+    epochs: int = EPOCHS
+    seeds: tuple[int, ...] = SEEDS
+
+    def name(self, seed: int) -> str:
+        """Name one run, as its file is called, such as amended-learned-30-0.
+
+        Parameters
+        ----------
+        seed : int
+            The seed of the run.
+
+        Returns
+        -------
+        str
+            Variant, temperature, epochs and seed.
+        """
+        variant = self.variant.replace(" ", "_")
+        tau = self.tau_label.replace("/", "_")
+        return f"{variant}-{tau}-{self.epochs}-{seed}"
+
+
+def bundled_models() -> dict[str, str]:
+    """Return the names of the bundled models by the label of their temperature."""
+    return {
+        label: name
+        for name, model_tau in TAUS.items()
+        for label, tau in TAUS_BY_LABEL.items()
+        if tau == model_tau
+    }
+
+
+def experiments() -> list[Experiment]:
+    """Return all experiments, in the order in which their curves are stored."""
+    fixed = [label for label, tau in TAUS_BY_LABEL.items() if tau is not None]
+    not_bundled = [label for label in TAUS_BY_LABEL if label not in bundled_models()]
+    listed = []
+    for variant in ("amended", "turned back"):
+        listed += [Experiment(variant, label) for label in MAIN_LABELS]
+    listed.append(Experiment("turned together", "1/100"))
+    listed += [Experiment("ordinary", label) for label in not_bundled]
+    listed += [Experiment("trained", label, FINE_TUNING_EPOCHS) for label in fixed]
+    listed += [Experiment(variant, "1/100") for variant in (*TWINS, "shared")]
+    for variant in CUTS:
+        listed += [Experiment(variant, label) for label in MAIN_LABELS]
+    for label in ("1/100", "learned", "1/30"):
+        listed.append(Experiment("ordinary", label, LONG_EPOCHS, seeds=(0,)))
+    return listed
 
 
 def read_curves(own: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Read the stored curves, or take those of ``run_all``, and add the bundled models'.
+    """Read the curves of all runs, and add those of the bundled models.
 
-    Columns start, tau (a label), epochs, seed, epoch, loss, temperature, gap and recalls in both directions, all of
-    held-out pairs but for the loss.
+    Parameters
+    ----------
+    own : pandas.DataFrame, optional
+        What ``run_all`` returned. By default the stored curves.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns variant (of ``VARIANTS``), tau_label, epochs, seed, epoch, loss, tau (a number),
+        gap, and recalls in both directions, such as image_to_text_r1; one row an epoch. All but
+        the loss is measured on held-out pairs.
     """
-    if own is None:
-        with (files("gapbook.data") / "training_curves.csv").open(encoding="utf-8") as file:
-            own = pd.read_csv(file, dtype={"tau": str})
-    bundled = read_history().rename(columns={"tau": "temperature"})
-    labels = {name: label for label, name in BUNDLED.items()}
-    bundled.insert(0, "tau", bundled.pop("model").map(labels))
-    return pd.concat([bundled.assign(start="ordinary", epochs=EPOCHS), own], ignore_index=True)[
-        list(own)
-    ]
+    curves = _read_stored() if own is None else own
+    labels = {name: label for label, name in bundled_models().items()}
+    bundled = read_history()
+    bundled["tau_label"] = bundled.pop("model").map(labels)
+    bundled = bundled.assign(variant="ordinary", epochs=EPOCHS)
+    return pd.concat([bundled, curves], ignore_index=True)[list(curves)]
 
 
-def start_of(experiment: Experiment, seed: int) -> tuple[Any, np.ndarray | None]:
-    """Build what an experiment trains: the model of a seed, and the rotation of its second side or None."""
-    if experiment.start == "trained":
-        return load_glyphclip("glyphclip"), None
-    if experiment.start in ("one modality", "same seed"):
-        return GlyphTwins(seed, same=experiment.start == "same seed"), None
-    model = build_glyphclip(seed, shared=experiment.start == "shared")
-    if experiment.start not in TURNED:
+def _read_stored() -> pd.DataFrame:
+    return _read_csv(data_path("training_curves.csv"))
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    # Else the label "1" were a number.
+    return pd.read_csv(path, dtype={"tau_label": str})
+
+
+def run_experiment(
+    experiment: Experiment,
+    seed: int,
+    folder: Path | None = None,
+    progress: bool = False,
+    glyphs: Glyphs | None = None,
+    after_epoch: Callable[[int], None] | None = None,
+) -> pd.DataFrame:
+    """Train one run of an experiment.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The recipe.
+    seed : int
+        What draws weights, batches and views.
+    folder : pathlib.Path, optional
+        Where the curve is kept. A run that was interrupted goes on there from its last epoch, and
+        one that is finished is read.
+    progress : bool
+        Whether to show a progress bar.
+    glyphs : Glyphs, optional
+        Characters of all parts of the split. By default all that there are.
+    after_epoch : callable, optional
+        Called with the number of each epoch.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The curve of the run, with the columns of ``read_curves``; one row an epoch.
+    """
+    done = None
+    if folder is not None:
+        done = folder / f"{experiment.name(seed)}.csv"
+        if done.exists():
+            return _read_csv(done)
+    model, rotation = build_variant(experiment, seed, glyphs)
+    fine_tuned = experiment.variant == "trained"
+    history = train(
+        model,
+        select_glyphs(experiment, "train", glyphs),
+        TAUS_BY_LABEL[experiment.tau_label],
+        epochs=experiment.epochs,
+        seed=seed,
+        learning_rate=FINE_TUNING_RATE if fine_tuned else LEARNING_RATE,
+        rotation=rotation,
+        held_out=select_glyphs(experiment, "test", glyphs),
+        checkpoint=done and done.with_suffix(".checkpoint"),
+        progress=progress,
+        after_epoch=after_epoch,
+    )
+    curve = history.assign(
+        variant=experiment.variant,
+        tau_label=experiment.tau_label,
+        epochs=experiment.epochs,
+        seed=seed,
+    )[[*KEYS, *history]]
+    if done:
+        write_whole(done, _to_csv(curve))
+    return curve
+
+
+def _to_csv(curves: pd.DataFrame) -> bytes:
+    return curves.to_csv(index=False, float_format="%.5g").encode()
+
+
+def build_variant(
+    experiment: Experiment, seed: int, glyphs: Glyphs | None = None
+) -> tuple[TwoEncoders, np.ndarray | None]:
+    """Build what an experiment trains.
+
+    Parameters
+    ----------
+    experiment, seed, glyphs
+        As in ``run_experiment``.
+
+    Returns
+    -------
+    model : TwoEncoders
+        The model before its first step.
+    rotation : numpy.ndarray of shape (d, d) or None
+        What turns its second side, found on the pairs for training.
+    """
+    variant = experiment.variant
+    if variant == "trained":
+        return encoders.load_glyphclip("glyphclip"), None
+    if variant in TWINS:
+        return encoders.GlyphTwins(seed, same=variant == "same seed"), None
+    model = encoders.build_glyphclip(seed, shared=variant == "shared")
+    if variant not in ROTATED:
         return model, None
-    x, y = embed_pairs(model, load_glyphs().part("train"))
+    x, y = embed_pairs(model, select_glyphs(experiment, "train", glyphs))
     rotation = procrustes(x, y)
-    if experiment.start == "turned back":
+    if variant == "turned back":
         rotation = rotation @ turn_to_gap(x, y @ rotation, modality_gap(x, y))
-    elif experiment.start == "turned together":
+    elif variant == "turned together":
         rotation = turn_to_gap(x, y, modality_gap(x, y @ rotation))
     return model, rotation
 
 
-def data_of(experiment: Experiment, part: str) -> Glyphs:
-    """Return one part of the characters, with captions and images cut as the experiment has it."""
-    glyphs = load_glyphs().part(part)
-    return CUTS[experiment.start](glyphs) if experiment.start in CUTS else glyphs
+def select_glyphs(experiment: Experiment, part: str, glyphs: Glyphs | None = None) -> Glyphs:
+    """Select the characters of one part, with captions and images cut as the experiment has it.
 
+    Parameters
+    ----------
+    experiment : Experiment
+        The recipe.
+    part : {"train", "validation", "test"}
+        Part of the split.
+    glyphs : Glyphs, optional
+        Characters of all parts. By default all that there are.
 
-def turn_to_gap(x: np.ndarray, y: np.ndarray, gap: float) -> np.ndarray:
-    """Return a rotation R ``(d, d)`` in the plane of both means after which y R lies ``gap`` from x.
-
-    With lengths a and b of the means, gap^2 = a^2 + b^2 - 2 a b cos(angle) fixes the angle; what is at right angles to
-    the plane stays where it is. Raises ValueError where no angle gives that gap.
-
-    >>> x, y = np.array([[1.0, 0.0, 0.0]]), np.array([[0.6, 0.8, 0.0]])
-    >>> float((y @ turn_to_gap(x, y, 2**0.5))[0, 1].round(6))
-    1.0
+    Returns
+    -------
+    Glyphs
+        The characters.
     """
-    p, q = x.mean(axis=0, dtype=np.float64), y.mean(axis=0, dtype=np.float64)
-    a, b = np.linalg.norm(p), np.linalg.norm(q)
-    cosine = (a**2 + b**2 - gap**2) / (2 * a * b)
-    if not -1 <= cosine <= 1:
-        raise ValueError(f"Expected a gap between {abs(a - b):.3f} and {a + b:.3f}; got {gap:.3f}")
-    u = p / a
-    v = q - (q @ u) * u
-    v /= np.linalg.norm(v)
-    angle = np.arccos(cosine) - np.arctan2(q @ v, q @ u)
-    c, s = np.cos(angle), np.sin(angle)
-    plane = np.stack([u, v])
-    return np.eye(len(p)) + plane.T @ (np.array([[c, s], [-s, c]]) - np.eye(2)) @ plane
-
-
-def run(
-    experiment: Experiment, seed: int, folder: Path | None = None, progress: bool = False
-) -> pd.DataFrame:
-    """Train one run of an experiment and return its curve, one row an epoch, as `read_curves` has it.
-
-    With ``folder`` the curve is kept there, and a run that was interrupted goes on from its last epoch.
-    """
-    done = folder / f"{experiment.name(seed)}.csv" if folder else None
-    if done and done.exists():
-        return pd.read_csv(done, dtype={"tau": str})
-    seen, held_out = (data_of(experiment, part) for part in ("train", "test"))
-    model, rotation = start_of(experiment, seed)
-    history = train(
-        model,
-        seen,
-        LABELS[experiment.tau],
-        epochs=experiment.epochs,
-        seed=seed,
-        rate=RATE / 10 if experiment.start == "trained" else RATE,
-        rotation=rotation,
-        held_out=held_out,
-        checkpoint=done.with_suffix(".checkpoint") if done else None,
-        progress=progress,
-    ).rename(columns={"tau": "temperature"})
-    labels = {
-        "start": experiment.start,
-        "tau": experiment.tau,
-        "epochs": experiment.epochs,
-        "seed": seed,
-    }
-    curve = pd.concat([pd.DataFrame(labels, index=history.index), history], axis=1)
-    if done:
-        write_whole(done, curve.to_csv(index=False, float_format="%.5g").encode())
-    return curve
-
-
-def _run_alone(experiment: Experiment, seed: int, folder: Path) -> str:
-    torch.set_num_threads(1)
-    run(experiment, seed, folder)
-    return experiment.name(seed)
+    everything = load_glyphs() if glyphs is None else glyphs
+    selected = everything.part(part)
+    if experiment.variant in CUTS:
+        return CUTS[experiment.variant](selected)
+    return selected
 
 
 def run_all(folder: Path, pattern: str = "") -> pd.DataFrame:
-    """Run what is missing in ``folder`` among the experiments that match, and return all curves that there are."""
+    """Run what is missing in a folder.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where curves are kept.
+    pattern : str
+        A regular expression: runs are left out whose names it does not match.
+
+    Returns
+    -------
+    pandas.DataFrame
+        All curves that are in the folder now.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = [
-        (e, seed, folder)
-        for e in EXPERIMENTS
-        for seed in e.seeds
-        if re.search(pattern, e.name(seed))
+    jobs = [(experiment, seed, folder) for experiment, seed in _matching_runs(pattern)]
+    run_side_by_side(_run_one, jobs)
+    paths = [folder / f"{experiment.name(seed)}.csv" for experiment, seed in _matching_runs("")]
+    return pd.concat([_read_csv(path) for path in paths if path.exists()])
+
+
+def _run_one(experiment: Experiment, seed: int, folder: Path) -> str:
+    run_experiment(experiment, seed, folder)
+    return experiment.name(seed)
+
+
+def _matching_runs(pattern: str) -> list[tuple[Experiment, int]]:
+    """Return experiment and seed of all runs whose names match."""
+    return [
+        (experiment, seed)
+        for experiment in experiments()
+        for seed in experiment.seeds
+        if re.search(pattern, experiment.name(seed))
     ]
-    with ProcessPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
-        for name in pool.map(_run_alone, *zip(*jobs, strict=True)):
-            print(f"finished {name}", flush=True)
-    paths = [folder / f"{e.name(seed)}.csv" for e in EXPERIMENTS for seed in e.seeds]
-    return pd.concat([pd.read_csv(path, dtype={"tau": str}) for path in paths if path.exists()])
 
 
-def merged(stored: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
-    """Put fresh curves in place of stored ones of the same runs, in the order of the experiments; keep the others."""
-    curves: dict[Any, pd.DataFrame] = {}
+def merge_curves(stored: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
+    """Put fresh curves in place of stored ones of the same runs, and keep the others.
+
+    Parameters
+    ----------
+    stored, fresh : pandas.DataFrame
+        Curves, with the columns of ``read_curves``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The curves in the order of the experiments.
+    """
+    curves: dict[object, pd.DataFrame] = {}
     for table in (stored, fresh):
-        curves |= dict(iter(table.groupby(["start", "tau", "epochs", "seed"])))
-    runs = [(e.start, e.tau, e.epochs, seed) for e in EXPERIMENTS for seed in e.seeds]
+        curves |= dict(iter(table.groupby(KEYS)))
+    runs = [(e.variant, e.tau_label, e.epochs, seed) for e in experiments() for seed in e.seeds]
     return pd.concat([curves[run] for run in runs if run in curves], ignore_index=True)
 
 
 def main(pattern: str = "") -> None:
-    """Bring ``data/training_curves.csv`` up to date."""
-    path = Path("data/training_curves.csv")
-    names = [e.name(seed) for e in EXPERIMENTS for seed in e.seeds]
-    if not any(re.search(pattern, name) for name in names):
-        sys.exit(
-            f"Expected a pattern that some experiment matches, such as {names[0]}; got {pattern!r}"
-        )
-    curves = merged(
-        pd.read_csv(path, dtype={"tau": str}), run_all(Path("_build/experiments"), pattern)
-    )
-    write_whole(path, curves.to_csv(index=False, float_format="%.5g").encode())
+    """Bring the stored curves up to date.
 
-
-if __name__ == "__main__":
-    main("".join(sys.argv[1:2]))
+    Parameters
+    ----------
+    pattern : str
+        A regular expression: runs are left out whose names it does not match.
+    """
+    if not _matching_runs(pattern):
+        experiment, seed = _matching_runs("")[0]
+        example = experiment.name(seed)
+        sys.exit(f"Expected a pattern that some run matches, such as {example}; got {pattern!r}")
+    fresh = run_all(Path("_build/training_curves"), pattern)
+    curves = merge_curves(_read_stored(), fresh)
+    write_whole(data_path("training_curves.csv"), _to_csv(curves))

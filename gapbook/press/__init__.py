@@ -6,13 +6,28 @@ Notebooks import from here. The modules that execute them and build the site are
 from gapbook.exceptions import PressError
 from gapbook.press.baseline import load_expected
 from gapbook.press.paper import paper_curve, paper_curves, paper_fact, paper_facts, paper_value
-from gapbook.press.record import Record, available_sources, read_records, record, recorded, tell
+from gapbook.press.record import (
+    HALF_PRECISION,
+    SUFFIXES,
+    Record,
+    Tolerance,
+    available_sources,
+    read_records,
+    record,
+    record_table,
+    recorded,
+    slug,
+    tell,
+)
 from gapbook.press.scoreboard import VERDICTS, compare, reproduction_table, scoreboard_html
 
 __all__ = [
+    "HALF_PRECISION",
+    "SUFFIXES",
     "VERDICTS",
     "PressError",
     "Record",
+    "Tolerance",
     "available_sources",
     "compare",
     "load_expected",
@@ -23,8 +38,10 @@ __all__ = [
     "paper_value",
     "read_records",
     "record",
+    "record_table",
     "recorded",
     "reproduction_table",
     "scoreboard_html",
+    "slug",
     "tell",
 ]

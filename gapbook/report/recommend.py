@@ -5,7 +5,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from gapbook.exceptions import PairsError
-from gapbook.mitigation.evaluation import held_out, with_intervals
+from gapbook.mitigation.evaluation import evaluate_on_held_out, summarize_splits
 from gapbook.mitigation.transformers import (
     Center,
     Mitigation,
@@ -16,7 +16,7 @@ from gapbook.mitigation.transformers import (
 )
 from gapbook.pairs import PairedEmbeddings
 
-# The measure of ``held_out`` by which candidates are judged for a use: the higher, the better.
+# The measure of ``evaluate_on_held_out`` that judges candidates for a use: the higher, the better.
 USE_OF_MEASURE = {
     "recall": "search of one modality by the other (recall at 1)",
     "mixed": "search in one index of both modalities (recall at 1)",
@@ -102,7 +102,7 @@ def recommend_mitigations(
     measures = list(USE_OF_MEASURE)
     # There are many small fits, whose threads would wait for each other.
     with threadpool_limits(1):
-        evaluated = held_out(pairs, candidates(), splits, seed=seed, measures=measures)
+        evaluated = evaluate_on_held_out(pairs, candidates(), splits, seed=seed, measures=measures)
     return judge_mitigations(evaluated)
 
 
@@ -112,8 +112,8 @@ def judge_mitigations(evaluated: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     evaluated : DataFrame
-        A table of ``held_out``: the columns split and mitigation, "none" among the mitigations,
-        and the measures of ``USE_OF_MEASURE``.
+        A table of ``evaluate_on_held_out``: the columns split and mitigation, "none" among the
+        mitigations, and the measures of ``USE_OF_MEASURE``.
 
     Returns
     -------
@@ -124,7 +124,7 @@ def judge_mitigations(evaluated: pd.DataFrame) -> pd.DataFrame:
 
     Notes
     -----
-    A verdict goes by the intervals of the changes (``with_intervals``) at a level of
+    A verdict goes by the intervals of the changes (``summarize_splits``) at a level of
     ``1 - 0.05 / 5``, since five candidates are looked at (Bonferroni). It is
 
     * "none" where no interval reaches beyond the smallest useful gain of 0.01;
@@ -132,7 +132,7 @@ def judge_mitigations(evaluated: pd.DataFrame) -> pd.DataFrame:
       the largest change;
     * "undecided" otherwise: more pairs would tell.
     """
-    summary = with_intervals(evaluated, level=CONFIDENCE)
+    summary = summarize_splits(evaluated, level=CONFIDENCE)
     rows = []
     for measure, use in USE_OF_MEASURE.items():
         of_measure = summary[summary["measure"] == measure].set_index("mitigation")

@@ -46,8 +46,8 @@ def list_shards(folder: Path) -> FolderOfShards:
         If there is no such folder, if a folder in it cannot be read, or if it has no shards.
     """
     require_folder(folder, "a folder of shards")
-    shards = []
-    left_out = []
+    shards: list[str] = []
+    left_out: list[str] = []
     for place, folders, files in os.walk(folder, onerror=_cannot_be_read):
         folders[:] = [name for name in folders if not name.startswith(".")]
         relative = Path(place).relative_to(folder)

@@ -221,6 +221,20 @@ def row_hashes(name: str, n: int, seed: int = 0) -> np.ndarray:
 
     It is the splitmix64 sequence that starts at a hash of the seed and the name of the shard.
 
+    Parameters
+    ----------
+    name : str
+        The name of the shard.
+    n : int
+        The number of its rows.
+    seed : int
+        Another seed gives other hashes.
+
+    Returns
+    -------
+    ndarray of shape (n,), uint64
+        The hashes.
+
     Examples
     --------
     >>> first = row_hashes("a.npy", 2).tolist()

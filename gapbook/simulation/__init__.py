@@ -1,4 +1,4 @@
-"""Small models of the loss: nine points on a sphere, and free vectors."""
+"""Small models of the loss: six pairs on a sphere, nine points, and free vectors."""
 
 from gapbook.simulation.free_vectors import free_embeddings
 from gapbook.simulation.toys import (
@@ -9,5 +9,4 @@ from gapbook.simulation.toys import (
     nine_points,
     sphere_loss,
     sphere_points,
-    symmetric_loss,
 )

@@ -1,10 +1,16 @@
 """Zero-shot classification as the gap is moved, on many tasks, with paired tests."""
 
-from gapbook.zeroshot.classify import (
-    accuracy_curve,
-    retrieval_under_shift,
-    shift_sweep,
-    shifted_predictions,
-    shifted_ranks,
+from gapbook.zeroshot.classify import accuracy_curve, shift_sweep, shifted_predictions
+from gapbook.zeroshot.paired_tests import (
+    PairedTest,
+    holm,
+    mcnemar,
+    paired_p_values,
+    paired_test,
 )
-from gapbook.zeroshot.paired_tests import PairedTest, mcnemar
+from gapbook.zeroshot.selection import (
+    best_of_grid_p,
+    choose_delta,
+    redrawn_gains,
+    split_gains,
+)

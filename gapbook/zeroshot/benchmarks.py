@@ -1,15 +1,22 @@
-"""Read public image sets and FairFace from folders, with the prompts of the paper's tables 1 and 2 (chapter 5).
+"""Read the public image sets of the paper's table 1 from folders, with the paper's prompts.
 
-Folders hold what the data sets' own pages offer; nothing is pickled. CIFAR and SVHN also come from a hub of data sets,
-at a pinned commit, where the package of the same name, ``datasets``, is installed.
+Folders hold what the data sets' own pages offer; nothing is unpickled. CIFAR and SVHN also come
+from a hub of data sets, at a pinned commit, where the package of the same name, ``datasets``, is
+installed.
 """
 
 import os
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    Images = list[Image.Image] | list[Path]
 
 PROMPTS = {  # the paper's table 3
     "CIFAR10": "a photo of {}.",
@@ -17,109 +24,165 @@ PROMPTS = {  # the paper's table 3
     "EuroSAT": "a centered satellite photo of {}.",
     "SVHN": 'a street sign of the number: "{}".',
 }
-FILES = {  # records, class names: of the archives that the pages offer
-    "CIFAR10": (
+
+
+class ArchiveFiles(NamedTuple):
+    """The files that are read from an archive: records, class names if any, and where to get it."""
+
+    records: str
+    class_names: str
+    page: str
+
+
+FILES = {
+    "CIFAR10": ArchiveFiles(
         "test_batch.bin",
         "batches.meta.txt",
         "cifar-10-binary.tar.gz of cs.toronto.edu/~kriz/cifar.html",
     ),
-    "CIFAR100": (
+    "CIFAR100": ArchiveFiles(
         "test.bin",
         "fine_label_names.txt",
         "cifar-100-binary.tar.gz of cs.toronto.edu/~kriz/cifar.html",
     ),
-    "SVHN": ("test_32x32.mat", "", "test_32x32.mat of ufldl.stanford.edu/housenumbers"),
+    "SVHN": ArchiveFiles("test_32x32.mat", "", "test_32x32.mat of ufldl.stanford.edu/housenumbers"),
 }
+IMAGE_SUFFIXES = (".jpg", ".png", ".tif")
 
 
 class Benchmark(NamedTuple):
-    """Images (Pillow's or paths), the number of each one's class (n,), and the prompt of each class."""
+    """An image set for zero-shot classification.
 
-    images: list[Any]
+    Attributes
+    ----------
+    images : list of PIL.Image.Image or Path
+        The n images.
+    labels : ndarray of integers, shape (n,)
+        The class of each image.
+    prompts : list of str
+        The class text of each class.
+    """
+
+    images: "Images"
     labels: np.ndarray
     prompts: list[str]
+
+
+class _Labeled(NamedTuple):
+    """Images, the class of each one, and the names of the classes."""
+
+    images: "Images"
+    labels: ArrayLike
+    classes: list[str]
 
 
 def load_benchmark(
     name: str, source: str | os.PathLike[str], revision: str | None = None
 ) -> Benchmark:
-    """Load the images that the paper's table 1 is about: the test split, or for EuroSAT all of them.
+    """Load one of the image sets of the paper's table 1: its test split, or for EuroSAT all images.
 
-    ``name`` is CIFAR10, CIFAR100, EuroSAT or SVHN. ``source`` is a folder: CIFAR's binary version, SVHN's
-    ``test_32x32.mat`` (its label 10 is the digit 0), EuroSAT's folders of images, whose names become words ("SeaLake":
-    sea lake); or, but for EuroSAT, a name on the hub with ``revision``, a commit of 40 hexadecimal digits. ValueError
-    for an unknown name and where something is missing or of another format.
+    Parameters
+    ----------
+    name : {"CIFAR10", "CIFAR100", "EuroSAT", "SVHN"}
+        The image set.
+    source : path or str
+        A folder: CIFAR's binary version, SVHN's ``test_32x32.mat`` (its label 10 is the digit 0),
+        or EuroSAT's folders of images, whose names become words ("SeaLake" becomes "sea lake"). For
+        all but EuroSAT, also a name on the hub of data sets.
+    revision : str, optional
+        The commit on the hub, 40 hexadecimal digits.
+
+    Returns
+    -------
+    Benchmark
+        The images, their labels and the prompts.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, and where something is missing or has another format.
     """
     if name not in PROMPTS:
         raise ValueError(f"Expected one of {', '.join(PROMPTS)}; got {name!r}")
     folder = Path(source)
     if not folder.is_dir():
-        images, labels, classes = _from_hub(name, os.fspath(source), revision)
+        labeled = _from_hub(name, os.fspath(source), revision)
     elif name == "EuroSAT":
-        images, labels, classes = _class_folders(folder)
+        labeled = _from_class_folders(folder)
     else:
-        images, labels, classes = _records(name, folder)
-    return Benchmark(
-        images,
-        np.asarray(labels, dtype=int),
-        [PROMPTS[name].format(c.replace("_", " ")) for c in classes],
-    )
+        labeled = _from_records(name, folder)
+    words = [name_of_class.replace("_", " ") for name_of_class in labeled.classes]
+    prompts = [PROMPTS[name].format(word) for word in words]
+    return Benchmark(labeled.images, np.asarray(labeled.labels, dtype=int), prompts)
 
 
-def _records(name: str, folder: Path) -> tuple[list[Any], Any, list[str]]:
-    """Read CIFAR's binary records, label bytes and three planes of 32 x 32, or SVHN's matrix of images."""
+def _from_records(name: str, folder: Path) -> _Labeled:
+    """Read the records of CIFAR or SVHN."""
     from PIL import Image
 
-    records, names, page = FILES[name]
-    if missing := [file for file in (records, names) if file and not (folder / file).is_file()]:
-        raise ValueError(f"Expected {missing[0]} in {folder}; unpack {page}")
+    files = FILES[name]
+    for file in (files.records, files.class_names):
+        if file and not (folder / file).is_file():
+            raise ValueError(f"Expected {file} in {folder}; unpack {files.page}")
+    path = folder / files.records
     try:
         if name == "SVHN":
-            from scipy.io import loadmat
-
-            content = loadmat(folder / records)
-            pixels, labels = content["X"].transpose(3, 0, 1, 2), content["y"].reshape(-1) % 10
+            pixels, labels = _read_svhn(path)
             classes = [str(digit) for digit in range(10)]
         else:
-            extra = 1 if name == "CIFAR10" else 2  # the second one is the fine label
-            rows = np.fromfile(folder / records, np.uint8).reshape(-1, extra + 3072)
-            pixels, labels = (
-                rows[:, extra:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1),
-                rows[:, extra - 1],
-            )
-            classes = (folder / names).read_text().split()
-        return [Image.fromarray(np.ascontiguousarray(image)) for image in pixels], labels, classes
+            pixels, labels = _read_cifar(path, fine=name == "CIFAR100")
+            classes = (folder / files.class_names).read_text().split()
+        images = [Image.fromarray(np.ascontiguousarray(image)) for image in pixels]
     except Exception as error:  # SciPy and NumPy each have their own for a damaged file
-        raise ValueError(f"{folder / records} is damaged or not of {page} ({error})") from None
+        raise ValueError(f"{path} is damaged or not of {files.page} ({error})") from None
+    return _Labeled(images, labels, classes)
 
 
-def _class_folders(folder: Path) -> tuple[list[Any], list[int], list[str]]:
-    places = sorted(place for place in folder.iterdir() if place.is_dir())
-    files = [
-        sorted(file for file in place.iterdir() if file.suffix in (".jpg", ".png", ".tif"))
-        for place in places
-    ]
-    if len(places) < 2 or not all(files):
+def _read_svhn(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return images (n, 32, 32, 3) and labels (n,) of SVHN's matrix."""
+    from scipy.io import loadmat
+
+    content = loadmat(path)
+    return content["X"].transpose(3, 0, 1, 2), content["y"].reshape(-1) % 10
+
+
+def _read_cifar(path: Path, fine: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return images (n, 32, 32, 3) and labels (n,) of CIFAR's records of label bytes and planes."""
+    # CIFAR-100 has the coarse label before the fine one
+    label_bytes = 2 if fine else 1
+    records = np.fromfile(path, np.uint8).reshape(-1, label_bytes + 3 * 32 * 32)
+    planes = records[:, label_bytes:].reshape(-1, 3, 32, 32)
+    return planes.transpose(0, 2, 3, 1), records[:, label_bytes - 1]
+
+
+def _from_class_folders(folder: Path) -> _Labeled:
+    """Read a folder that has a folder of images for each class."""
+    images: list[Path] = []
+    labels: list[int] = []
+    classes: list[str] = []
+    complete = True
+    for place in sorted(path for path in folder.iterdir() if path.is_dir()):
+        own = sorted(file for file in place.iterdir() if file.suffix in IMAGE_SUFFIXES)
+        complete = complete and bool(own)
+        images += own
+        labels += [len(classes)] * len(own)
+        classes.append(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", place.name).lower())
+    if len(classes) < 2 or not complete:
         raise ValueError(
-            f"Expected a folder of images for each class in {folder}, as in EuroSAT's EuroSAT_RGB.zip"
+            f"Expected a folder of images for each class in {folder}, "
+            f"as in EuroSAT's EuroSAT_RGB.zip"
         )
-    classes = [re.sub(r"(?<=[a-z])(?=[A-Z])", " ", place.name).lower() for place in places]
-    return (
-        [file for some in files for file in some],
-        [i for i, some in enumerate(files) for _ in some],
-        classes,
-    )
+    return _Labeled(images, labels, classes)
 
 
-def _from_hub(
-    name: str, source: str, revision: str | None
-) -> tuple[list[Any], list[int], list[str]]:
+def _from_hub(name: str, source: str, revision: str | None) -> _Labeled:
+    """Load the test split from the hub of data sets, at a pinned commit."""
     if name == "EuroSAT" or not re.fullmatch(r"[\w-]+/[\w.-]+", source):
         raise ValueError(f"Expected a folder with {name}; {source} is none")
     if not re.fullmatch("[0-9a-f]{40}", revision or ""):
         raise ValueError(
-            f"{source} is no folder here; to load it from the hub, give revision, a commit of 40 hexadecimal digits, "
-            f"not {revision!r}"
+            f"{source} is no folder here; to load it from the hub, give revision, "
+            f"a commit of 40 hexadecimal digits, not {revision!r}"
         )
     try:
         import datasets
@@ -136,4 +199,4 @@ def _from_hub(
         ) from error
     image = next(key for key in ("img", "image") if key in table.features)
     label = next(key for key in ("fine_label", "label") if key in table.features)
-    return list(table[image]), list(table[label]), list(table.features[label].names)
+    return _Labeled(list(table[image]), list(table[label]), list(table.features[label].names))

@@ -1,38 +1,42 @@
-"""Cost of ``loss_landscape`` against the plain way, side by side: a ratio of times and a bound on memory."""
+"""Cost of ``loss_landscape`` beside vectorized PyTorch: a ratio of times and a bound on memory."""
 
 import numpy as np
 import pytest
 from side_by_side import needs_peak, side_by_side
 
-N, D, SHIFTS = 5_000, 512, 40
+PAIRS = 5_000
+SHIFTS = 40
+TAUS = 6
+
+# How many times faster than PyTorch's own cross-entropy on whole batches at once.
+RATIO = 2
+
 COMMON = f"""
 import numpy as np, torch
-from torch.nn.functional import cross_entropy, normalize
-from gapbook.landscape import loss_landscape
+from torch.nn.functional import normalize
+from gapbook.landscape import loss_landscape, loss_of_logits
 
 draw = np.random.default_rng(0).normal
-shared = draw(size=({N}, {D}))
+shared = draw(size=({PAIRS}, 512))
 x, y = (shared + 2 * draw(size=shared.shape) + 0.6 * sign for sign in (1, -1))
 x, y = (normalize(torch.from_numpy(side.astype(np.float32))) for side in (x, y))
-deltas, taus = np.arange(-5, 5, 0.25), [1 / 100, 1 / 50, 1 / 30, 1 / 20, 1 / 10, 1.0]
-assert len(deltas) == {SHIFTS}
+deltas = np.linspace(-5, 5, {SHIFTS}, endpoint=False)
+taus = [1 / 100, 1 / 50, 1 / 30, 1 / 20, 1 / 10, 1.0]
 """
 PLAIN = """
 def plain():
-    target, values = torch.arange(50), []
+    g = normalize(x.mean(0) - y.mean(0), dim=0)
+    values = []
     for delta in deltas:
+        a = normalize(x - delta / 2 * g)
+        b = normalize(y + delta / 2 * g)
+        distance = float(torch.linalg.vector_norm(a.mean(0) - b.mean(0)))
+        cosines = a.unflatten(0, (-1, 50)) @ b.unflatten(0, (-1, 50)).mT
         for tau in taus:
-            a, b = normalize(x), normalize(y)
-            g = normalize(a.mean(0) - b.mean(0), dim=0)
-            a, b = normalize(a - delta / 2 * g), normalize(b + delta / 2 * g)
-            loss = 0.0
-            for start in range(0, len(a), 50):
-                logits = a[start : start + 50] @ b[start : start + 50].T / tau
-                loss += (cross_entropy(logits, target) + cross_entropy(logits.T, target)).item() / 2
-            values.append([loss / (len(a) // 50), float(torch.linalg.vector_norm(a.mean(0) - b.mean(0)))])
+            values.append([float(loss_of_logits(cosines / tau).mean()), distance])
     return values
 
-print(json.dumps(fastest(plain, 1)))
+print(json.dumps(fastest(plain, 3)))
 """
 OURS = """
 def ours():
@@ -44,11 +48,11 @@ print(json.dumps(fastest(ours, 5)))
 
 @pytest.mark.slow
 @needs_peak
-def test_loss_landscape_is_15_times_faster_in_less_than_a_gigabyte():
-    plain, ours = side_by_side(COMMON + PLAIN, COMMON + OURS, 15)
-    assert len(ours["result"]) == len(plain["result"]) == SHIFTS * 6
-    apart = np.abs(np.subtract(ours["result"], plain["result"])).max()
-    print(f", {ours['memory']:.0f} MB more than the input, values within {apart:.1g}")
-    assert apart < 1e-5
-    assert plain["time"] >= 15 * ours["time"]
+def test_loss_landscape_is_faster_than_vectorized_pytorch_in_less_than_a_gigabyte() -> None:
+    plain, ours = side_by_side(COMMON + PLAIN, COMMON + OURS, RATIO)
+    assert len(ours["result"]) == len(plain["result"]) == SHIFTS * TAUS
+    difference = np.abs(np.subtract(ours["result"], plain["result"])).max()
+    print(f", {ours['memory']:.0f} MB more than the input, values within {difference:.1g}")
+    assert difference < 1e-5
+    assert plain["time"] >= RATIO * ours["time"]
     assert ours["memory"] < 1000

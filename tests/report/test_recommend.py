@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from gapbook.exceptions import PairsError
-from gapbook.mitigation.evaluation import held_out
+from gapbook.mitigation.evaluation import evaluate_on_held_out
 from gapbook.pairs import PairedEmbeddings
 from gapbook.report.recommend import (
     USE_OF_MEASURE,
@@ -15,7 +15,7 @@ from gapbook.report.recommend import (
 
 def test_recommendations_are_about_the_means_over_held_out_halves(pairs):
     recommended = recommend_mitigations(pairs, splits=3, seed=1).set_index("use")
-    evaluated = held_out(pairs, candidates(), splits=3, seed=1)
+    evaluated = evaluate_on_held_out(pairs, candidates(), splits=3, seed=1)
     means = evaluated.groupby("mitigation").mean(numeric_only=True)
     for measure, use in USE_OF_MEASURE.items():
         row = recommended.loc[use]
@@ -47,7 +47,7 @@ def test_too_few_pairs_are_refused():
 
 
 def evaluation(gains, swings):
-    """A table of ``held_out``: gains over "none" on four splits, up and down by ``swings``."""
+    """A table of held-out recalls: gains over "none" on four splits, up and down by ``swings``."""
     names = list(candidates())
     gains = [0.0, *gains]
     swings = [0.0, *np.broadcast_to(swings, len(names) - 1)]

@@ -1,22 +1,19 @@
-"""Benchmarks from folders in the data sets' own formats, from a hub at a pinned commit, and FairFace's list."""
+"""Image sets from folders in the data sets' own formats, and from a hub at a pinned commit."""
 
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from gapbook.bias.fairface import FACE_LABELS, RACES, face_prompts, read_fairface
 from gapbook.zeroshot.benchmarks import load_benchmark
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-PIXELS = np.random.default_rng(0).integers(
-    0, 256, (3, 32, 32, 3), np.uint8
-)  # (image, row, column, color)
+# image, row, column, color
+PIXELS = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
 
 
 def write_cifar(folder: Path, name: str) -> None:
@@ -26,9 +23,8 @@ def write_cifar(folder: Path, name: str) -> None:
         np.hstack([labels, planes]).tofile(folder / "test_batch.bin")
         (folder / "batches.meta.txt").write_text("airplane\nautomobile\nbird\n\n")
     else:
-        np.hstack([9 - labels, labels, planes]).tofile(
-            folder / "test.bin"
-        )  # the coarse label comes first
+        coarse_labels = 9 - labels
+        np.hstack([coarse_labels, labels, planes]).tofile(folder / "test.bin")
         (folder / "fine_label_names.txt").write_text("apple\naquarium_fish\nbaby\n")
 
 
@@ -95,77 +91,35 @@ def test_a_hub_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) ->
         load_benchmark("SVHN", "some/svhn", COMMIT)
 
 
-def test_bad_sources_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "datasets", None)
-    (tmp_path / "test_32x32.mat").write_bytes(b"no matrix")
-    (tmp_path / "test_batch.bin").write_bytes(b"too short")
-    (tmp_path / "batches.meta.txt").write_text("airplane")
-    for name, source, revision, message in [
-        (
-            "ImageNet",
-            tmp_path,
-            None,
-            "Expected one of CIFAR10, CIFAR100, EuroSAT, SVHN; got 'ImageNet'",
-        ),
-        ("CIFAR100", tmp_path, None, "Expected test.bin in .*; unpack cifar-100-binary.tar.gz"),
-        ("CIFAR10", tmp_path, None, "test_batch.bin is damaged"),
-        ("SVHN", tmp_path, None, "test_32x32.mat is damaged"),
-        ("EuroSAT", tmp_path, None, "Expected a folder of images for each class"),
+@pytest.mark.parametrize(
+    ("name", "source", "revision", "message"),
+    [
+        ("ImageNet", ".", None, "Expected one of CIFAR10, CIFAR100, EuroSAT, SVHN; got 'ImageNet'"),
         ("EuroSAT", "some/eurosat", COMMIT, "Expected a folder with EuroSAT; some/eurosat is none"),
         ("SVHN", "some/svhn", "main", "a commit of 40 hexadecimal digits, not 'main'"),
         ("SVHN", "some/svhn", COMMIT, "pip install datasets"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            load_benchmark(name, source, revision)
+    ],
+)
+def test_bad_names_and_revisions_are_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, source: str, revision: str | None, message: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(ValueError, match=message):
+        load_benchmark(name, source, revision)
 
 
-# ---- FairFace
-
-
-def write_fairface(folder: Path, **changes: list) -> None:
-    columns = {"file": ["val/1.jpg", "val/2.jpg"], "age": ["3-9"] * 2, "gender": ["Male", "Female"]}
-    columns |= {"race": ["Latino_Hispanic", "East Asian"]} | changes
-    (folder / "val").mkdir(exist_ok=True)
-    pd.DataFrame(columns).to_csv(folder / "fairface_label_val.csv", index=False)
-    for i in (1, 2):
-        Image.fromarray(PIXELS[i]).save(folder / "val" / f"{i}.jpg")
-
-
-def test_fairface_gives_races_and_labels(tmp_path: Path) -> None:
-    write_fairface(tmp_path)
-    faces = read_fairface(tmp_path)
-    assert faces.races == ["Latino", "East Asian"]
-    assert faces.labels == ["latino man", "east asian woman"]
-    assert faces.images[1] == tmp_path / "val" / "2.jpg"
-    assert set(faces.labels) <= set(FACE_LABELS["person"]) and set(faces.races) <= set(RACES)
-
-
-def test_prompts_of_faces_are_the_papers() -> None:
-    prompts = face_prompts()
-    assert len(prompts) == len(set(prompts)) == 21
-    assert {
-        "a photo of a black man",
-        "a photo of an east asian woman",
-        "a photo of an animal",
-    } < set(prompts)
-    assert {
-        "a photo of an orangutan",
-        "a photo of a suspicious person",
-        "a photo of a thief",
-    } < set(prompts)
-
-
-def test_bad_lists_of_faces_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"Expected fairface_label_val\.csv"):
-        read_fairface(tmp_path)
-    write_fairface(tmp_path, race=["Martian", "White"])
-    with pytest.raises(
-        ValueError, match=r"row 0 of .* has another race or gender: Martian and Male"
-    ):
-        read_fairface(tmp_path)
-    write_fairface(tmp_path, file=["val/1.jpg", "val/3.jpg"])
-    with pytest.raises(ValueError, match=r"1 of 2 images are missing in .* \(first: 3.jpg\)"):
-        read_fairface(tmp_path)
-    (tmp_path / "fairface_label_val.csv").write_text("file,race\n")
-    with pytest.raises(ValueError, match="it lacks gender"):
-        read_fairface(tmp_path)
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("CIFAR100", "Expected test.bin in .*; unpack cifar-100-binary.tar.gz"),
+        ("CIFAR10", "test_batch.bin is damaged"),
+        ("SVHN", "test_32x32.mat is damaged"),
+        ("EuroSAT", "Expected a folder of images for each class"),
+    ],
+)
+def test_bad_folders_are_named(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "test_32x32.mat").write_bytes(b"no matrix")
+    (tmp_path / "test_batch.bin").write_bytes(b"too short")
+    (tmp_path / "batches.meta.txt").write_text("airplane")
+    with pytest.raises(ValueError, match=message):
+        load_benchmark(name, tmp_path)

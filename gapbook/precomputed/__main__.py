@@ -1,0 +1,73 @@
+"""Make stored data again: ``python -m gapbook.precomputed NAME``.
+
+With no NAME, list what there is. An interrupted call goes on where it stopped.
+"""
+
+import argparse
+import sys
+from importlib import import_module
+from typing import NamedTuple
+
+
+class Product(NamedTuple):
+    """What a module of this package makes, and how long it takes on two cores."""
+
+    writes: str
+    takes: str
+
+
+PRODUCTS = {
+    "glyphclip": Product("data/glyphclip, book/_static/before_after.png", "ten minutes"),
+    "training_curves": Product("data/training_curves.csv", "two hours"),
+    "noise_cosines": Product("data/noise_cosines.csv", "two hours"),
+    "references": Product("data/references.csv", "a minute"),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Make one product, or list all.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        What the shell passes by default.
+
+    Returns
+    -------
+    int
+        0, or 130 after an interruption.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m gapbook.precomputed",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", choices=PRODUCTS, help="what to make")
+    parser.add_argument(
+        "--only", metavar="PATTERN", help="of training_curves: the runs whose names match"
+    )
+    options = parser.parse_args(arguments)
+    if options.name is None:
+        print_products()
+        return 0
+    settings = {}
+    if options.only is not None:
+        if options.name != "training_curves":
+            parser.error("--only goes with training_curves alone")
+        settings["pattern"] = options.only
+    try:
+        import_module(f"gapbook.precomputed.{options.name}").main(**settings)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def print_products() -> None:
+    """Print a line for each product: its name, the time that it takes, and what it writes."""
+    for name, product in PRODUCTS.items():
+        print(f"{name:16} about {product.takes:12} {product.writes}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
