@@ -1,5 +1,6 @@
 """One table of all measures of pairs, with intervals, and what a report needs beside it."""
 
+import os
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +22,7 @@ from gapbook.geometry.measures import MEASURES
 from gapbook.geometry.neighbors import default_neighbors
 from gapbook.geometry.ranks import retrieval
 from gapbook.pairs import PairedEmbeddings, unit_pair
+from gapbook.seeds import require_seed
 
 # Pairs that measures of all pairs of pairs rest on, where there are more.
 SAMPLE_SIZE = 5000
@@ -77,7 +79,8 @@ def measure(
     Raises
     ------
     PairsError
-        If pairs are not ``PairedEmbeddings``, or sample is not an integer of at least 2.
+        If pairs are not ``PairedEmbeddings``, or sample is not an integer of at least 2, or seed
+        none from 0 to 4294967295.
 
     Examples
     --------
@@ -86,10 +89,14 @@ def measure(
     ('3 pairs.', 3, 3)
     """
     if not isinstance(pairs, PairedEmbeddings):
-        raise PairsError(
-            f"Expected PairedEmbeddings; got {type(pairs).__name__}: "
-            "use PairedEmbeddings.from_arrays(x, y)"
-        )
+        advice = "use PairedEmbeddings.from_arrays(x, y)"
+        if isinstance(pairs, str | os.PathLike):
+            advice = (
+                "a file is read by PairedEmbeddings.load(path), "
+                "a folder measured by gapbook.shards.shard_report(folder)"
+            )
+        raise PairsError(f"Expected PairedEmbeddings; got {type(pairs).__name__}: {advice}")
+    require_seed(seed)
     require_sample_size(sample)
     n, d = pairs.x.shape
     x, y = unit_pair(pairs.x, pairs.y)
@@ -137,7 +144,8 @@ def gap_report(
     Raises
     ------
     PairsError
-        If pairs are not ``PairedEmbeddings``, or sample is not an integer of at least 2.
+        If pairs are not ``PairedEmbeddings``, or sample is not an integer of at least 2, or seed
+        none from 0 to 4294967295.
 
     Notes
     -----
