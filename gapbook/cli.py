@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from gapbook import __version__
+from gapbook.checks.seeds import MAX_SEED
 from gapbook.exceptions import PairsError, one_line, quoted
-from gapbook.seeds import MAX_SEED
 from gapbook.terminal import (
     open_standard_streams,
     print_error,

@@ -14,12 +14,12 @@ import safetensors.numpy
 from numpy.typing import ArrayLike
 
 from gapbook.array_files import array_names, read_metadata, read_pairs, suffix_of
-from gapbook.arrays import plain_matrix, unreadable
+from gapbook.checks.arrays import plain_matrix, unreadable
+from gapbook.checks.memory import require_memory
+from gapbook.checks.metadata import METADATA, is_modality, valid_metadata, whole_characters
 from gapbook.exceptions import PairsError, quoted
 from gapbook.files import path_text, write_whole
 from gapbook.glyphs import characters
-from gapbook.memory import require_memory
-from gapbook.metadata import METADATA, is_modality, valid_metadata, whole_characters
 from gapbook.published import fetch, locate, registry, registry_entry
 
 if TYPE_CHECKING:

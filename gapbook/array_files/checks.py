@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gapbook.checks.memory import require_memory, size_text
 from gapbook.exceptions import ColumnsError, PairsError, one_line, quoted
 from gapbook.files import path_text
-from gapbook.memory import require_memory, size_text
 
 UNSAFE = "unpickling can run any code"
 # Of foreign text in a message, as much as helps.

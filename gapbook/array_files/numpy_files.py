@@ -15,9 +15,9 @@ from gapbook.array_files.checks import (
     require_names,
     require_sane_size,
 )
+from gapbook.checks.memory import require_memory
 from gapbook.exceptions import PairsError, quoted
 from gapbook.files import path_text
-from gapbook.memory import require_memory
 
 # Of a header, whose default it is in NumPy: evaluating a longer one could take long.
 HEADER_CHARACTERS = 10_000

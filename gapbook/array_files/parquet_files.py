@@ -14,7 +14,7 @@ from gapbook.array_files.checks import (
     require_names,
     require_sane_size,
 )
-from gapbook.arrays import BITS
+from gapbook.checks.arrays import BITS
 from gapbook.exceptions import MissingPackageError, PairsError, one_line
 from gapbook.files import path_text
 

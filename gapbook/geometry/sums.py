@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from gapbook.checks.memory import require_memory, size_text
 from gapbook.exceptions import PairsError
 from gapbook.geometry.tiles import (
     ROUNDING,
@@ -14,7 +15,6 @@ from gapbook.geometry.tiles import (
     mean_row,
     sum_of_rows,
 )
-from gapbook.memory import require_memory, size_text
 
 # Up to that many dimensions, matrices over dimensions are small whatever the number of pairs.
 FEW_DIMENSIONS = 1024

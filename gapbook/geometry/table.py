@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from gapbook.checks.seeds import require_seed
 from gapbook.exceptions import PairsError
 from gapbook.geometry.cosines import partner_cosine_counts
 from gapbook.geometry.gap import linear_separability
@@ -22,7 +23,6 @@ from gapbook.geometry.measures import MEASURES
 from gapbook.geometry.neighbors import default_neighbors
 from gapbook.geometry.ranks import retrieval
 from gapbook.pairs import PairedEmbeddings, unit_pair
-from gapbook.seeds import require_seed
 
 # Pairs that measures of all pairs of pairs rest on, where there are more.
 SAMPLE_SIZE = 5000

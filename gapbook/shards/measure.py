@@ -13,14 +13,14 @@ from uuid import uuid4
 
 import pandas as pd
 
+from gapbook.checks.metadata import whole_characters
+from gapbook.checks.seeds import require_seed
 from gapbook.exceptions import PairsError
 from gapbook.files import path_text
 from gapbook.geometry.sum_measures import exact_measures
 from gapbook.geometry.sums import PairSums
 from gapbook.geometry.table import SAMPLE_SIZE, Measured, measure, require_sample_size
-from gapbook.metadata import whole_characters
 from gapbook.pairs import PairedEmbeddings
-from gapbook.seeds import require_seed
 from gapbook.shards.cluster import SECONDS_WITHOUT_WORKERS, connect
 from gapbook.shards.files import list_shards, names_text
 from gapbook.shards.partial import PartialResult, ShardSettings

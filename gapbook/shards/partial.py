@@ -16,12 +16,12 @@ import numpy as np
 from pandas.util import hash_array
 
 from gapbook.array_files import read_shape
+from gapbook.checks.memory import size_text
 from gapbook.exceptions import ColumnsError, MissingPackageError, PairsError, reason
 from gapbook.files import path_text
 from gapbook.geometry.cosines import PARTNER_COSINE_BINS, partner_cosine_counts
 from gapbook.geometry.sums import PairSums
 from gapbook.geometry.table import SAMPLE_SIZE
-from gapbook.memory import size_text
 from gapbook.shards.files import unit_shard
 
 # A worker is ended at 95 % of its memory, and holds other things too.

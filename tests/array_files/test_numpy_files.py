@@ -9,8 +9,8 @@ import pytest
 from helpers import most_memory, npy, npy_header, sample, zipped
 
 from gapbook.array_files import read_pairs
+from gapbook.checks.memory import total_memory
 from gapbook.exceptions import PairsError
-from gapbook.memory import total_memory
 
 X, Y = sample(40, 8)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from gapbook.checks.memory import require_memory
 from gapbook.exceptions import PairsError, one_line, quoted
-from gapbook.memory import require_memory
 
 if TYPE_CHECKING:
     import torch

@@ -2,8 +2,8 @@
 
 import pytest
 
+from gapbook.checks.memory import require_memory, size_text, total_memory
 from gapbook.exceptions import PairsError
-from gapbook.memory import require_memory, size_text, total_memory
 
 
 def test_what_fits_passes_and_what_does_not_is_told_both_sizes():

@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse
 import torch
 
-from gapbook.arrays import plain_matrix
+from gapbook.checks.arrays import plain_matrix
 from gapbook.exceptions import PairsError
 from gapbook.pairs import PairedEmbeddings, unit_rows
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gapbook.metadata import is_modality, valid_metadata
+from gapbook.checks.metadata import is_modality, valid_metadata
 
 
 def test_what_is_valid_is_kept():
