@@ -6,8 +6,10 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import distributed
@@ -585,7 +587,7 @@ def test_a_folder_is_measured_without_its_damaged_shards(
     out = tmp_path / "r.json"
     options = ["--scheduler", scheduler, "--skip-bad", "--sample", "24", "--out", out]
     assert run(folder_of_shards, *options, "--out", tmp_path / "r.html") == 0
-    skipped = r"^gapbook: Damaged .*: 1 of 4 \(bad.npy\)\.$"
+    skipped = r"^gapbook: Bad, and left out: 1 \(bad.npy\) of 4 shards\.$"
     assert re.search(skipped, capsys.readouterr().err, re.MULTILINE)
     content = strict_json(out)
     assert content["notes"][0] == "120 pairs in 3 shards."
@@ -617,7 +619,88 @@ def test_a_folder_is_measured_on_this_machine_without_a_scheduler(few_pairs, tmp
 def test_no_scheduler_at_the_address_is_one_line(few_pairs, tmp_path, address, capsys):
     few_pairs.save(tmp_path / "a.npy")
     assert run(tmp_path, "--scheduler", address) == 2
-    assert f"Expected a Dask scheduler at {address}" in capsys.readouterr().err
+    assert f"Expected a Dask scheduler at '{address}'" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def many_shards(tmp_path_factory):
+    """A folder whose shards take some time."""
+    folder = tmp_path_factory.mktemp("many")
+    rows = np.random.default_rng(0).normal(size=(2, 40, 64)).astype(np.float32)
+    for number in range(1500):
+        np.save(folder / f"{number:04}.npy", rows)
+    return folder
+
+
+def run_until(stage, arguments, then):
+    """Run the command until a stage, do something; return its status and what else it prints."""
+    command = Path(sys.executable).with_name("gapbook")
+    process = subprocess.Popen(
+        [command, "report", *map(str, arguments)], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        printed = ""
+        while not re.search(stage, printed):
+            printed += process.stderr.read(1) or pytest.fail(printed)
+        start = time.monotonic()
+        then(process)
+        printed += process.communicate(timeout=120)[1]
+    finally:
+        process.kill()
+    # Half of it, on a machine that does nothing else.
+    assert time.monotonic() - start < 60
+    # The progress bar goes back to the start of its line, which is read as an end of a line.
+    lines = [line for line in printed.splitlines() if line.strip() and "shards: " not in line]
+    return process.returncode, lines
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["shards: +0%", "shards: +[1-9]"])
+def test_an_interruption_while_shards_are_measured_is_one_line(many_shards, stage):
+    status, lines = run_until(stage, [many_shards], interrupt)
+    assert status == 130
+    assert lines == ["gapbook: interrupted; nothing was written"]
+
+
+def interrupt(process):
+    process.send_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def scheduler_process(tmp_path):
+    """A scheduler in a process of its own, with a worker in another; its address."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    dask = [Path(sys.executable).with_name("dask")]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    place = ["--host", "127.0.0.1", "--port", str(port), "--dashboard-address", "127.0.0.1:0"]
+    one = ["--nworkers", "1", "--nthreads", "1", "--no-dashboard", "--local-directory", tmp_path]
+    scheduler = subprocess.Popen([*dask, "scheduler", *place], **quiet)
+    worker = subprocess.Popen([*dask, "worker", address, *one], **quiet)
+    yield address, scheduler, worker
+    for process in (worker, scheduler):
+        process.terminate()
+        process.wait(60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("lost", "message"),
+    [
+        (0, "the Dask scheduler was lost"),
+        (1, "the Dask scheduler has had no workers for 15 seconds: "),
+    ],
+)
+def test_the_loss_of_scheduler_or_workers_is_one_line(
+    many_shards, scheduler_process, lost, message
+):
+    address, *processes = scheduler_process
+    arguments = [many_shards, "--scheduler", address]
+    status, lines = run_until("shards: +[1-9]", arguments, lambda _: processes[lost].terminate())
+    assert status == 2
+    assert len(lines) == 1
+    assert lines[0].startswith(f"gapbook: {message}")
 
 
 def test_sources_are_listed(capsys):
