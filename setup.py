@@ -1,4 +1,4 @@
-"""The list of packages, which pyproject.toml cannot both find and complete; all else stands there."""
+"""The list of packages: pyproject.toml can find it or name it, not both."""
 
 from setuptools import find_packages, setup
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from gapbook import __version__
+from gapbook.checks.seeds import MAX_SEED
 from gapbook.exceptions import PairsError, one_line, quoted
 from gapbook.terminal import (
     open_standard_streams,
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from gapbook.report.model import ModelReport
 
 OUTPUT_SUFFIXES = (".html", ".json", ".md", ".tex")
-# Seeds of scikit-learn have 32 bits.
-MAX_SEED = 2**32 - 1
 # More than any number of pairs has.
 MAX_DIGITS = 18
 DESCRIPTION = """Measure the modality gap of your own paired embeddings.
@@ -331,24 +330,20 @@ def _measure_folder(options: argparse.Namespace) -> "Measured":
     """Measure a folder of shards, with a progress bar of its own."""
     from gapbook.geometry.table import SAMPLE_SIZE
     from gapbook.shards import measure_shards
-    from gapbook.shards.cluster import connect
-    from gapbook.shards.files import shard_names
 
     sample = SAMPLE_SIZE if options.sample is None else options.sample
-    modalities = tuple(options.modalities or ("image", "text"))
-    with connect(options.scheduler, len(shard_names(options.input))) as client:
-        measured = measure_shards(
-            options.input,
-            client,
-            columns=tuple(options.columns),
-            sample=sample,
-            seed=options.seed,
-            skip_bad=options.skip_bad,
-            progress=not options.quiet,
-            modalities=modalities,
-        )
-    if measured.skipped:
-        print(f"gapbook: {measured.notes[-1]}", file=sys.stderr)
+    measured = measure_shards(
+        options.input,
+        options.scheduler,
+        columns=tuple(options.columns),
+        modalities=tuple(options.modalities or ("image", "text")),
+        seed=options.seed,
+        sample=sample,
+        skip_bad=options.skip_bad,
+        progress=not options.quiet,
+    )
+    for note in measured.notes_on_left_out:
+        print(f"gapbook: {one_line(note)}", file=sys.stderr)
     return measured
 
 

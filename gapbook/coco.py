@@ -12,7 +12,7 @@ from gapbook.encoders.clip import Checkpoint, embed_images, embed_texts
 from gapbook.encoders.inputs import caption_problem
 from gapbook.exceptions import PairsError, one_line, quoted
 from gapbook.files import path_text
-from gapbook.image_files import is_file, require_images
+from gapbook.files.image_files import is_file, require_images
 from gapbook.pairs import PairedEmbeddings
 
 ANNOTATIONS = "captions_val2017.json"

@@ -48,6 +48,37 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"there are {', '.join(names[:20]) or 'none'}"
 
 
+# Errors whose message says what was expected, what came and what to do.
+EXPLAINED = (PairsError, FetchError, MissingPackageError, PressError, OSError)
+
+
+def reason(error: BaseException) -> str:
+    r"""Return one line on what went wrong.
+
+    Parameters
+    ----------
+    error : BaseException
+        Any error.
+
+    Returns
+    -------
+    str
+        The message of an error that this package or the system words; of any other its kind, too.
+
+    Examples
+    --------
+    >>> reason(PairsError("Expected two\narrays"))
+    'Expected two arrays'
+    >>> reason(KeyError("x"))
+    "unexpected KeyError: 'x'"
+    """
+    if isinstance(error, MemoryError) or "allocate memory" in str(error):
+        return one_line(f"not enough memory: {error}".rstrip(": "))
+    if isinstance(error, EXPLAINED):
+        return one_line(str(error))
+    return one_line(f"unexpected {type(error).__name__}: {error}".rstrip(": "))
+
+
 def quoted(value: object, limit: int = QUOTED_CHARACTERS) -> str:
     r"""Return what others wrote as a message may show it: quoted, printable and short.
 

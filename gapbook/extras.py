@@ -4,7 +4,6 @@ import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, requires
 
 from gapbook.exceptions import MissingPackageError
 
@@ -41,8 +40,9 @@ def from_extra(extra: str, what: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
         raise MissingPackageError(
-            f"{what} needs {error.name}, which is not installed; for all that gapbook[{extra}] "
+            f"{what} needs {package}, which is not installed; for all that gapbook[{extra}] "
             f"needs: {install_command(extra)}"
         ) from None
 
@@ -72,6 +72,8 @@ def install_command(extra: str) -> str:
 
 def _packages(extra: str) -> set[str]:
     """List the requirements of an extra, with those of the extras that it includes."""
+    from importlib.metadata import PackageNotFoundError, requires
+
     try:
         stated = requires("gapbook") or []
     except PackageNotFoundError:

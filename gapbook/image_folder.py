@@ -4,12 +4,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from gapbook.csv_rows import CsvRow, read_rows
 from gapbook.encoders.clip import Checkpoint, embed_images, embed_texts
 from gapbook.encoders.inputs import caption_problem
 from gapbook.exceptions import PairsError, quoted
 from gapbook.files import path_text, require_folder
-from gapbook.image_files import is_file, require_images
+from gapbook.files.csv_rows import CsvRow, read_rows
+from gapbook.files.image_files import is_file, require_images
 from gapbook.pairs import PairedEmbeddings
 
 COLUMNS = ("image", "caption")

@@ -1,6 +1,5 @@
 """The one gate for input: checked, unit-length pairs from arrays, files or named sources."""
 
-import contextlib
 import io
 import json
 import os
@@ -14,9 +13,12 @@ import pandas as pd
 import safetensors.numpy
 from numpy.typing import ArrayLike
 
-from gapbook.array_files import read_arrays
-from gapbook.exceptions import ColumnsError, PairsError
-from gapbook.files import write_whole
+from gapbook.array_files import array_names, read_metadata, read_pairs, suffix_of
+from gapbook.checks.arrays import plain_matrix, unreadable
+from gapbook.checks.memory import require_memory
+from gapbook.checks.metadata import METADATA, is_modality, valid_metadata, whole_characters
+from gapbook.exceptions import PairsError, quoted
+from gapbook.files import path_text, write_whole
 from gapbook.glyphs import characters
 from gapbook.published import fetch, locate, registry, registry_entry
 
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 
 # Rows that are checked at once, few enough for the processor's cache.
 ROWS_PER_BLOCK = 512
-METADATA = ("modalities", "captions", "source", "license")
+# Of float64, whose largest number is below 2^1024 and whose smallest normal one is 2^-1022.
+EXPONENTS_OF_DOUBLE = 1000
 SAVED_SUFFIXES = (".npz", ".npy", ".safetensors")
 
 
@@ -35,7 +38,9 @@ def unit_rows(x: ArrayLike, name: str = "x") -> "torch.Tensor":
     Parameters
     ----------
     x : array (n, d)
-        What NumPy can make an array of real numbers, with n >= 2, or a torch tensor.
+        What NumPy can make an array of real numbers, with n >= 2, a torch tensor on any device, a
+        sparse array, or a column (such as a pandas Series) with a vector in each cell. Booleans and
+        integers of 8 bits are refused: they are packed bits, or steps of a quantizer.
     name : str
         What error messages call the array.
 
@@ -47,8 +52,8 @@ def unit_rows(x: ArrayLike, name: str = "x") -> "torch.Tensor":
     Raises
     ------
     PairsError
-        If x is not an array of real numbers, has too few rows, or has a row that is not finite or
-        has no direction.
+        If x is not an array of real numbers (the message names its kind, such as a masked array),
+        has too few rows, or has a row that is not finite or has no direction.
 
     Notes
     -----
@@ -60,19 +65,23 @@ def unit_rows(x: ArrayLike, name: str = "x") -> "torch.Tensor":
     >>> unit_rows([[3, 4], [0, 1e-300]]).tolist()
     [[0.6..., 0.8...], [0.0, 1.0]]
     """
-    matrix = _matrix(x, name)
+    matrix = plain_matrix(x, name)
     if len(matrix) < 2:
         raise PairsError(f"at least 2 rows of {name} are needed; got {len(matrix)}")
     return _normalize(matrix, name)
 
 
-def unit_pair(x: ArrayLike, y: ArrayLike) -> tuple["torch.Tensor", "torch.Tensor"]:
+def unit_pair(
+    x: ArrayLike, y: ArrayLike, at_least: int = 2
+) -> tuple["torch.Tensor", "torch.Tensor"]:
     """Check two arrays of paired embeddings and return the rows of both at unit length.
 
     Parameters
     ----------
     x, y : array (n, d)
         What ``unit_rows`` takes; row i of x belongs to row i of y.
+    at_least : int
+        The smallest number of pairs.
 
     Returns
     -------
@@ -82,7 +91,7 @@ def unit_pair(x: ArrayLike, y: ArrayLike) -> tuple["torch.Tensor", "torch.Tensor
     Raises
     ------
     PairsError
-        If one of them is not an array of embeddings, if they differ in shape, or for n < 2.
+        If one of them is not an array of embeddings, if they differ in shape, or for too few pairs.
 
     Examples
     --------
@@ -90,87 +99,86 @@ def unit_pair(x: ArrayLike, y: ArrayLike) -> tuple["torch.Tensor", "torch.Tensor
     >>> x.equal(y)
     True
     """
-    a = _matrix(x, "x")
-    b = _matrix(y, "y")
+    a = plain_matrix(x, "x")
+    b = plain_matrix(y, "y")
     if a.shape != b.shape:
         raise PairsError(
             f"Expected x and y of the same shape (n, d); got {tuple(a.shape)} and {tuple(b.shape)}"
         )
-    if len(a) < 2:
-        raise PairsError(f"at least 2 pairs are needed; got {len(a)}")
+    if len(a) < at_least:
+        pairs = "1 pair is" if at_least == 1 else f"{at_least} pairs are"
+        raise PairsError(f"at least {pairs} needed; got {len(a)}")
     unit_x = _normalize(a, "x")
     unit_y = _normalize(b, "y")
     return unit_x, unit_y.to(unit_x.device)
-
-
-def _matrix(x: ArrayLike, name: str) -> "np.ndarray | torch.Tensor":
-    """Return x as a NumPy array or tensor (n, d) of real numbers, not yet converted or copied."""
-    import torch
-
-    matrix: np.ndarray | torch.Tensor
-    if isinstance(x, torch.Tensor):
-        matrix = x.detach()
-        is_real = not x.is_complex()
-        # Apple's devices have no float64.
-        if matrix.device.type == "mps":
-            matrix = matrix.cpu()
-    else:
-        try:
-            matrix = np.asarray(x)
-        except Exception as error:
-            raise PairsError(
-                f"Expected {name} as an array (n, d); got {type(x).__name__} ({error})"
-            ) from None
-        is_real = matrix.dtype.kind in "biuf"
-    if not is_real:
-        got = type(x).__name__
-        if isinstance(x, np.ndarray | torch.Tensor):
-            got = f"dtype {matrix.dtype}"
-        raise PairsError(f"Expected {name} as an array (n, d) of real numbers; got {got}")
-    if matrix.ndim != 2 or matrix.shape[1] == 0:
-        raise PairsError(f"Expected {name} of shape (n, d); got {tuple(matrix.shape)}")
-    return matrix
 
 
 def _normalize(matrix: "np.ndarray | torch.Tensor", name: str) -> "torch.Tensor":
     """Return the rows at unit length, and refuse rows that are not finite or zero."""
     import torch
 
+    n, d = matrix.shape
+    require_memory(4 * n * d, f"{name} of shape ({n}, {d}) at unit length")
     device = "cpu" if isinstance(matrix, np.ndarray) else matrix.device
-    unit = torch.empty(tuple(matrix.shape), dtype=torch.float32, device=device)
-    largest = torch.empty((len(matrix), 1), dtype=torch.float64, device=device)
-    for start in range(0, len(matrix), ROWS_PER_BLOCK):
-        rows = slice(start, start + ROWS_PER_BLOCK)
-        block = matrix[rows]
-        if isinstance(block, np.ndarray):
-            block = torch.from_numpy(block.astype(np.float64))
-        else:
-            block = block.double()
-        largest[rows] = block.abs().amax(1, keepdim=True)
-        scaled = block / largest[rows]
-        norm = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
-        has_unit_length = (norm * largest[rows] - 1).abs() <= torch.finfo(torch.float32).eps
-        unit[rows] = torch.where(has_unit_length, block, scaled / norm)
-    _require_directions(largest[:, 0], name)
+    try:
+        unit = torch.empty((n, d), dtype=torch.float32, device=device)
+        largest = torch.empty((n, 1), dtype=torch.float64, device=device)
+        for start in range(0, n, ROWS_PER_BLOCK):
+            rows = slice(start, start + ROWS_PER_BLOCK)
+            block = _in_double(matrix[rows])
+            largest[rows] = block.abs().amax(1, keepdim=True)
+            scaled = block / largest[rows]
+            norm = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
+            has_unit_length = (norm * largest[rows] - 1).abs() <= torch.finfo(torch.float32).eps
+            unit[rows] = torch.where(has_unit_length, block, scaled / norm)
+        _require_directions(largest[:, 0], name)
+    except PairsError:
+        raise
+    # What some kinds of tensors do not implement, or no room for the result.
+    except Exception as error:
+        raise unreadable(matrix, name, error) from None
     return unit
+
+
+def _in_double(block: "np.ndarray | torch.Tensor") -> "torch.Tensor":
+    """Return some rows as a tensor of float64."""
+    import torch
+
+    if not isinstance(block, np.ndarray):
+        return block.double()
+    if block.dtype.itemsize > np.dtype(np.float64).itemsize:
+        # Powers of 2 bring the largest entry of each row near 1, into the range of float64.
+        _, exponents = np.frexp(np.abs(block).max(axis=1, keepdims=True))
+        beyond = np.abs(exponents) > EXPONENTS_OF_DOUBLE
+        with np.errstate(invalid="ignore"):
+            block = np.where(beyond, np.ldexp(block, -exponents), block)
+    with np.errstate(invalid="ignore"):
+        return torch.from_numpy(block.astype(np.float64))
 
 
 def _require_directions(largest: "torch.Tensor", name: str) -> None:
     """Raise ``PairsError`` where the largest magnitude of a row is not finite or zero."""
-    bad = (~largest.isfinite()).nonzero()[:, 0].tolist()
-    if bad:
-        count = "1 row" if len(bad) == 1 else f"{len(bad)} rows"
+    infinite = ~largest.isfinite()
+    count = int(infinite.sum())
+    if count:
+        rows = "1 row" if count == 1 else f"{count} rows"
         raise PairsError(
-            f"{name} has non-finite values in {count} (first: {bad[0]}); "
+            f"{name} has non-finite values in {rows} (first: {_first(infinite)}); "
             "drop or recompute these pairs"
         )
-    zero = (largest == 0).nonzero()[:, 0].tolist()
-    if zero:
-        more = f" (and {len(zero) - 1} more)" if len(zero) > 1 else ""
+    zero = largest == 0
+    count = int(zero.sum())
+    if count:
+        more = f" (and {count - 1} more)" if count > 1 else ""
         raise PairsError(
-            f"row {zero[0]} of {name} has zero norm{more} and so no direction; "
+            f"row {_first(zero)} of {name} has zero norm{more} and so no direction; "
             "drop or recompute the pair"
         )
+
+
+def _first(mask: "torch.Tensor") -> int:
+    """Return the index of the first true entry."""
+    return int(mask.byte().argmax())
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -183,7 +191,7 @@ class PairedEmbeddings:
         The embeddings of both sides, n >= 2. They become read-only float32 arrays with rows of unit
         length; the input is copied, never changed.
     modalities : tuple of str
-        The names of the two sides.
+        The names of the two sides: different, printable, of at most 80 characters.
     captions : sequence of str, optional
         A name for each pair.
     source : str
@@ -218,6 +226,8 @@ class PairedEmbeddings:
             object.__setattr__(self, name, array)
         object.__setattr__(self, "modalities", _checked_modalities(self.modalities))
         object.__setattr__(self, "captions", _checked_captions(self.captions, len(self.x)))
+        object.__setattr__(self, "source", _checked_text(self.source, "source"))
+        object.__setattr__(self, "license", _checked_text(self.license, "license"))
 
     def __len__(self) -> int:
         return len(self.x)
@@ -288,13 +298,14 @@ class PairedEmbeddings:
         ----------
         path : str or path
             A ``.npz`` or ``.safetensors`` file with two arrays (n, d), a ``.parquet`` file with two
-            columns of vectors, or a ``.npy`` file of one array (2, n, d). Pickled files are
-            refused.
+            columns of vectors, or a ``.npy`` file of one array (2, n, d). The ending may be in
+            capitals. Pickled files are refused; nothing else that lies in the file is opened.
         columns : sequence of two str
             The names of the two arrays or columns. An ``.npy`` file has no names.
         **metadata
             ``modalities``, ``captions``, ``source`` and ``license``, in the place of what the file
-            says about itself.
+            says about itself under the name ``meta``. Of that, what is not valid (other programs
+            may use this name) is left out.
 
         Returns
         -------
@@ -313,14 +324,10 @@ class PairedEmbeddings:
             If a Parquet file needs pyarrow and it is not installed.
         """
         path = Path(path)
-        arrays = read_arrays(path, columns)
-        x, y = two_arrays(arrays, path, columns)
-        fields: dict[str, Any] = {"source": path.name}
-        # Another program's file says nothing about itself, or something else.
-        with contextlib.suppress(ValueError, TypeError):
-            stated = json.loads(str(arrays.get("meta")))
-            fields |= {key: stated[key] for key in METADATA if key in stated}
-        return cls(x, y, **fields | metadata)
+        x, y = read_pairs(path, columns)
+        n = len(x) if x.ndim else 0
+        stated = valid_metadata(read_metadata(path, x.nbytes + y.nbytes), n)
+        return cls(x, y, **{"source": path.name} | stated | metadata)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the pairs to a file, whole or not at all.
@@ -343,39 +350,26 @@ class PairedEmbeddings:
         path = Path(path)
         content = io.BytesIO()
         metadata = json.dumps({key: getattr(self, key) for key in METADATA})
-        if path.suffix == ".npz":
+        suffix = suffix_of(path)
+        if suffix == ".npz":
             np.savez(content, x=self.x, y=self.y, meta=np.array(metadata))
-        elif path.suffix == ".npy":
+        elif suffix == ".npy":
             np.save(content, np.stack([self.x, self.y]))
-        elif path.suffix == ".safetensors":
+        elif suffix == ".safetensors":
             content.write(safetensors.numpy.save({"x": self.x, "y": self.y}, {"meta": metadata}))
         else:
-            raise PairsError(f"Expected a path ending in {', '.join(SAVED_SUFFIXES)}; got {path}")
+            raise PairsError(
+                f"Expected a path ending in {', '.join(SAVED_SUFFIXES)}; got {path_text(path)}"
+            )
         write_whole(path, content.getvalue())
-
-
-def two_arrays(
-    arrays: dict[str, Any], path: Path, columns: Sequence[str] = ("x", "y")
-) -> tuple[Any, Any]:
-    """Return the two arrays of these names among those read from ``path``, not yet checked.
-
-    An ``.npy`` file has x and y, whatever the names. Raises ``ColumnsError`` where one is missing.
-    """
-    first, second = ("x", "y") if path.suffix == ".npy" else columns
-    if first not in arrays or second not in arrays:
-        got = ", ".join(sorted(arrays)) or "none"
-        raise ColumnsError(
-            f"Expected the keys {first} and {second} in {path}; "
-            f"got {got}: name two of them (shell: --columns X Y)"
-        )
-    return arrays[first], arrays[second]
 
 
 def _checked_modalities(modalities: Sequence[str]) -> tuple[str, str]:
     names = (modalities,) if isinstance(modalities, str) else tuple(modalities)
-    if len(names) != 2 or not all(isinstance(name, str) and name for name in names):
+    if len(names) != 2 or not all(map(is_modality, names)) or names[0] == names[1]:
         raise PairsError(
-            f"Expected modalities as two names, such as ('image', 'text'); got {modalities!r}"
+            "Expected modalities as two different printable names, such as ('image', 'text'); "
+            f"got {quoted(modalities)}"
         )
     return names
 
@@ -387,7 +381,13 @@ def _checked_captions(captions: Sequence[str] | None, n: int) -> tuple[str, ...]
     texts = () if isinstance(captions, str) else tuple(str(caption) for caption in captions)
     if len(texts) != n:
         raise PairsError(f"Expected {n} captions, one for each pair; got {len(texts)}")
-    return texts
+    return tuple(whole_characters(text) for text in texts)
+
+
+def _checked_text(text: str, field: str) -> str:
+    if not isinstance(text, str):
+        raise PairsError(f"Expected {field} as text; got {quoted(text)}")
+    return whole_characters(text)
 
 
 def load_pairs(name: str, seed: int = 0) -> PairedEmbeddings:
@@ -416,19 +416,23 @@ def load_pairs(name: str, seed: int = 0) -> PairedEmbeddings:
         If the source has no such seed.
     """
     entry = registry_entry(name)
-    arrays = read_arrays(fetch(name))
+    path = fetch(name)
     captions = None
     if "url" in entry:
-        arrays = {"x.0": arrays["x"], "y.0": arrays["y"]}
+        seeds = ["0"]
+        columns = ("x", "y")
     else:
         table = characters()
         captions = tuple(table.loc[table["split"] == "test", "name"])
-    seeds = sorted(key.removeprefix("x.") for key in arrays if key.startswith("x."))
+        names = array_names(path)
+        seeds = sorted(key.removeprefix("x.") for key in names if key.startswith("x."))
+        columns = (f"x.{seed}", f"y.{seed}")
     if str(seed) not in seeds:
         raise PairsError(f"{name} has no seed {seed!r}; its seeds are {', '.join(seeds)}")
+    x, y = read_pairs(path, columns)
     return PairedEmbeddings(
-        arrays[f"x.{seed}"],
-        arrays[f"y.{seed}"],
+        x,
+        y,
         tuple(entry["modalities"]),
         captions,
         source=name,

@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from gapbook.extras import from_extra
 from gapbook.geometry import gap_vector
 
 # Below this length a gap is rounding, and its direction arbitrary.
@@ -91,7 +92,8 @@ def _components(z: np.ndarray, k: int) -> np.ndarray:
 
 def _umap(z: np.ndarray) -> np.ndarray:
     """Embed rows by UMAP, which compiles for some 20 seconds at its first fit in a process."""
-    from umap import UMAP
+    with from_extra("chapters", "UMAP"):
+        from umap import UMAP
 
     with warnings.catch_warnings():
         # A fixed seed means one thread, which UMAP says each time.

@@ -10,10 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gapbook.exceptions import FetchError, MissingPackageError, PairsError, one_line, printable
-
-# Errors whose message says what was expected, what came and what to do.
-EXPLAINED = (PairsError, FetchError, MissingPackageError, OSError)
+from gapbook.exceptions import EXPLAINED, printable, reason
 
 
 def open_standard_streams() -> None:
@@ -59,34 +56,6 @@ def _say_nothing(_: object) -> None:
     """Take the place of a hook that prints."""
 
 
-def explanation(error: BaseException) -> str:
-    r"""Return one line on what went wrong.
-
-    Parameters
-    ----------
-    error : BaseException
-        Any error.
-
-    Returns
-    -------
-    str
-        The message of an error that this package words; the kind and message of any other.
-
-    Examples
-    --------
-    >>> explanation(PairsError("Expected two\narrays"))
-    'Expected two arrays'
-    >>> explanation(KeyError("x"))
-    "unexpected KeyError: 'x' (--debug shows where)"
-    """
-    if isinstance(error, MemoryError) or "allocate memory" in str(error):
-        return one_line(f"not enough memory: {error}".rstrip(": "))
-    if isinstance(error, EXPLAINED):
-        return one_line(str(error))
-    message = f"unexpected {type(error).__name__}: {error}".rstrip(": ")
-    return f"{one_line(message)} (--debug shows where)"
-
-
 def print_error(error: BaseException, debug: bool = False) -> None:
     """Print one line on stderr, after a traceback with all that led to it if ``debug``."""
     # A terminal that is gone cannot be told.
@@ -94,7 +63,8 @@ def print_error(error: BaseException, debug: bool = False) -> None:
         if debug:
             _show_causes(error)
             traceback.print_exception(error)
-        print(f"gapbook: {explanation(error)}", file=sys.stderr, flush=True)
+        hint = "" if isinstance(error, (*EXPLAINED, MemoryError)) else " (--debug shows where)"
+        print(f"gapbook: {reason(error)}{hint}", file=sys.stderr, flush=True)
 
 
 def _show_causes(error: BaseException | None) -> None:

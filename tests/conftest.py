@@ -31,7 +31,7 @@ def press(*command):
 
 @pytest.fixture(scope="session")
 def executed_book():
-    """Folder with the executed chapters, brought up to date; the runner's lock makes other test processes wait."""
+    """Folder with the executed chapters, brought up to date; other test processes wait."""
     press("execute")
     return ROOT / "_build" / "executed"
 

@@ -1,5 +1,9 @@
 """What several tests need: pairs to draw or load, stand-ins for models, what a figure shows."""
 
+import io
+import tracemalloc
+import zipfile
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +15,7 @@ from matplotlib.lines import Line2D
 from PIL import Image
 
 from gapbook.encoders import Checkpoint, pixels, random_clip
+from gapbook.exceptions import PairsError
 from gapbook.glyphs import Glyphs, caption_tokens, load_glyphs
 from gapbook.pairs import load_pairs, unit_rows
 from gapbook.published import locate
@@ -143,6 +148,49 @@ def line_points(line: Line2D) -> list[tuple[float, float]]:
 def same_color(a: object, b: object) -> bool:
     """Say whether two colors are equal, whatever the form they are written in."""
     return bool(np.allclose(to_rgb(a), to_rgb(b)))
+
+
+def npy_header(shape, descr="<f4"):
+    """Return the header of an ``.npy`` file, which may promise what does not follow."""
+    file = io.BytesIO()
+    content = {"descr": descr, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, content)
+    return file.getvalue()
+
+
+def npy(array):
+    """Return an array as the bytes of an ``.npy`` file."""
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def zipped(path, members, compression=zipfile.ZIP_DEFLATED):
+    """Write an archive of (name, bytes); a number in the place of bytes is one of zero bytes."""
+    with zipfile.ZipFile(path, "w", compression, compresslevel=1) as archive:
+        for name, content in members:
+            if isinstance(content, bytes):
+                archive.writestr(name, content)
+                continue
+            start, zeros = content
+            with archive.open(name, "w", force_zip64=True) as member:
+                member.write(start)
+                for _ in range(zeros // 2**24):
+                    member.write(bytes(2**24))
+    return path
+
+
+def most_memory(function, *arguments):
+    """Return the result of a call, or its PairsError, and the most bytes that Python took."""
+    tracemalloc.start()
+    try:
+        result = function(*arguments)
+    except PairsError as error:
+        result = error
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    return result, peak
 
 
 def cones(n: int = 60, d: int = 12, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

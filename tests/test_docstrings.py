@@ -1,4 +1,4 @@
-"""Public functions say in sections what they take, give and raise; what is said agrees with the code."""
+"""What the page of functions shows describes each parameter that the code has, and no other."""
 
 import ast
 import re
@@ -10,18 +10,30 @@ PACKAGE = Path(__file__).parents[1] / "gapbook"
 SECTION = re.compile(r"^(Parameters|Returns|Yields|Raises|Notes|References|Examples)\n-+$", re.M)
 
 
-def public_functions():
-    """Yield name and node of each public function and method of each module with a public name."""
+def shown_names():
+    """Return the names that the page of functions lists and those that packages re-export."""
+    page = (PACKAGE.parent / "book" / "appendix" / "api.md").read_text(encoding="utf-8")
+    listed = re.findall(r":members: (.*)", page)
+    names = {name.strip() for line in listed for name in line.split(",")}
+    for path in PACKAGE.rglob("__init__.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ImportFrom):
+                names |= {alias.asname or alias.name for alias in node.names}
+    return names
+
+
+def shown_functions():
+    """Yield the functions, and the methods of classes, that a reader is shown."""
+    shown = shown_names()
     for path in sorted(PACKAGE.rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-        for owner in [tree, *classes]:
-            if isinstance(owner, ast.ClassDef) and owner.name.startswith("_"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if getattr(node, "name", None) not in shown:
                 continue
-            for node in owner.body:
-                if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-                    place = f"{path.relative_to(PACKAGE.parent)}:{node.name}"
-                    yield pytest.param(node, id=place)
+            members = node.body if isinstance(node, ast.ClassDef) else [node]
+            for function in members:
+                if isinstance(function, ast.FunctionDef) and not function.name.startswith("_"):
+                    place = f"{path.relative_to(PACKAGE.parent)}:{function.name}"
+                    yield pytest.param(function, id=place)
 
 
 def sections(doc):
@@ -36,7 +48,7 @@ def described(text):
     return {name.strip("* ") for head in heads for name in head.split(",")}
 
 
-@pytest.mark.parametrize("function", list(public_functions()))
+@pytest.mark.parametrize("function", list(shown_functions()))
 def test_every_parameter_of_a_public_function_is_described(function):
     doc = ast.get_docstring(function)
     assert doc, "no docstring"

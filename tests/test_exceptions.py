@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gapbook.exceptions import one_line, quoted
+from gapbook.exceptions import one_line, quoted, reason
 
 HOSTILE = [
     "\x1b[31mred\x07",
@@ -49,3 +49,8 @@ def test_any_object_can_be_quoted():
 def test_what_prints_stays_as_it_is():
     assert quoted("größe") == "'größe'"
     assert one_line("Expected größe; got 図") == "Expected größe; got 図"
+
+
+def test_an_error_without_a_message_is_named_by_its_kind():
+    assert reason(RecursionError()) == "unexpected RecursionError"
+    assert reason(MemoryError()) == "not enough memory"

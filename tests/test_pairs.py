@@ -35,7 +35,10 @@ BAD_ARRAYS = {
     "none": ((None, Y), "Expected x as an array (n, d) of real numbers; got NoneType"),
     "a word": (("image", Y), "Expected x as an array (n, d) of real numbers; got str"),
     "a dictionary": (({"x": X}, Y), "Expected x as an array (n, d) of real numbers; got dict"),
-    "ragged lists": (([[1, 2], [3]], Y), "Expected x as an array (n, d); got list"),
+    "ragged lists": (
+        ([[1, 2], [3]], Y),
+        "Expected x as an array (n, d) of real numbers; got list (",
+    ),
     "object dtype": (
         (X, Y.astype(object)),
         "Expected y as an array (n, d) of real numbers; got dtype object",
@@ -74,14 +77,22 @@ def test_bad_arrays_get_one_sentence(arrays, sentence):
         assert "\n" not in str(error.value)
 
 
+BAD_MODALITIES = ("image", ("image",), ("image", ""), ("image", 1), ("a", "a"), ("a", "\x1b[31m"))
+BAD_MODALITIES += (("a", " "), ("a", "b" * 81), ("a", "\udce9"))
+
+
 def test_bad_meta_and_single_arrays():
     with pytest.raises(PairsError, match="at least 2 rows of features are needed; got 1"):
         unit_rows(X[:1], "features")
     with pytest.raises(PairsError, match=r"Expected 20 captions, one for each pair; got 19"):
         PairedEmbeddings(X, Y, captions=["a"] * 19)
-    for modalities in ("image", ("image",), ("image", ""), ("image", 1)):
-        with pytest.raises(PairsError, match="Expected modalities as two names"):
+    for modalities in BAD_MODALITIES:
+        with pytest.raises(
+            PairsError, match="Expected modalities as two different printable names"
+        ):
             PairedEmbeddings(X, Y, modalities=modalities)
+    with pytest.raises(PairsError, match="Expected source as text; got 5"):
+        PairedEmbeddings(X, Y, source=5)
     with pytest.raises(TypeError, match="caption"):
         PairedEmbeddings.from_arrays(X, Y, caption=["a"] * 20)
 
@@ -156,14 +167,18 @@ BAD_FILES = {
         "it starts with b'hello wo'",
     ),
     "empty": ("a.npy", lambda path: path.touch(), "a.npy is empty: write it again"),
-    "truncated npz": ("a.npz", cut_npz, "damaged or not a .np"),
-    "truncated npy": ("a.npy", cut_npy, "damaged or not a .np"),
+    "truncated npz": ("a.npz", cut_npz, "damaged or not a .npz file"),
+    "truncated npy": (
+        "a.npy",
+        cut_npy,
+        "is damaged or cut off: the header of the array states 1280 bytes, and there are 1271",
+    ),
     "truncated safetensors": (
         "a.safetensors",
         cut_safetensors,
         "damaged or not a .safetensors file",
     ),
-    "damaged npz": ("a.npz", damaged_npz, "damaged or not a .np"),
+    "damaged npz": ("a.npz", damaged_npz, "damaged or not a .npz file"),
     "not an array in npz": ("a.npz", no_array_inside, "a.npz"),
     "wrong keys": ("a.npz", lambda path: np.savez(path, images=X, texts=Y), "keys x and y in"),
     "one key": (
@@ -243,8 +258,8 @@ def test_every_form_gives_the_same_unit_rows_and_stays_as_it_was(rows, form):
         assert not np.shares_memory(x, pairs.x)
 
 
-def test_integers_and_booleans_count_as_numbers():
-    for dtype in (np.int8, np.uint16, np.int64, np.uint64, bool):
+def test_integers_of_16_bits_and_more_count_as_numbers():
+    for dtype in (np.int16, np.uint16, np.int64, np.uint64):
         assert unit_rows(np.array([[1, 0], [1, 1]], dtype)).numpy()[1] == pytest.approx(0.5**0.5)
     assert unit_rows(torch.tensor([[3, 4], [0, 2]])).tolist()[0] == pytest.approx([0.6, 0.8])
 

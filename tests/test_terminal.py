@@ -10,7 +10,7 @@ import warnings
 import pytest
 
 from gapbook.exceptions import PairsError
-from gapbook.terminal import explanation, print_path, print_text, quiet_libraries, readable
+from gapbook.terminal import print_path, print_text, quiet_libraries, readable
 
 
 class Dropped:
@@ -44,11 +44,6 @@ def test_an_error_in_the_block_passes_and_ends_the_quiet():
     with pytest.raises(PairsError), quiet_libraries():
         raise PairsError("Expected numbers")
     assert logging.getLogger("library").isEnabledFor(logging.ERROR)
-
-
-def test_an_error_without_a_message_is_named_by_its_kind():
-    assert explanation(RecursionError()) == "unexpected RecursionError (--debug shows where)"
-    assert explanation(MemoryError()) == "not enough memory"
 
 
 def test_lines_stay_lines_and_escapes_are_shown(capsys):

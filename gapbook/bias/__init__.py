@@ -8,3 +8,4 @@ from gapbook.bias.rates import (
     p_value_range,
     rates_from_counts,
 )
+from gapbook.zeroshot.paired_tests import paired_p_values

@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from gapbook.csv_rows import CsvRow, read_rows
 from gapbook.exceptions import PairsError, quoted
 from gapbook.files import path_text
-from gapbook.image_files import require_images
+from gapbook.files.csv_rows import CsvRow, read_rows
+from gapbook.files.image_files import require_images
 
 # as FairFace has it
 RACES = (

@@ -3,7 +3,7 @@
 Every function takes NumPy arrays or torch tensors (n, d), on any device and of any float type. It
 brings rows to unit length by the gate in ``gapbook.pairs``, whose ``PairsError`` names what is
 wrong, and leaves its input as it was. Work runs on the input's device in tiles: no n by n matrix
-exists at any time.
+exists at any time, but for ranks, IsoScores and CKA of fewer pairs than dimensions.
 """
 
 from gapbook.geometry.cosines import CosineStats, Histogram, cosine_stats

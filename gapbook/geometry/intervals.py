@@ -11,7 +11,7 @@ from scipy.stats import norm
 from scipy.stats import t as student_t
 
 from gapbook.exceptions import PairsError
-from gapbook.geometry.kernels import kernel_sums, mmd_terms
+from gapbook.geometry.kernels import covariance_sums, kernel_sums, mmd_terms
 from gapbook.geometry.neighbors import (
     k_occurrence,
     nearest_candidates,
@@ -19,7 +19,7 @@ from gapbook.geometry.neighbors import (
     skewness,
 )
 from gapbook.geometry.sum_measures import covariance_measures, weighted_measures
-from gapbook.geometry.sums import PairSums, WeightedSums
+from gapbook.geometry.sums import PairCosines, PairSums, WeightedSums
 
 # Half the width of a 95 % interval in standard errors, where a value is normally distributed.
 Z95 = float(norm.ppf(0.975))
@@ -27,6 +27,8 @@ Z95 = float(norm.ppf(0.975))
 JACKKNIFE_GROUPS = 20
 # Weights of a bootstrap that are held at once: 32 MB as float32.
 WEIGHTS_AT_ONCE = 2**23
+# Arrays as large as the sums of redraws, in float64, that are there at once.
+ARRAYS_OF_SUMS = 4
 
 
 class Estimate(NamedTuple):
@@ -58,9 +60,10 @@ def bootstrap(
     x: torch.Tensor, y: torch.Tensor, seed: int, replicates: int
 ) -> dict[str, np.ndarray]:
     """Measure redraws of the pairs with replacement to first order: {name: (replicates,)}."""
-    n = len(x)
+    n, d = x.shape
     rng = np.random.default_rng(seed)
-    step = max(1, WEIGHTS_AT_ONCE // n)
+    # The sums of some redraws of very long rows need more room than their weights.
+    step = max(1, WEIGHTS_AT_ONCE // max(n, ARRAYS_OF_SUMS * d))
     parts = []
     for start in range(0, replicates, step):
         count = min(step, replicates - start)
@@ -79,10 +82,14 @@ def covariance_intervals(x: torch.Tensor, y: torch.Tensor, seed: int) -> dict[st
     A redraw with replacement repeats pairs, which by itself lowers the rank of n rows that are not
     far more than d.
     """
-    whole = PairSums.of(x, y)
+    whole = covariance_sums(x, y)
     left_out = []
     for group in jackknife_groups(len(x), seed):
-        left_out.append(covariance_measures(whole - PairSums.of(x[group], y[group])))
+        if isinstance(whole, PairCosines):
+            rest: PairSums | PairCosines = whole.without(group)
+        else:
+            rest = whole.without(x[group], y[group])
+        left_out.append(covariance_measures(rest))
     return _jackknife(covariance_measures(whole), left_out)
 
 

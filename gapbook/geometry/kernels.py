@@ -4,7 +4,13 @@ import torch
 from numpy.typing import ArrayLike
 
 from gapbook.exceptions import PairsError
-from gapbook.geometry.sums import PairSums
+from gapbook.geometry.sums import (
+    PairCosines,
+    PairSums,
+    centered_cosines,
+    is_over_pairs,
+    require_room,
+)
 from gapbook.geometry.tiles import ROWS_PER_TILE
 from gapbook.pairs import unit_pair
 
@@ -98,13 +104,14 @@ def cka(x: ArrayLike, y: ArrayLike, debiased: bool = False) -> float:
     Returns
     -------
     float
-        ``|Y^T X|^2 / (|X^T X| |Y^T Y|)`` of centered rows, with Frobenius norms of (d, d) matrices.
-        NaN for collapsed rows, and for n < 4 where debiased.
+        ``|Y^T X|^2 / (|X^T X| |Y^T Y|)`` of centered rows, with Frobenius norms of (d, d) matrices,
+        or the same from (n, n) matrices where these are smaller. NaN for collapsed rows, and for
+        n < 4 where debiased.
 
     Raises
     ------
     PairsError
-        If x and y are not pairs of embeddings.
+        If x and y are not pairs of embeddings, or both n and d are above 8,192.
 
     Notes
     -----
@@ -120,17 +127,51 @@ def cka(x: ArrayLike, y: ArrayLike, debiased: bool = False) -> float:
     >>> round(cka([[1, 0], [0, 1], [-1, 0]], [[0, 1], [-1, 0], [0, -1]]), 6)
     1.0
     """
-    return cka_of(PairSums.of(*unit_pair(x, y)), debiased)
+    return cka_of(covariance_sums(*unit_pair(x, y)), debiased)
 
 
-def cka_of(sums: PairSums, debiased: bool = False) -> float:
-    """Return linear CKA from sums over pairs."""
-    dependence = _unbiased_dependence if debiased else _dependence
-    xx = dependence(sums.xx, sums.x, sums.x, sums.n)
-    yy = dependence(sums.yy, sums.y, sums.y, sums.n)
+def covariance_sums(x: torch.Tensor, y: torch.Tensor) -> PairSums | PairCosines:
+    """Return what covariances of unit rows (n, d) follow from, over dimensions or over pairs.
+
+    Raises ``PairsError`` where both are too many.
+    """
+    n, d = x.shape
+    require_room(n, d)
+    if is_over_pairs(n, d):
+        return PairCosines.of(x, y)
+    return PairSums.of(x, y)
+
+
+def cka_of(sums: PairSums | PairCosines, debiased: bool = False) -> float:
+    """Return linear CKA from sums over pairs, or from cosines."""
+    if isinstance(sums, PairCosines):
+        xx, yy, xy = _dependences_of_cosines(sums, debiased)
+    else:
+        xx, yy, xy = _dependences_of_sums(sums, debiased)
     if not (xx > 0 and yy > 0):
         return float("nan")
-    return dependence(sums.xy, sums.x, sums.y, sums.n) / (xx * yy) ** 0.5
+    return xy / (xx * yy) ** 0.5
+
+
+def _dependences_of_sums(sums: PairSums, debiased: bool) -> list[float]:
+    """Return ``|X^T X|^2``, ``|Y^T Y|^2`` and ``|X^T Y|^2`` of centered rows, or estimates."""
+    dependence = _unbiased_dependence if debiased else _dependence
+    return [
+        dependence(sums.xx, sums.x, sums.x, sums.n),
+        dependence(sums.yy, sums.y, sums.y, sums.n),
+        dependence(sums.xy, sums.x, sums.y, sums.n),
+    ]
+
+
+def _dependences_of_cosines(sums: PairCosines, debiased: bool) -> list[float]:
+    """Return what ``_dependences_of_sums`` does."""
+    if debiased:
+        x = sums.xx
+        y = sums.yy
+        return [_unbiased_dependence_of_cosines(a, b) for a, b in ((x, x), (y, y), (x, y))]
+    x = centered_cosines(sums.xx)
+    y = centered_cosines(sums.yy)
+    return [float((a * b).sum()) for a, b in ((x, x), (y, y), (x, y))]
 
 
 def _dependence(product: torch.Tensor, a: torch.Tensor, b: torch.Tensor, n: int) -> float:
@@ -145,13 +186,41 @@ def _dependence(product: torch.Tensor, a: torch.Tensor, b: torch.Tensor, n: int)
 def _unbiased_dependence(product: torch.Tensor, a: torch.Tensor, b: torch.Tensor, n: int) -> float:
     """Return the unbiased estimate of ``_dependence``, NaN for n < 4.
 
-    With K_ij = a_i . a_j and L_ij = b_i . b_j for i != j and 0 on the diagonal, it is
-    (tr KL + sum(K) sum(L) / ((n - 1) (n - 2)) - 2 sum(KL) / (n - 2)) n / (n - 3).
+    With K_ij = a_i . a_j and M_ij = b_i . b_j for i != j and 0 on the diagonal, it is
+    (tr KM + sum(K) sum(M) / ((n - 1) (n - 2)) - 2 sum(KM) / (n - 2)) n / (n - 3).
     """
     if n < 4:
         return float("nan")
-    sum_k = float(a @ a) - n
-    sum_l = float(b @ b) - n
-    trace = float(product.square().sum()) - n
-    both = float(a @ product @ b) - float(a @ a) - float(b @ b) + n
-    return (trace + sum_k * sum_l / ((n - 1) * (n - 2)) - 2 * both / (n - 2)) * n / (n - 3)
+    return _unbiased(
+        n,
+        sum_k=float(a @ a),
+        sum_m=float(b @ b),
+        trace=float(product.square().sum()),
+        both=float(a @ product @ b),
+    )
+
+
+def _unbiased_dependence_of_cosines(k: torch.Tensor, m: torch.Tensor) -> float:
+    """Return what ``_unbiased_dependence`` does, from the cosines of both sides (n, n)."""
+    n = len(k)
+    if n < 4:
+        return float("nan")
+    return _unbiased(
+        n,
+        sum_k=float(k.sum()),
+        sum_m=float(m.sum()),
+        trace=float((k * m).sum()),
+        both=float(k.sum(0) @ m.sum(0)),
+    )
+
+
+def _unbiased(n: int, sum_k: float, sum_m: float, trace: float, both: float) -> float:
+    """Return the unbiased dependence from sums over all i and j, i = j included.
+
+    The arguments are the sums of K and of M, tr(KM) and the sum of KM, with 1 on the diagonals.
+    """
+    without_both = both - sum_k - sum_m + n
+    sum_k -= n
+    sum_m -= n
+    trace -= n
+    return (trace + sum_k * sum_m / ((n - 1) * (n - 2)) - 2 * without_both / (n - 2)) * n / (n - 3)

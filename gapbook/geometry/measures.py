@@ -1,7 +1,8 @@
 """One row for each measure of a report: its name, unit, label, better direction and function.
 
-Units and labels are read here: by the table of a report, of pairs as of shards, by the page and by
-the chapters.
+Units and labels are read here: by the table of a report, of pairs as of shards, and by its page.
+The function of a row gives the measure of two arrays by itself. ``gap_report`` computes all
+measures together, which costs less, and tests hold both to each other.
 """
 
 from collections.abc import Callable

@@ -8,11 +8,9 @@ from numpy.typing import ArrayLike
 
 from gapbook.exceptions import PairsError
 from gapbook.geometry.kernels import kernel_sums
-from gapbook.geometry.tiles import ROWS_PER_TILE, gram, sum_of_rows
+from gapbook.geometry.sums import centered_cosines, is_over_pairs, require_room
+from gapbook.geometry.tiles import ROUNDING, ROWS_PER_TILE, all_cosines, gram, sum_of_rows
 from gapbook.pairs import unit_pair, unit_rows
-
-# Of float32 rows: variance below this share of their squared length is rounding.
-ROUNDING = 1e-13
 
 
 def alignment(x: ArrayLike, y: ArrayLike, alpha: float = 2.0) -> float:
@@ -124,11 +122,12 @@ def effective_rank(x: ArrayLike, center: bool = True) -> float:
     Raises
     ------
     PairsError
-        If x is not an array of embeddings.
+        If x is not an array of embeddings, or both n and d are above 8,192.
 
     Notes
     -----
-    Singular values are roots of the eigenvalues of a (d, d) matrix in float64. The rank lies
+    Singular values are roots of the eigenvalues of a matrix in float64, (d, d) or (n, n), whichever
+    is the smaller: at most 8,192 of a side. The rank lies
     between 1 (one direction) and min(n - 1, d) (all directions alike), and is low for n not far
     above d. Collapsed rows have 1, centered or not.
 
@@ -142,10 +141,7 @@ def effective_rank(x: ArrayLike, center: bool = True) -> float:
     >>> round(effective_rank(rows), 6), round(effective_rank([[1, 0], [1, 0]]), 6)
     (2.0, 1.0)
     """
-    unit = unit_rows(x)
-    if center:
-        return effective_rank_of(_scatter(unit))
-    return effective_rank_of(gram(unit, unit))
+    return effective_rank_of(_scatter(unit_rows(x), center))
 
 
 def isoscore(x: ArrayLike) -> float:
@@ -164,7 +160,7 @@ def isoscore(x: ArrayLike) -> float:
     Raises
     ------
     PairsError
-        If x is not an array of embeddings.
+        If x is not an array of embeddings, or both n and d are above 8,192.
 
     Notes
     -----
@@ -182,11 +178,12 @@ def isoscore(x: ArrayLike) -> float:
     >>> round(isoscore([[1, 0], [0, 1], [-1, 0], [0, -1]]), 6), isoscore([[1, 1], [1, -1]])
     (1.0, 0.0)
     """
-    return isoscore_of(_scatter(unit_rows(x)))
+    unit = unit_rows(x)
+    return isoscore_of(_scatter(unit), unit.shape[1])
 
 
 def effective_rank_of(scatter: torch.Tensor) -> float:
-    """Return the effective rank of rows with this sum of squares and products (d, d)."""
+    """Return the effective rank of rows with these sums of products (d, d), or cosines (n, n)."""
     values = torch.linalg.eigvalsh(scatter).cpu().numpy()
     largest = values[-1]
     if largest <= 0:
@@ -196,9 +193,8 @@ def effective_rank_of(scatter: torch.Tensor) -> float:
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
-def isoscore_of(scatter: torch.Tensor) -> float:
-    """Return the IsoScore of rows with this centered sum of squares and products (d, d)."""
-    d = len(scatter)
+def isoscore_of(scatter: torch.Tensor, d: int) -> float:
+    """Return the IsoScore of rows (d,) with centered sums of products (d, d), or cosines (n, n)."""
     trace = float(scatter.trace())
     if d == 1:
         return math.nan
@@ -220,8 +216,15 @@ def centered(gram: torch.Tensor, total: torch.Tensor, n: int) -> torch.Tensor:
     return torch.zeros_like(scatter)
 
 
-def _scatter(unit: torch.Tensor) -> torch.Tensor:
-    return centered(gram(unit, unit), sum_of_rows(unit), len(unit))
+def _scatter(unit: torch.Tensor, center: bool = True) -> torch.Tensor:
+    """Return sums of products (d, d), or cosines (n, n) where these are fewer."""
+    n, d = unit.shape
+    require_room(n, d)
+    if is_over_pairs(n, d):
+        cosines = all_cosines(unit)
+        return centered_cosines(cosines) if center else cosines
+    products = gram(unit, unit)
+    return centered(products, sum_of_rows(unit), n) if center else products
 
 
 def _require_positive(**options: float) -> None:

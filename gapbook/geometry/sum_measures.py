@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 
 from gapbook.geometry.kernels import cka_of
 from gapbook.geometry.shape import centered, effective_rank_of, isoscore_of
-from gapbook.geometry.sums import PairSums, WeightedSums
+from gapbook.geometry.sums import PairCosines, PairSums, WeightedSums, centered_cosines
 from gapbook.pairs import unit_pair
 
 
@@ -74,22 +74,33 @@ def first_order_value(name: str, x: ArrayLike, y: ArrayLike) -> float:
     return float(weighted_measures(WeightedSums.of(*unit_pair(x, y)))[name][0])
 
 
-def covariance_measures(sums: PairSums) -> dict[str, float]:
+def covariance_measures(sums: PairSums | PairCosines) -> dict[str, float]:
     """Return the measures that follow from covariances, by the names of ``MEASURES``."""
-    scatter_x = centered(sums.xx, sums.x, sums.n)
-    scatter_y = centered(sums.yy, sums.y, sums.n)
+    if isinstance(sums, PairCosines):
+        d = sums.d
+        scatter_x = centered_cosines(sums.xx)
+        scatter_y = centered_cosines(sums.yy)
+    else:
+        d = len(sums.x)
+        scatter_x = centered(sums.xx, sums.x, sums.n)
+        scatter_y = centered(sums.yy, sums.y, sums.n)
     return {
         "effective_rank_x": effective_rank_of(scatter_x),
         "effective_rank_y": effective_rank_of(scatter_y),
-        "isoscore_x": isoscore_of(scatter_x),
-        "isoscore_y": isoscore_of(scatter_y),
+        "isoscore_x": isoscore_of(scatter_x, d),
+        "isoscore_y": isoscore_of(scatter_y, d),
         "cka": cka_of(sums),
         "cka_debiased": cka_of(sums, debiased=True),
     }
 
 
 def exact_measures(sums: PairSums) -> dict[str, float]:
-    """Return all measures that sums over all pairs give exactly, by the names of ``MEASURES``."""
+    """Return all measures that sums over all pairs give exactly, by the names of ``MEASURES``.
+
+    Without sums of products, those of covariances are not among them.
+    """
     first_order = weighted_measures(WeightedSums.of_sums(sums))
     values = {name: float(value[0]) for name, value in first_order.items()}
-    return values | covariance_measures(sums)
+    if sums.has_products:
+        values |= covariance_measures(sums)
+    return values

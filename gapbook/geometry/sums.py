@@ -1,10 +1,54 @@
-"""Sums over pairs of unit rows, which add up over parts of the data."""
+"""Sums over pairs of unit rows, which add up over parts of the data, and cosines of few rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
-from gapbook.geometry.tiles import ROWS_PER_TILE, gram, mean_row, sum_of_rows
+from gapbook.checks.memory import require_memory, size_text
+from gapbook.exceptions import PairsError
+from gapbook.geometry.tiles import (
+    ROUNDING,
+    ROWS_PER_TILE,
+    all_cosines,
+    gram,
+    mean_row,
+    sum_of_rows,
+)
+
+# Up to that many dimensions, matrices over dimensions are small whatever the number of pairs.
+FEW_DIMENSIONS = 1024
+# Of a side of the matrices that covariances need. Their eigenvalues take n^3, an hour at the limit.
+MAX_SIDE = 8192
+# Matrices of float64 that are there at once, at most.
+MATRICES = 10
+
+
+def is_over_pairs(n: int, d: int) -> bool:
+    """Say whether covariances of n rows (d,) come from an (n, n) matrix, not from a (d, d) one.
+
+    Both give the same numbers, and that over pairs is the smaller one where n < d.
+
+    Examples
+    --------
+    >>> is_over_pairs(100, 20_000), is_over_pairs(5000, 512), is_over_pairs(500, 512)
+    (True, False, False)
+    """
+    return n < d and (2 * n < d or d > FEW_DIMENSIONS)
+
+
+def require_room(n: int, d: int) -> None:
+    """Raise ``PairsError`` if the matrices that covariances of n rows (d,) need are too large."""
+    side = n if is_over_pairs(n, d) else d
+    needed = MATRICES * 8 * side**2
+    what = f"what covariances of {n:,} pairs in {d:,} dimensions say"
+    if side > MAX_SIDE:
+        raise PairsError(
+            f"{what} (ranks, IsoScores, CKA) needs matrices of {side:,} x {side:,} numbers, "
+            f"{size_text(needed)} of memory; the limit is {MAX_SIDE:,} x {MAX_SIDE:,}: "
+            f"take at most {MAX_SIDE:,} pairs or dimensions"
+        )
+    require_memory(needed, what)
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,8 +64,8 @@ class PairSums:
         The number of pairs.
     x, y : tensor (d,)
         The sums of x_i and of y_i.
-    xx, yy, xy : tensor (d, d)
-        The sums of ``x_i x_i^T``, ``y_i y_i^T`` and ``x_i y_i^T``.
+    xx, yy, xy : tensor (d, d) or (d,)
+        The sums of ``x_i x_i^T``, ``y_i y_i^T`` and ``x_i y_i^T``, or no more than their diagonals.
     """
 
     n: int
@@ -32,9 +76,30 @@ class PairSums:
     xy: torch.Tensor
 
     @classmethod
-    def of(cls, x: torch.Tensor, y: torch.Tensor) -> "PairSums":
-        """Sum over unit rows x and y, both (n, d)."""
-        return cls(len(x), sum_of_rows(x), sum_of_rows(y), gram(x, x), gram(y, y), gram(x, y))
+    def of(cls, x: torch.Tensor, y: torch.Tensor, diagonals_only: bool = False) -> "PairSums":
+        """Sum over unit rows x and y, both (n, d), and over their products or the diagonals."""
+        products = _diagonal_of_gram if diagonals_only else gram
+        return cls(
+            len(x),
+            sum_of_rows(x),
+            sum_of_rows(y),
+            products(x, x),
+            products(y, y),
+            products(x, y),
+        )
+
+    @property
+    def has_products(self) -> bool:
+        """Whether sums of products are there, and not only their diagonals."""
+        return self.xx.ndim == 2
+
+    def without(self, x: torch.Tensor, y: torch.Tensor) -> "PairSums":
+        """Return the sums over the pairs that are left without these rows of both sides."""
+        rest = PairSums.of(x, y)
+        for name in ("x", "y", "xx", "yy", "xy"):
+            # In the place of those that are left out, since each may be large.
+            torch.sub(getattr(self, name), getattr(rest, name), out=getattr(rest, name))
+        return replace(rest, n=self.n - rest.n)
 
     def __add__(self, other: "PairSums") -> "PairSums":
         return PairSums(
@@ -46,15 +111,64 @@ class PairSums:
             self.xy + other.xy,
         )
 
-    def __sub__(self, other: "PairSums") -> "PairSums":
-        return PairSums(
-            self.n - other.n,
-            self.x - other.x,
-            self.y - other.y,
-            self.xx - other.xx,
-            self.yy - other.yy,
-            self.xy - other.xy,
-        )
+
+def _diagonal_of_gram(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Return the diagonal of ``gram``, (d,) in float64."""
+    total = a.new_zeros(a.shape[1], dtype=torch.float64)
+    for start in range(0, len(a), ROWS_PER_TILE):
+        rows = slice(start, start + ROWS_PER_TILE)
+        total += (a[rows].double() * b[rows].double()).sum(0)
+    return total
+
+
+@dataclass(frozen=True, eq=False)
+class PairCosines:
+    """Cosines of n unit rows x_i, and of n unit rows y_i, in float64: for n below d.
+
+    Covariances have the same eigenvalues and norms as centered cosines, so that these take the
+    place of sums of products (d, d).
+
+    Parameters
+    ----------
+    d : int
+        The number of dimensions.
+    xx, yy : tensor (n, n)
+        The cosines ``x_i . x_j`` and ``y_i . y_j``.
+    """
+
+    d: int
+    xx: torch.Tensor
+    yy: torch.Tensor
+
+    @classmethod
+    def of(cls, x: torch.Tensor, y: torch.Tensor) -> "PairCosines":
+        """Compute the cosines of unit rows x and y, both (n, d)."""
+        return cls(x.shape[1], all_cosines(x), all_cosines(y))
+
+    @property
+    def n(self) -> int:
+        """The number of pairs."""
+        return len(self.xx)
+
+    def without(self, group: np.ndarray) -> "PairCosines":
+        """Return the cosines of the pairs that are left without those of these indices."""
+        stays = torch.ones(self.n, dtype=torch.bool)
+        stays[group] = False
+        stays = stays.to(self.xx.device)
+        return PairCosines(self.d, self.xx[stays][:, stays], self.yy[stays][:, stays])
+
+
+def centered_cosines(cosines: torch.Tensor) -> torch.Tensor:
+    """Return the dot products ``(x_i - mean) . (x_j - mean)`` from those of n rows, (n, n).
+
+    They are zero where only rounding is left. Their eigenvalues above 0, and so their trace and
+    norm, are those of the sum of ``(x_i - mean)(x_i - mean)^T``.
+    """
+    means = cosines.mean(0)
+    products = cosines - means - means[:, None] + means.mean()
+    if float(products.trace()) > ROUNDING * float(cosines.trace()):
+        return products
+    return torch.zeros_like(products)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,8 +262,11 @@ class WeightedSums:
         Differences of sums leave rounding where x_i and y_i agree, so what cannot be below 0 is
         cut off there.
         """
-        squared_differences = (sums.xx + sums.yy - 2 * sums.xy).diagonal().clamp(min=0)
-        cosines = sums.xy.trace()[None]
+        xx = _diagonal(sums.xx)
+        yy = _diagonal(sums.yy)
+        xy = _diagonal(sums.xy)
+        squared_differences = (xx + yy - 2 * xy).clamp(min=0)
+        cosines = xy.sum()[None]
         distances = squared_differences.sum()[None]
         return cls(
             n=sums.n,
@@ -160,11 +277,16 @@ class WeightedSums:
             distances=distances,
             own_cosines=cosines,
             own_distances=distances,
-            own_x=sums.xx.trace()[None],
-            own_y=sums.yy.trace()[None],
+            own_x=xx.sum()[None],
+            own_y=yy.sum()[None],
             squared_differences=squared_differences,
             largest=_two_largest(sums.x - sums.y),
         )
+
+
+def _diagonal(products: torch.Tensor) -> torch.Tensor:
+    """Return the diagonal of sums of products, of which no more may be there."""
+    return products.diagonal() if products.ndim == 2 else products
 
 
 def _two_largest(gap: torch.Tensor) -> torch.Tensor:

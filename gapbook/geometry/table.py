@@ -1,11 +1,13 @@
 """One table of all measures of pairs, with intervals, and what a report needs beside it."""
 
+import os
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 import torch
 
+from gapbook.checks.seeds import require_seed
 from gapbook.exceptions import PairsError
 from gapbook.geometry.cosines import partner_cosine_counts
 from gapbook.geometry.gap import linear_separability
@@ -77,7 +79,8 @@ def measure(
     Raises
     ------
     PairsError
-        If pairs are not ``PairedEmbeddings``, or sample is not an integer of at least 2.
+        If pairs are not ``PairedEmbeddings``, or sample is not an integer of at least 2, or seed
+        none from 0 to 4294967295.
 
     Examples
     --------
@@ -86,10 +89,14 @@ def measure(
     ('3 pairs.', 3, 3)
     """
     if not isinstance(pairs, PairedEmbeddings):
-        raise PairsError(
-            f"Expected PairedEmbeddings; got {type(pairs).__name__}: "
-            "use PairedEmbeddings.from_arrays(x, y)"
-        )
+        advice = "use PairedEmbeddings.from_arrays(x, y)"
+        if isinstance(pairs, str | os.PathLike):
+            advice = (
+                "a file is read by PairedEmbeddings.load(path), "
+                "a folder measured by gapbook.shards.shard_report(folder)"
+            )
+        raise PairsError(f"Expected PairedEmbeddings; got {type(pairs).__name__}: {advice}")
+    require_seed(seed)
     require_sample_size(sample)
     n, d = pairs.x.shape
     x, y = unit_pair(pairs.x, pairs.y)
@@ -137,7 +144,8 @@ def gap_report(
     Raises
     ------
     PairsError
-        If pairs are not ``PairedEmbeddings``, or sample is not an integer of at least 2.
+        If pairs are not ``PairedEmbeddings``, or sample is not an integer of at least 2, or seed
+        none from 0 to 4294967295.
 
     Notes
     -----

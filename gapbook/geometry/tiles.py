@@ -1,4 +1,4 @@
-"""Sums over rows and cosines of rows, one tile at a time: no n by n matrix exists at any time."""
+"""Sums over rows and cosines of rows, one tile at a time."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,10 @@ ROWS_PER_TILE = 512
 # Rows that are converted to float64 at once, for sums of rows and for sums of their products.
 ROWS_PER_SUM = 1024
 ROWS_PER_PRODUCT = 4096
+# Columns that are converted to float64 at once, for sums over them.
+COLUMNS_PER_PRODUCT = 1024
+# Of float32 rows: variance below this share of their squared length is rounding.
+ROUNDING = 1e-13
 
 
 def sum_of_rows(rows: torch.Tensor) -> torch.Tensor:
@@ -49,6 +53,16 @@ def gram(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         rows = slice(start, start + ROWS_PER_PRODUCT)
         total += a[rows].double().T @ b[rows].double()
     return total
+
+
+def all_cosines(unit: torch.Tensor) -> torch.Tensor:
+    """Return the cosines of all rows with all rows, (n, n) in float64: for few long rows."""
+    n, d = unit.shape
+    cosines = unit.new_zeros(n, n, dtype=torch.float64)
+    for start in range(0, d, COLUMNS_PER_PRODUCT):
+        part = unit[:, start : start + COLUMNS_PER_PRODUCT].double()
+        cosines += part @ part.T
+    return cosines
 
 
 def upper_tiles(

@@ -17,7 +17,7 @@ from gapbook.pairs import PairedEmbeddings, unit_pair
 ROWS_PER_BLOCK = 256  # queries that are compared with the whole corpus at once
 NEIGHBORS = 10  # of a query, for hubness and mixed search
 NOISE_LENGTH = 0.5  # of the noise in "noisy"; a row's length is 1
-MEASURES = (
+HELD_OUT_MEASURES = (
     "image_to_text",
     "text_to_image",
     "recall",
@@ -29,7 +29,7 @@ MEASURES = (
     "mixed",
     "together",
 )
-MEASURES_OF_LABELS = ("labels", "transfer")  # what is measured besides, where there are labels
+LABEL_MEASURES = ("labels", "transfer")  # what is measured besides, where there are labels
 
 
 def mixed_search(x: ArrayLike, y: ArrayLike, k: int = NEIGHBORS) -> pd.DataFrame:
@@ -228,7 +228,7 @@ def evaluate_on_held_out(
     """
     from sklearn.base import clone
 
-    known = MEASURES if labels is None else (*MEASURES, *MEASURES_OF_LABELS)
+    known = HELD_OUT_MEASURES if labels is None else (*HELD_OUT_MEASURES, *LABEL_MEASURES)
     wanted = known if measures is None else tuple(measures)
     unknown = sorted(set(wanted) - set(known))
     if unknown:

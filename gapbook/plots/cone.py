@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gapbook.extras import from_extra
 from gapbook.geometry.cosines import CosineStats, Histogram
 from gapbook.plots.style import BLACK, GREEN, GROUP_COLORS, ORANGE, PURPLE, SKY, assign, styled
 
@@ -137,7 +138,8 @@ def one_minus_cosine_by_depth(
     laws : mapping of str to two arrays
         Depths and values of each law, by the name in the legend; up to three.
     """
-    import seaborn as sns
+    with from_extra("chapters", "this figure"):
+        import seaborn as sns
 
     fig, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.6), sharey=True)
     for ax in (left, right):

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from gapbook.extras import from_extra
 from gapbook.plots.style import (
     FIRST_COLOR,
     FIRST_MARKER,
@@ -241,7 +242,8 @@ def gap_by_epoch(history: pd.DataFrame) -> Figure:
     history : DataFrame with columns model, seed, epoch, gap
         One row an epoch of a run; up to three models get a color each.
     """
-    import seaborn as sns
+    with from_extra("chapters", "this figure"):
+        import seaborn as sns
 
     fig, ax = plt.subplots(figsize=(6.4, 3))
     sns.lineplot(

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from scipy import stats
 
+from gapbook.extras import from_extra
 from gapbook.plots.style import (
     FIRST_COLOR,
     FIRST_MARKER,
@@ -225,7 +226,8 @@ def gap_of_free_vectors(runs: pd.DataFrame, xlabel: str = "step") -> Figure:
     xlabel : str
         What a step is.
     """
-    import seaborn as sns
+    with from_extra("chapters", "this figure"):
+        import seaborn as sns
 
     panels = list(runs["panel"].unique())
     names = list(runs["tau_label"].unique())

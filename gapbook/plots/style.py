@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from gapbook.extras import from_extra
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -135,8 +137,10 @@ def show(fig: Figure, alt: str) -> None:
     alt : str
         A sentence that states what the figure shows.
     """
-    from IPython.display import display
     from PIL import Image
+
+    with from_extra("chapters", "showing a figure"):
+        from IPython.display import display
 
     drawn = io.BytesIO()
     fig.savefig(drawn, format="png", dpi=DPI)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from gapbook.extras import from_extra
 from gapbook.plots.style import (
     BLACK,
     BLUE,
@@ -89,7 +90,8 @@ def curves_over_epochs(
     sharey : bool
         Whether all panels have one vertical axis; panels of different measures have their own.
     """
-    import seaborn as sns
+    with from_extra("chapters", "this figure"):
+        import seaborn as sns
 
     panels = table["panel"].unique()
     styles = line_styles(list(table["line"].unique()))
@@ -132,7 +134,8 @@ def gap_and_recall_by_scale(runs: pd.DataFrame, authors: pd.DataFrame) -> Figure
     authors : DataFrame with columns scale, gap, recall
         What the authors report, open circles.
     """
-    import seaborn as sns
+    with from_extra("chapters", "this figure"):
+        import seaborn as sns
 
     fig, (left, right) = plt.subplots(1, 2, figsize=(8.8, 3.4))
     for ax, column in ((left, "gap"), (right, "recall")):

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gapbook.extras import from_extra
 from gapbook.plots.style import GREEN, GROUP_COLORS, LEGEND_RIGHT, LINE_COLOR, assign, styled
 
 # How chosen amounts are marked: filled or not, and the size of the circle.
@@ -205,7 +206,8 @@ def gain_by_imbalance(table: pd.DataFrame) -> Figure:
     table : DataFrame with columns imbalance, gain, kind
         Fractions; one row a task and model. Up to three kinds get a color and a mark each.
     """
-    import seaborn as sns
+    with from_extra("chapters", "this figure"):
+        import seaborn as sns
 
     percent = table.assign(imbalance=100 * table["imbalance"], gain=100 * table["gain"])
     fig, ax = plt.subplots(figsize=(6.6, 3.6))

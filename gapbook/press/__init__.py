@@ -1,47 +1,47 @@
 """What turns the notebooks into the published book and keeps its numbers true.
 
-Notebooks import from here. The modules that execute them and build the site are for ``make``.
+Notebooks import from here. The modules that execute them and build the site are for ``make``. The
+names below load on first use, so a command hears Ctrl-C before it imports anything that takes long.
 """
 
-from gapbook.exceptions import PressError
-from gapbook.press.baseline import load_expected
-from gapbook.press.paper import paper_curve, paper_curves, paper_fact, paper_facts, paper_value
-from gapbook.press.record import (
-    HALF_PRECISION,
-    SUFFIXES,
-    Record,
-    Tolerance,
-    available_sources,
-    read_records,
-    record,
-    record_table,
-    recorded,
-    slug,
-    tell,
-)
-from gapbook.press.scoreboard import VERDICTS, compare, reproduction_table, scoreboard_html
+from importlib import import_module
+from typing import Any
 
-__all__ = [
-    "HALF_PRECISION",
-    "SUFFIXES",
-    "VERDICTS",
-    "PressError",
-    "Record",
-    "Tolerance",
-    "available_sources",
-    "compare",
-    "load_expected",
-    "paper_curve",
-    "paper_curves",
-    "paper_fact",
-    "paper_facts",
-    "paper_value",
-    "read_records",
-    "record",
-    "record_table",
-    "recorded",
-    "reproduction_table",
-    "scoreboard_html",
-    "slug",
-    "tell",
-]
+from gapbook.extras import from_extra
+
+_HOME = {
+    "HALF_PRECISION": "press.records",
+    "SUFFIXES": "press.records",
+    "VERDICTS": "press.scoreboard",
+    "PressError": "exceptions",
+    "Record": "press.records",
+    "Tolerance": "press.records",
+    "available_sources": "press.records",
+    "compare": "press.scoreboard",
+    "load_expected": "press.baseline",
+    "paper_curve": "press.paper",
+    "paper_curves": "press.paper",
+    "paper_fact": "press.paper",
+    "paper_facts": "press.paper",
+    "paper_value": "press.paper",
+    "read_records": "press.records",
+    "record": "press.records",
+    "record_table": "press.records",
+    "recorded": "press.records",
+    "reproduction_table": "press.scoreboard",
+    "scoreboard_html": "press.scoreboard",
+    "slug": "press.records",
+    "tell": "press.records",
+}
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'gapbook.press' has no attribute {name!r}")
+    with from_extra("chapters", f"gapbook.press.{name}"):
+        return getattr(import_module(f"gapbook.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

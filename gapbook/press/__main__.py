@@ -8,24 +8,27 @@ regress  execute everything afresh under a profile, check it and compare it with
 """
 
 import argparse
-import fcntl
+import os
+import shutil
 import signal
 import sys
 import time
+import traceback
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
-from gapbook.exceptions import PressError
-from gapbook.press.baseline import accept, check, load_expected
-from gapbook.press.execute import execute_book
-from gapbook.press.record import available_sources, read_records
-from gapbook.press.scoreboard import compare
-from gapbook.press.site import build_site
+from gapbook.exceptions import MissingPackageError, PressError
+from gapbook.extras import from_extra
+from gapbook.press.failures import FAILED, keep_details
 
-BUILD = Path("_build")
 COMMANDS = ["book", "execute", "build", "accept", "regress"]
-# what a shell reports for a process that SIGINT or SIGTERM ended
-INTERRUPTED = 128 + signal.SIGINT
-TERMINATED = 128 + signal.SIGTERM
+# a shell reports this much more than the number of the signal that ended a process
+BY_SIGNAL = 128
+# where the traceback of an error goes that nobody foresaw
+TRACEBACK = Path("_build", FAILED, "traceback.txt")
+STDERR = 2
+INTERRUPTED = "\ninterrupted; what was finished before is kept"
 
 
 def main() -> int:
@@ -34,26 +37,25 @@ def main() -> int:
     Returns
     -------
     int
-        Exit status: 0, or 1 after one message on stderr that says what is wrong, or 130 after an
-        interruption.
+        Exit status: 0, or 1 after one message on stderr that says what is wrong, or 128 and the
+        number of the signal after an interruption.
     """
+    # the imports of what makes a book take a second or two, and there is nothing to tidy up yet
+    _hear(_leave_at_once, _leave_at_once)
     arguments = _parse()
-    # a shell's background jobs ignore it
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     start = time.monotonic()
-    BUILD.mkdir(exist_ok=True)
     try:
-        # a second run waits: both would write the same files
-        with (BUILD / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            _run(arguments.command, arguments.profile, arguments.jobs)
-    except PressError as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 1
+        with from_extra("book", "making the book"):
+            from gapbook.press.make import run_command
+
+        _hear(signal.default_int_handler, _leave)
+        run_command(arguments.command, profile=arguments.profile, jobs=arguments.jobs)
     except KeyboardInterrupt:
-        print("\ninterrupted; what was finished before is kept", file=sys.stderr)
-        return INTERRUPTED
+        print(INTERRUPTED, file=sys.stderr)
+        return BY_SIGNAL + signal.SIGINT
+    except Exception as error:
+        print(f"\n{_message(error)}", file=sys.stderr)
+        return 1
     print(f"{arguments.command}: done in {time.monotonic() - start:.0f} s")
     return 0
 
@@ -74,23 +76,49 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run(command: str, profile: str, jobs: int) -> None:
-    suffix = "" if profile == "quick" else f"-{profile}"
-    run = BUILD / f"executed{suffix}"
-    baseline = Path("data", f"expected{suffix}.yml")
-    if command != "build":
-        execute_book(run, profile=profile, jobs=jobs, force=command == "regress")
-    if command == "accept":
-        changes = accept(read_records(run), baseline, available_sources())
-        print("\n".join(changes) or "nothing changed", f"({baseline.name})")
-    if command == "regress":
-        print(compare(read_records(run)).verdict.value_counts().to_string())
-    if command in ("book", "regress"):
-        records = read_records(run)
-        check(records, load_expected(baseline), available_sources())
-        print(f"{len(records)} records agree with {baseline.name}")
-    if command in ("book", "build"):
-        print(f"site: {build_site(run)}")
+def _hear(
+    interruption: Callable[[int, FrameType | None], object],
+    termination: Callable[[int, FrameType | None], object],
+) -> None:
+    """Set what happens on Ctrl-C, and on an end that a user or a closed terminal asks for."""
+    # a shell's background jobs ignore it
+    signal.signal(signal.SIGINT, interruption)
+    signal.signal(signal.SIGTERM, termination)
+    # nohup lets a run outlive its terminal
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, termination)
+
+
+def _message(error: Exception) -> str:
+    """Say in a sentence what is wrong; the traceback of what nobody foresaw goes into a file."""
+    if isinstance(error, PressError | MissingPackageError):
+        return str(error)
+    from gapbook.press.processes import is_about_space, is_full
+
+    sentence = f"{type(error).__name__}: {_reason(error)}"
+    if is_about_space(error) or is_full(Path()):
+        return f"no space is left on the disk; what was finished before is kept ({sentence})"
+    place = keep_details(TRACEBACK, "".join(traceback.format_exception(error)))
+    return f"{sentence}{place}"
+
+
+def _reason(error: Exception) -> str:
+    reason = str(error)
+    if isinstance(error, shutil.Error):
+        # a list of what could not be copied: from where, to where, why
+        reason = str(error.args[0][0][2])
+    return reason.strip().partition("\n")[0]
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    sys.exit(BY_SIGNAL + number)
+
+
+def _leave_at_once(number: int, frame: FrameType | None) -> None:
+    """End this process; an exception within an import may come out as another one."""
+    if number == signal.SIGINT:
+        os.write(STDERR, f"{INTERRUPTED}\n".encode())
+    os._exit(BY_SIGNAL + number)
 
 
 if __name__ == "__main__":

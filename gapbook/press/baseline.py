@@ -2,21 +2,25 @@
 
 import contextlib
 import math
+import reprlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import yaml
 
-from gapbook.exceptions import PressError
+from gapbook.exceptions import PressError, nearest
 from gapbook.files import data_path, write_whole
-from gapbook.press.record import Record
+from gapbook.press.mappings import read_mapping
+from gapbook.press.records import Record
 
 # a deterministic float may differ between machines by rounding, relative to its value
 ROUNDING = 1e-4
 # comparisons themselves round, too
 SLACK = 1 + 1e-9
+# what an entry of a baseline cannot do without
+REQUIRED = {"value", "tolerance", "why"}
 HEADER = """\
 # What this book computes, under regression: `make book` fails where a value moves by more than its
 # tolerance. tolerance is absolute, why says where it comes from, needs names data without which the
@@ -43,17 +47,13 @@ def load_expected(path: Path | None = None) -> dict[str, Record]:
     Raises
     ------
     PressError
-        If a key lacks its value, its tolerance or the reason for the tolerance.
+        If the file is no YAML, or an entry is not what a baseline says of a key.
     """
     if path is None:
         path = data_path("expected.yml")
     if not path.exists():
         return {}
-    entries = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    for key, entry in entries.items():
-        if missing := {"value", "tolerance", "why"} - set(entry):
-            raise PressError(f"{path.name}: {key} lacks {', '.join(sorted(missing))}")
-    return {key: Record(**entry) for key, entry in entries.items()}
+    return {key: _entry(f"{path.name}: {key}", entry) for key, entry in read_mapping(path).items()}
 
 
 def check(
@@ -165,12 +165,12 @@ def stated_tolerance(key: str, record: Record) -> tuple[float | list[float], str
     )
 
 
-def is_within(ours: object, theirs: object, tolerance: float | Iterable[float] | None) -> bool:
+def is_within(ours: object, expected: object, tolerance: float | Iterable[float] | None) -> bool:
     """Tell whether two values agree, elementwise for lists.
 
     Parameters
     ----------
-    ours, theirs : number, bool, str or list of numbers
+    ours, expected : number, bool, str or list of numbers
         The two values. They disagree if they are of different kinds or shapes.
     tolerance : float or list of float, optional
         Largest absolute difference; 0 if None.
@@ -186,34 +186,53 @@ def is_within(ours: object, theirs: object, tolerance: float | Iterable[float] |
     (True, False)
     """
     allowed = np.asarray(tolerance or 0) * SLACK
-    return bool(np.all(np.abs(differences(ours, theirs)) <= allowed))
+    return bool(np.all(np.abs(differences(ours, expected)) <= allowed))
 
 
-def differences(ours: object, theirs: object) -> np.ndarray:
+def differences(ours: object, expected: object) -> np.ndarray:
     """Subtract one value from the other, elementwise for lists.
 
     Parameters
     ----------
-    ours, theirs : number, bool, str or list of numbers
+    ours, expected : number, bool, str or list of numbers
         The two values.
 
     Returns
     -------
     ndarray
-        Ours minus theirs; 0 for equal, infinity for different bools and strings, and infinity
+        Ours minus the expected ones; 0 for equal, and infinity for different bools and strings and
         for values of different kinds or shapes.
     """
-    are_numbers = not isinstance(ours, bool | str) and not isinstance(theirs, bool | str)
+    are_numbers = not isinstance(ours, bool | str) and not isinstance(expected, bool | str)
     if are_numbers:
         # ragged lists are no arrays
         with contextlib.suppress(ValueError):
             a = np.asarray(ours, dtype=float)
-            b = np.asarray(theirs, dtype=float)
+            b = np.asarray(expected, dtype=float)
             if a.shape == b.shape:
                 return a - b
-    if ours == theirs:
+    if ours == expected:
         return np.asarray(0.0)
     return np.asarray(math.inf)
+
+
+def _entry(place: str, entry: object) -> Record:
+    """Check what a baseline says of a key; ``place`` names the file and the key."""
+    if not isinstance(entry, dict):
+        expected = ", ".join(sorted(REQUIRED))
+        raise PressError(f"{place} must have {expected}; got {reprlib.repr(entry)}")
+    if missing := REQUIRED - set(entry):
+        raise PressError(f"{place} lacks {', '.join(sorted(missing))}")
+    known = [field.name for field in fields(Record)]
+    for name in entry:
+        if name not in known:
+            raise PressError(f"{place} has no field {name!r}; {nearest(str(name), known)}")
+    try:
+        np.asarray(entry["tolerance"], dtype=float)
+    except (TypeError, ValueError):
+        got = reprlib.repr(entry["tolerance"])
+        raise PressError(f"{place} needs a number as its tolerance; got {got}") from None
+    return Record(**entry)
 
 
 def _baseline(key: str, record: Record, old: Record | None) -> Record:

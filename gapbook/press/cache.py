@@ -9,6 +9,7 @@ from jupyter_cache.cache.main import JupyterCacheBase
 from nbformat import NotebookNode
 
 from gapbook.press.costs import Cost
+from gapbook.press.processes import is_full
 
 # executed notebooks that are kept, of all profiles and all states of the package
 LIMIT = 100
@@ -28,6 +29,9 @@ class OutputCache(JupyterCacheBase):
         try:
             cache.change_cache_limit(LIMIT)
         except Exception:
+            # a full disk is no damage, and what is kept took minutes to compute
+            if is_full(folder.parent):
+                raise
             cache.clear_cache()
             cache.change_cache_limit(LIMIT)
         return cache
@@ -58,8 +62,11 @@ class OutputCache(JupyterCacheBase):
             If none are kept. A damaged file raises other errors.
         """
         key, page = self.merge_match_into_notebook(notebook, cell_meta=("mystnb",))
+        if self.create_hashed_notebook(page)[1] != self.create_hashed_notebook(notebook)[1]:
+            raise KeyError("other code than that of the notebook is kept under its key")
         del page.metadata["gapbook"]
-        return page, self.get_cache_record(key).data
+        taken = self.get_cache_record(key).data
+        return page, Cost(seconds=taken["seconds"], memory_mb=taken["memory_mb"])
 
     def keep(self, name: str, notebook: NotebookNode, executed: NotebookNode, cost: Cost) -> None:
         """Keep the outputs of a notebook under its key.

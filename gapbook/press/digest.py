@@ -1,10 +1,11 @@
 """Digests of what a result depends on: when one is the same, there is nothing to do."""
 
+import ast
 import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ def digest(paths: Iterable[Path], *facts: Any) -> str:
     Parameters
     ----------
     paths : iterable of Path
-        Files. Their names and contents count, not the folders they lie in.
+        Files. Their names and contents count, not the folders they lie in. Of a Python file the
+        code counts; comments and layout do not.
     *facts : any
         Anything that JSON can hold.
 
@@ -30,18 +32,22 @@ def digest(paths: Iterable[Path], *facts: Any) -> str:
     str
         Hexadecimal SHA-256.
     """
-    packages = sorted((package.name, package.version) for package in distributions())
+    # a set, for a folder that Python finds twice lists its packages twice; this package's own files
+    # count below
+    versions = {(package.name, package.version) for package in distributions()}
+    packages = sorted(pair for pair in versions if pair[0] != "gapbook")
     result = hashlib.sha256(json.dumps([platform.python_version(), packages, facts]).encode())
     for path in sorted(paths):
         result.update(path.name.encode())
-        result.update(hashlib.sha256(path.read_bytes()).digest())
+        result.update(hashlib.sha256(_content(path)).digest())
     return result.hexdigest()
 
 
 def surroundings(inputs: Sequence[Path] = INPUTS) -> str:
     """Digest of what a notebook depends on besides itself: the package, the data and all versions.
 
-    The baselines, ``expected*.yml``, are left out: they follow from what the notebooks compute.
+    The baselines, ``expected*.yml``, are left out: they follow from what the notebooks compute. So
+    are hidden files, and those that editors and Python leave beside the sources.
 
     Parameters
     ----------
@@ -53,9 +59,30 @@ def surroundings(inputs: Sequence[Path] = INPUTS) -> str:
     str
         Hexadecimal SHA-256.
     """
-    files = [path for folder in inputs for path in folder.rglob("*") if path.is_file()]
-    kept = [path for path in files if path.suffix != ".pyc" and not _is_baseline(path)]
+    files = [path for folder in inputs for path in _visible(folder) if path.is_file()]
+    kept = [path for path in files if not _is_byproduct(path) and not _is_baseline(path)]
     return digest(kept, os.cpu_count())
+
+
+def _content(path: Path) -> bytes:
+    content = path.read_bytes()
+    if path.suffix != ".py":
+        return content
+    try:
+        return ast.dump(ast.parse(content)).encode()
+    except (SyntaxError, ValueError):
+        return content
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            yield path
+
+
+def _is_byproduct(path: Path) -> bool:
+    """Tell whether Python compiled a file or an editor keeps it as a copy."""
+    return path.suffix == ".pyc" or path.name.endswith("~") or path.name.startswith("#")
 
 
 def _is_baseline(path: Path) -> bool:

@@ -17,8 +17,9 @@ from gapbook.files import write_whole
 from gapbook.press.cache import OutputCache
 from gapbook.press.costs import COSTS, MACHINE, Cost, write_costs
 from gapbook.press.digest import INPUTS, digest, surroundings
+from gapbook.press.failures import FAILED, keep_details
 from gapbook.press.notebooks import read_notebooks, set_profile
-from gapbook.press.record import available_sources
+from gapbook.press.records import available_sources
 from gapbook.press.worker import Outcome, execute_side_by_side
 
 # seconds that a cell may take: with the parameters as they stand, and with those of a profile
@@ -45,7 +46,7 @@ def execute_book(
         ``"quick"`` takes parameters as they stand in the notebooks. Any other name is that of a
         file in ``book/profiles``.
     jobs : int
-        Number of notebooks that run side by side. They share the processors.
+        Number of notebooks that run side by side, from 1. They share the processors.
     force : bool
         Whether to execute every notebook, changed or not.
     timeout : int, optional
@@ -63,9 +64,12 @@ def execute_book(
     Raises
     ------
     PressError
-        If notebooks fail, with the cell and the error of each; outputs of the others are kept.
-        Also if a notebook, the profile or one of its parameters does not exist.
+        If notebooks fail, with the cell and the error of each; outputs of the others are kept, and
+        tracebacks lie in the folder ``failed`` beside the run folder until the next call. Also if
+        a notebook, the profile or one of its parameters does not exist.
     """
+    if jobs < 1:
+        raise PressError(f"at least 1 notebook must run at a time; got jobs = {jobs}")
     root = Path("book").resolve()
     run = Path(out).resolve()
     notebooks = read_notebooks(root)
@@ -78,10 +82,13 @@ def execute_book(
     cache = OutputCache.open(run.parent / "cache")
     stale = {name: book for name, book in notebooks.items() if force or book not in cache}
     failures = []
+    tracebacks = run.parent / FAILED
+    shutil.rmtree(tracebacks, ignore_errors=True)
 
     def finish(name: str, outcome: Outcome) -> None:
         if outcome.notebook is None:
-            failures.append(f"{name}, {outcome.error}")
+            place = keep_details(tracebacks / f"{name}.txt", outcome.details)
+            failures.append(f"{name}, {outcome.error}{place}")
             print(f"{name}: failed", flush=True)
         else:
             cost = Cost(seconds=outcome.seconds, memory_mb=outcome.memory_mb)

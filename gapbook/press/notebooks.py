@@ -1,17 +1,18 @@
 """Read the notebooks of the book, and the parameters that a profile sets in them."""
 
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import nbformat
-import yaml
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 from papermill import inspect_notebook
 from papermill.translators import translate_parameters
 
 from gapbook.exceptions import PressError, nearest
+from gapbook.press.mappings import read_mapping
 
 INJECTED = "injected-parameters"
 
@@ -34,14 +35,19 @@ def read_notebooks(root: Path) -> dict[str, NotebookNode]:
     PressError
         If there is no such folder, or a file is not a notebook.
     """
-    if not root.is_dir():
-        raise PressError(
-            f"there is no folder {root} with notebooks; run this in the root of the repository"
-        )
+    require_book(root)
     paths = [path for path in root.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts]
     return {
         path.relative_to(root).with_suffix("").as_posix(): _read(path) for path in sorted(paths)
     }
+
+
+def require_book(root: Path) -> None:
+    """Raise ``PressError`` unless there is a folder of the book."""
+    if not root.is_dir():
+        raise PressError(
+            f"there is no folder {root} with notebooks; run this in the root of the repository"
+        )
 
 
 def set_profile(notebooks: Mapping[str, NotebookNode], path: Path) -> None:
@@ -62,10 +68,13 @@ def set_profile(notebooks: Mapping[str, NotebookNode], path: Path) -> None:
     if not path.exists():
         profiles = [file.stem for file in path.parent.glob("*.yml")]
         raise PressError(f"there is no profile {path.stem!r}; {nearest(path.stem, profiles)}")
-    for name, values in (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).items():
+    for name, values in read_mapping(path).items():
         if name not in notebooks:
             hint = nearest(name, notebooks)
             raise PressError(f"{path.name} sets parameters of {name!r}, not a notebook; {hint}")
+        if not isinstance(values, dict):
+            got = reprlib.repr(values)
+            raise PressError(f"{path.name}: {name} must have a mapping of parameters; got {got}")
         # papermill itself only warns of a wrong name
         known = inspect_notebook(notebooks[name])
         for wrong in values.keys() - known.keys():

@@ -10,12 +10,12 @@ import pandas as pd
 from gapbook.pairs import load_command
 from gapbook.press.baseline import differences, is_within, stated_tolerance
 from gapbook.press.paper import Fact, reported
-from gapbook.press.record import Record
+from gapbook.press.records import Record
 from gapbook.published import registry
 
 VERDICTS = ["reproduced", "differs", "erratum", "needs data", "context", "not recorded"]
 # characters of a value that a table shows
-SHORT = 40
+MAX_CHARACTERS = 40
 
 
 class Comparison(NamedTuple):
@@ -214,9 +214,9 @@ def _short(value: Any) -> str:
     if value is None or value != value:
         return ""
     text = _rounded(value)
-    if len(text) <= SHORT:
+    if len(text) <= MAX_CHARACTERS:
         return text
-    return f"{text[: SHORT - 3]}..."
+    return f"{text[: MAX_CHARACTERS - 3]}..."
 
 
 def _rounded(value: Any) -> str:

@@ -1,20 +1,23 @@
 """Build the site from the executed notebooks, with warnings as errors."""
 
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from gapbook.exceptions import PressError
 from gapbook.press.digest import digest
+from gapbook.press.failures import FAILED, keep_details
+from gapbook.press.processes import end, is_full, start, uninterrupted
 from gapbook.press.sphinx_ext import repository
 
 CONFIG = Path("_config.yml")
+# what the name of the folder begins with in which a site is built
+SITE_SCRATCH = ".site-"
+SEAL = ".digest"
 
 
 def build_site(run: str | Path = "_build/executed") -> str:
-    """Build the site of a run folder, unless it has been built from the same files.
+    """Build the site of a run folder, unless it has been built from the same files and is whole.
 
     The site is built beside the present one and takes its place when it is complete, so a failure
     leaves the old one as it was. jupyter-book reads ``_config.yml`` in the working directory.
@@ -35,25 +38,63 @@ def build_site(run: str | Path = "_build/executed") -> str:
         If jupyter-book fails or warns; the message has the warnings.
     """
     pages = Path(run).resolve()
+    if not pages.is_dir():
+        raise PressError(
+            f"there are no executed notebooks in {run}; run python -m gapbook.press execute first"
+        )
     site = pages.with_name("html")
-    seal = site / ".digest"
     current = _digest(pages)
-    if seal.exists() and seal.read_text() == current:
+    if _seal(site, current) == _read(site / SEAL):
         return "unchanged"
-    with tempfile.TemporaryDirectory(prefix=".site-", dir=site.parent) as scratch:
-        command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(pages)]
-        command += ["--config", str(CONFIG), "--path-output", scratch]
-        command += ["-W", "--keep-going", "-n", "--all"]
-        built = subprocess.run(command, capture_output=True, text=True, check=False)
-        if built.returncode:
-            warnings = _warnings(built.stdout + built.stderr).replace(str(pages), "book")
-            raise PressError(f"the site was not built:\n{warnings}")
+    with tempfile.TemporaryDirectory(prefix=SITE_SCRATCH, dir=site.parent) as scratch:
+        _build(pages, Path(scratch))
         new = Path(scratch, "_build", "html")
-        (new / seal.name).write_text(current)
+        (new / SEAL).write_bytes(_seal(new, current))
         if site.exists():
             site.rename(Path(scratch, "old"))
         new.rename(site)
     return f"built in {os.path.relpath(site)}"
+
+
+def _build(pages: Path, scratch: Path) -> None:
+    """Build the site below a folder, in a process that does not outlive this one."""
+    command = ["build", str(pages), "--config", str(CONFIG), "--path-output", str(scratch)]
+    command += ["-W", "--keep-going", "-n", "--all"]
+    log = scratch / "log"
+    builder = None
+    try:
+        with uninterrupted():
+            builder = start(_run_jupyter_book, command, log=log)
+        builder.join()
+    finally:
+        if builder:
+            end(builder)
+    if builder.exitcode and is_full(scratch):
+        raise PressError("the site was not built: no space is left on the disk")
+    if builder.exitcode:
+        output = log.read_text(errors="replace")
+        lines = [line for line in output.splitlines() if "WARNING" in line or "ERROR" in line]
+        warnings = "\n".join(lines).replace(str(pages), "book") or "jupyter-book failed"
+        place = keep_details(pages.with_name(FAILED) / "site.txt", output)
+        raise PressError(f"the site was not built:\n{warnings}{place}")
+
+
+def _run_jupyter_book(command: list[str]) -> None:
+    """Run jupyter-book in this process, which exits with its status."""
+    from jupyter_book.cli.main import main
+
+    main(command)
+
+
+def _seal(site: Path, pages: str) -> bytes:
+    """Digest of what a site was made from and of all its files: none is lost or damaged later."""
+    files = [path for path in site.rglob("*") if path.is_file() and path.name != SEAL]
+    places = sorted(path.relative_to(site).as_posix() for path in files)
+    return digest(files, places, pages).encode()
+
+
+def _read(seal: Path) -> bytes:
+    return seal.read_bytes() if seal.is_file() else b""
 
 
 def _digest(pages: Path) -> str:
@@ -62,8 +103,3 @@ def _digest(pages: Path) -> str:
     places = sorted(path.relative_to(pages).as_posix() for path in files)
     press = Path(__file__).parent.glob("*.py")
     return digest([*files, *press, CONFIG], places, repository(Path()))
-
-
-def _warnings(output: str) -> str:
-    lines = [line for line in output.splitlines() if "WARNING" in line or "ERROR" in line]
-    return "\n".join(lines) or output[-3000:]

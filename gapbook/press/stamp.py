@@ -18,8 +18,10 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from gapbook.press import colab
+
 BRANCH = "notebooks"
-# PyTorch and the running kernel come with Colab; replacing them under it breaks the session
+# PyTorch and the running kernel come with Colab, at versions that fit its other packages
 RUNTIME = {
     "ipykernel",
     "ipython",
@@ -30,14 +32,17 @@ RUNTIME = {
     "torch",
     "traitlets",
 }
+# nothing that could end the text of the cell, or that a shell or git could take for something else
+URL = re.compile(r"(https://[\w.-]+(:\d+)?|file://)(/[\w.~%+-]+)+")
 CELL = '''\
 # @title Install the package of this book at the commit that made this page (Colab: about a minute)
-import importlib.util, pathlib
-if importlib.util.find_spec("gapbook") is None:
-    pathlib.Path("gapbook-constraints.txt").write_text("\\n".join("""
+{code}
+
+versions_in_memory = globals().get("versions_in_memory", {{}})
+PINS = """
 {pins}
-    """.split()))
-    %pip install -q -c gapbook-constraints.txt "gapbook[chapters] @ git+{url}@{commit}"
+"""
+install("gapbook[chapters] @ git+{url}@{commit}", PINS, versions_in_memory)
 '''
 
 
@@ -102,7 +107,7 @@ def stamp(notebook: NotebookNode, url: str, commit: str, constraints: str) -> No
     notebook : NotebookNode
         A notebook with a cell tagged ``install``.
     url : str
-        What git clones, ``https://...`` or ``file:///...``.
+        What git clones, ``https://...`` or ``file:///...``, in letters, digits and ``. - _ ~ % +``.
     commit : str
         Full SHA of the commit to install.
     constraints : str
@@ -111,13 +116,19 @@ def stamp(notebook: NotebookNode, url: str, commit: str, constraints: str) -> No
     Returns
     -------
     NotebookNode
-        The copy. Its install cell installs ``gapbook[chapters]`` where the package is missing.
+        The copy. Its install cell installs ``gapbook[chapters]`` where the package is missing, as
+        :mod:`gapbook.press.colab` says.
 
     Raises
     ------
     ValueError
-        If the notebook has no install cell, or the commit is not a full SHA.
+        If the notebook has no install cell, the commit is not a full SHA, or the URL is another.
     """
+    if not URL.fullmatch(url):
+        raise ValueError(
+            "Expected the URL of a repository such as https://github.com/OWNER/REPOSITORY, without "
+            f"a name, a password, blanks or quotes; got {url!r}"
+        )
     if not re.fullmatch(r"[0-9a-f]{40}", commit):
         raise ValueError(
             f"Expected a commit as 40 hexadecimal digits, so that it cannot move; got {commit!r}"
@@ -129,7 +140,8 @@ def stamp(notebook: NotebookNode, url: str, commit: str, constraints: str) -> No
     wrapped = textwrap.fill(
         " ".join(pins(constraints)), 110, break_on_hyphens=False, break_long_words=False
     )
-    cell.source = CELL.format(pins=wrapped, url=url, commit=commit).rstrip()
+    code = Path(colab.__file__).read_text(encoding="utf-8").rstrip()
+    cell.source = CELL.format(code=code, pins=wrapped, url=url, commit=commit).rstrip()
     # Colab shows the title and hides the code
     cell.metadata["cellView"] = "form"
     return copy
@@ -175,5 +187,8 @@ if __name__ == "__main__":
             f"got {len(sys.argv) - 1} arguments"
         )
     text = Path("constraints.txt").read_text()
-    for path in stamp_folder(Path(sys.argv[1]), sys.argv[2], sys.argv[3], text):
-        print(f"stamped {path}")
+    try:
+        for path in stamp_folder(Path(sys.argv[1]), sys.argv[2], sys.argv[3], text):
+            print(f"stamped {path}")
+    except ValueError as error:
+        sys.exit(str(error))

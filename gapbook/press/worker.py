@@ -1,48 +1,58 @@
 """Execute notebooks side by side, each by papermill in a worker process of its own.
 
-Processes are spawned, not forked, so a worker inherits neither threads nor locks. Only the parent
-process hears Ctrl-C; it then ends each worker together with the kernel that the worker started. A
-worker whose parent was killed ends its kernel and itself.
+A worker ends together with the kernel that it started, also where the process that started it is
+interrupted or killed.
 """
 
-import contextlib
 import multiprocessing
 import os
+import re
 import resource
-import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-import psutil
 from nbclient.exceptions import CellTimeoutError
 from nbformat import NotebookNode
-from papermill import PapermillExecutionError, execute_notebook
+from papermill import execute_notebook
 
 from gapbook.press.notebooks import is_injected
+from gapbook.press.processes import end, is_full, start, uninterrupted
+
+# what a kernel answers to a cell; nbclient has none from one that has ended
+Reply = dict[str, Any] | None
 
 # seconds after which a kernel that does not answer counts as hanging
 START_TIMEOUT = 120
-INTERRUPTIONS = {signal.SIGINT, signal.SIGTERM}
+# characters of a cell and of an error that a message shows
+CELL_CHARACTERS = 60
+ERROR_CHARACTERS = 300
+# what colors a traceback on a terminal
+COLOR = re.compile(r"\x1b\[[0-9;]*m")
+# what the names of folders for temporary files begin with
+SCRATCH = ".run-"
 # Linux counts memory in kilobytes, macOS in bytes
 MEMORY_UNIT = 1 if sys.platform == "darwin" else 2**10
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a notebook: its executed copy with its costs, or the error that stopped it."""
+    """What became of a notebook: its executed copy with its costs, or the error that stopped it.
+
+    ``error`` is one line; ``details`` are the traceback of a cell, or else what the kernel said.
+    """
 
     notebook: NotebookNode | None = None
     seconds: float = 0.0
     memory_mb: int = 0
     error: str = ""
+    details: str = ""
     hangs: bool = False
 
 
@@ -91,38 +101,41 @@ def execute_side_by_side(
                     finish(name, outcome)
 
 
+@dataclass(frozen=True)
+class _Worker:
+    """A process that executes a notebook in a folder of its own."""
+
+    name: str
+    process: BaseProcess
+    log: Path
+
+
 class _Workers:
     """The workers that run, each with the connection on which it sends its outcome."""
 
     def __init__(self, folder: Path, timeout: int, jobs: int) -> None:
-        self.running: dict[Connection, tuple[str, BaseProcess]] = {}
+        self.running: dict[Connection, _Worker] = {}
         self.timeout = timeout
         self.threads = max(1, (os.cpu_count() or 1) // jobs)
         self.scratch = tempfile.TemporaryDirectory(
-            prefix=".run-", dir=folder, ignore_cleanup_errors=True
+            prefix=SCRATCH, dir=folder, ignore_cleanup_errors=True
         )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for _, worker in self.running.values():
-            _end(worker)
+        for worker in self.running.values():
+            end(worker.process)
         self.scratch.cleanup()
 
     def start(self, name: str, notebook: NotebookNode) -> None:
         run = Path(tempfile.mkdtemp(dir=self.scratch.name))
-        spawn = multiprocessing.get_context("spawn")
-        receiver, sender = spawn.Pipe(duplex=False)
-        arguments = (sender, notebook, run, self.timeout, self.threads)
-        worker = spawn.Process(target=_work, args=arguments, daemon=True)
-        # an interruption waits until the worker is known, and the worker inherits to hear none
-        signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
-        try:
-            worker.start()
-            self.running[receiver] = (name, worker)
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTIONS)
+        log = run / "log"
+        receiver, sender = multiprocessing.get_context("spawn").Pipe(duplex=False)
+        with uninterrupted():
+            process = start(_work, sender, notebook, run, self.timeout, self.threads, log=log)
+            self.running[receiver] = _Worker(name, process, log)
         # with the worker's end open here, too, its death would not end the connection
         sender.close()
 
@@ -131,9 +144,12 @@ class _Workers:
         wait(self.running)
         ended = []
         for connection in [one for one in self.running if one.poll()]:
-            name, worker = self.running[connection]
-            ended.append((name, _receive(connection)))
-            _end(worker)
+            worker = self.running[connection]
+            outcome = _receive(connection)
+            end(worker.process)
+            if outcome.error and not outcome.details:
+                outcome = replace(outcome, details=_read(worker.log))
+            ended.append((worker.name, outcome))
             del self.running[connection]
         return ended
 
@@ -149,38 +165,16 @@ def _receive(connection: Connection) -> Outcome:
     return outcome
 
 
-def _end(worker: BaseProcess) -> None:
-    """End a worker with all processes below it."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(worker.pid)
-        # stopped first, so that it starts nothing more
-        process.suspend()
-        below = process.children(recursive=True)
-        process.kill()
-        _kill(below)
-    worker.join()
-
-
-def _kill(processes: list[psutil.Process]) -> None:
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    # they write no more; who inherits them may take longer to notice their end
-    psutil.wait_procs(processes, timeout=1)
+def _read(log: Path) -> str:
+    if not log.exists():
+        return ""
+    return log.read_text(errors="replace")
 
 
 def _work(
     sender: Connection, notebook: NotebookNode, run: Path, timeout: int, threads: int
 ) -> None:
     """Execute a notebook in this process, a worker, and send what became of it."""
-    # ignored before it is heard
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTIONS)
-    threading.Thread(target=_follow_parent, daemon=True).start()
-    with (run / "log").open("w") as log:
-        # the kernel inherits these and chats on them
-        os.dup2(log.fileno(), sys.stdout.fileno())
-        os.dup2(log.fileno(), sys.stderr.fileno())
     _set_environment(run, threads)
     sender.send(_execute(notebook, run, timeout))
 
@@ -194,26 +188,25 @@ def _set_environment(run: Path, threads: int) -> None:
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     os.environ["IPYTHONDIR"] = str(run / "ipython")
     os.environ.pop("MPLBACKEND", None)
-    if "GAPBOOK_DATA" in os.environ:
-        # relative to where the book is made, not to the folder of the kernel
-        os.environ["GAPBOOK_DATA"] = str(Path(os.environ["GAPBOOK_DATA"]).resolve())
-
-
-def _follow_parent() -> None:
-    """Wait for the end of the parent process, then end the kernel and this process."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    _kill(psutil.Process().children(recursive=True))
-    os._exit(1)
+    for name in ("GAPBOOK_DATA", "GAPBOOK_CACHE"):
+        if folder := os.environ.get(name):
+            # relative to where the book is made, not to the folder of the kernel
+            os.environ[name] = str(Path(folder).expanduser().resolve())
 
 
 def _execute(notebook: NotebookNode, run: Path, timeout: int) -> Outcome:
     begun: list[int] = []
-    start = time.monotonic()
-    folder = run / "work"
-    folder.mkdir()
+    failed: list[Outcome] = []
+    begin = time.monotonic()
+
+    def note_error(cell: NotebookNode, cell_index: int, execute_reply: Reply) -> None:
+        if failure := _failure(execute_reply):
+            place = _place(notebook, cell_index)
+            failed.append(replace(failure, error=f"{place}: {failure.error}"))
+
     try:
+        folder = run / "work"
+        folder.mkdir()
         executed = execute_notebook(
             notebook,
             None,
@@ -223,20 +216,51 @@ def _execute(notebook: NotebookNode, run: Path, timeout: int) -> Outcome:
             start_timeout=START_TIMEOUT,
             execution_timeout=timeout,
             on_cell_start=lambda cell, cell_index: begun.append(cell_index),
+            on_cell_executed=note_error,
         )
-    except PapermillExecutionError as error:
-        place = _place(notebook, error.cell_index)
-        return Outcome(error=f"{place}: {error.ename}: {error.evalue}")
     except Exception as error:
-        place = _place(notebook, begun[-1]) if begun else "before its first cell"
-        message = str(error).partition("\n")[0] or type(error).__name__
-        # jupyter_client raises a RuntimeError for a kernel that does not start
-        does_not_start = isinstance(error, RuntimeError) and not begun
-        hangs = does_not_start or isinstance(error, CellTimeoutError)
-        return Outcome(error=f"{place}: {message}", hangs=hangs)
+        if failed:
+            return failed[0]
+        return _stopped(error, _place(notebook, begun[-1]) if begun else "", run)
+    if failed:
+        # papermill takes a cell that calls sys.exit() for a good end, and leaves out the rest
+        return failed[0]
     # the kernel has ended, so it counts as a child that was waited for
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * MEMORY_UNIT
-    return Outcome(executed, seconds=round(time.monotonic() - start, 1), memory_mb=memory // 2**20)
+    return Outcome(executed, seconds=round(time.monotonic() - begin, 1), memory_mb=memory // 2**20)
+
+
+def _failure(execute_reply: Reply) -> Outcome | None:
+    """Return what a kernel's reply says of a cell that failed, None for one that did not."""
+    if execute_reply is None:
+        return None
+    reply = execute_reply["content"]
+    if reply["status"] == "error":
+        lines = reply.get("traceback") or [reply["evalue"]]
+        message = ": ".join(filter(None, [reply["ename"], _first_line(reply["evalue"])]))
+        return Outcome(error=message, details=COLOR.sub("", "\n".join(lines)))
+    if any(item["source"] == "ask_exit" for item in reply.get("payload", ())):
+        return Outcome(error="it ends the kernel, by exit() or quit()")
+    return None
+
+
+def _stopped(error: Exception, place: str, run: Path) -> Outcome:
+    """Say what stopped a notebook other than an error that its code raised."""
+    where = place or "before its first cell"
+    if is_full(run):
+        return Outcome(error=f"{where}: no space is left on the disk")
+    # jupyter_client raises a RuntimeError for a kernel that does not start
+    does_not_start = isinstance(error, RuntimeError) and not place
+    hangs = does_not_start or isinstance(error, CellTimeoutError)
+    message = _first_line(str(error)) or type(error).__name__
+    return Outcome(error=f"{where}: {message}", hangs=hangs)
+
+
+def _first_line(text: str) -> str:
+    line = COLOR.sub("", text).strip().partition("\n")[0]
+    if len(line) <= ERROR_CHARACTERS:
+        return line
+    return f"{line[:ERROR_CHARACTERS]} ..."
 
 
 def _place(notebook: NotebookNode, index: int) -> str:
@@ -244,4 +268,4 @@ def _place(notebook: NotebookNode, index: int) -> str:
     cells = notebook.cells[: index + 1]
     number = sum(not is_injected(cell) for cell in cells)
     first_line = cells[-1].source.strip().partition("\n")[0]
-    return f"cell {number} ({first_line[:60]})"
+    return f"cell {number} ({first_line[:CELL_CHARACTERS]})"

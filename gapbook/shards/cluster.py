@@ -1,19 +1,44 @@
 """Connect to Dask: a scheduler that runs somewhere, or a cluster on this machine for a while."""
 
+import asyncio
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import CancelledError
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from gapbook.array_files import INSTALL
-from gapbook.exceptions import MissingPackageError, PairsError
+from gapbook.exceptions import MissingPackageError, PairsError, one_line, quoted
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future, Security
+
+# How long a scheduler may take to answer.
+SECONDS_TO_ANSWER = 10
+# How long a scheduler may be without workers: together with the answer less than half a minute.
+SECONDS_WITHOUT_WORKERS = 15
+SECONDS_BETWEEN_LOOKS = 3
+CONFIGURATION: dict[str, Any] = {
+    # Servers of a cluster here answer nobody over HTTP.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+    # A worker that dies is started again, which takes seconds; by default it would be given up if
+    # it is just not there 15 seconds after it died another time.
+    "distributed.deploy.lost-worker-timeout": "1 day",
+    # What ends two workers of one machine will end the next.
+    "distributed.scheduler.allowed-failures": 1,
+}
+TLS_ADVICE = (
+    "; for tls:// Dask's configuration has to name the certificates, for example in the variables "
+    "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and "
+    "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY"
+)
 
 
 @contextmanager
@@ -31,14 +56,29 @@ def connect(scheduler: str | None = None, workers: int = 1) -> "Iterator[Client]
     Yields
     ------
     distributed.Client
-        A client that is connected.
+        A client that is connected to a scheduler with at least one worker.
 
     Raises
     ------
     PairsError
-        If no scheduler answers at the address.
+        If no scheduler answers at the address, or it has no workers.
     MissingPackageError
-        If Dask is not installed.
+        If Dask, or what it needs for a cluster here, is not installed.
+
+    Notes
+    -----
+    Whoever can talk to a Dask scheduler can run code in its workers. The processes of a cluster
+    here talk over TLS, with a key that is made for them and never leaves their memory, so that
+    other users of the machine cannot. A scheduler at an address is as safe as it was started: with
+    ``tls://`` the certificates come from Dask's configuration (``distributed.comm.tls``), with
+    ``tcp://`` everybody who reaches the port can use it.
+
+    A cluster here does not import the script that runs, so that the script needs no
+    ``if __name__ == "__main__"``.
+
+    References
+    ----------
+    https://distributed.dask.org/en/stable/tls.html
     """
     try:
         import distributed
@@ -46,25 +86,163 @@ def connect(scheduler: str | None = None, workers: int = 1) -> "Iterator[Client]
         raise MissingPackageError(
             f"A folder of shards needs Dask, which is not installed: {INSTALL}"
         ) from None
-    if scheduler:
-        try:
-            client = distributed.Client(scheduler, timeout=10)
-        except (OSError, ValueError) as error:
-            raise PairsError(f"Expected a Dask scheduler at {scheduler}; got {error}") from None
-        with client:
+    if scheduler is None:
+        with _cluster_here(workers) as client:
             yield client
         return
-    settings: dict[str, Any] = {
-        "n_workers": min(os.cpu_count() or 1, workers),
-        "threads_per_worker": 1,
-        "dashboard_address": "127.0.0.1:0",
-        "silence_logs": logging.CRITICAL,
-    }
+    _require_answer(scheduler)
+    with distributed.Client(scheduler, timeout=SECONDS_TO_ANSWER) as client:
+        try:
+            client.wait_for_workers(1, timeout=SECONDS_WITHOUT_WORKERS)
+        except TimeoutError:
+            raise PairsError(
+                f"Expected workers at the Dask scheduler {quoted(scheduler)}; it has none: start "
+                f"one with dask worker {one_line(scheduler, 80)}"
+            ) from None
+        yield client
+
+
+def wait_for(client: "Client", future: "Future", patience: float | None = None) -> Any:
+    """Return the result of a task, which ends with the wait for it.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        The client of the scheduler.
+    future : distributed.Future
+        The task.
+    patience : float, optional
+        After how many seconds without any worker to stop; by default it waits for ever, as for a
+        batch system that starts workers when it likes.
+
+    Returns
+    -------
+    object
+        The result.
+
+    Raises
+    ------
+    PairsError
+        If there is no worker for so long.
+    """
+    alone = 0.0
+    try:
+        while patience is None or alone < patience:
+            try:
+                return future.result(timeout=SECONDS_BETWEEN_LOOKS)
+            except TimeoutError:
+                if future.status == "error":
+                    raise
+            alone = 0.0 if client.nthreads() else alone + SECONDS_BETWEEN_LOOKS
+    finally:
+        # A client whose scheduler is lost cannot.
+        with suppress(Exception):
+            future.cancel()
+    raise PairsError(
+        f"the Dask scheduler has had no workers for {patience:g} seconds: start some, and measure "
+        "again"
+    )
+
+
+@contextmanager
+def lost_scheduler_named() -> Iterator[None]:
+    """Let the loss of the scheduler be an error in one sentence."""
+    try:
+        yield
+    except (asyncio.CancelledError, CancelledError, OSError) as error:
+        raise PairsError(
+            "the Dask scheduler was lost while shards were measured "
+            f"({one_line(str(error), 200)}): start it again, and measure again"
+        ) from None
+
+
+def _require_answer(scheduler: str) -> None:
+    """Raise ``PairsError`` unless a Dask scheduler answers: its client would wait for ever."""
+    problems: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            asyncio.run(_shake_hands(scheduler))
+        # Each protocol has its own errors.
+        except Exception as error:
+            problems.append(error)
+
+    # A thread of its own, since a notebook has an event loop in the main thread.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join()
+    if problems:
+        got = one_line(str(problems[0])) or "no answer"
+        advice = TLS_ADVICE if scheduler.startswith("tls:") else ""
+        raise PairsError(f"Expected a Dask scheduler at {quoted(scheduler)}; got {got}{advice}")
+
+
+async def _shake_hands(scheduler: str) -> None:
+    from distributed import Security
+    from distributed.comm import connect
+
+    arguments = Security().get_connection_args("client")
+    connecting = connect(scheduler, timeout=SECONDS_TO_ANSWER, **arguments)
+    comm = await asyncio.wait_for(connecting, SECONDS_TO_ANSWER + 1)
+    await comm.close()
+
+
+@contextmanager
+def _cluster_here(workers: int) -> "Iterator[Client]":
+    import dask
+    import distributed
+
     with ExitStack() as stack:
+        # Not below /tmp/dask-scratch-space, which another user may have made.
+        folder = stack.enter_context(TemporaryDirectory(prefix="gapbook-"))
+        settings: dict[str, Any] = {
+            "n_workers": min(os.cpu_count() or 1, workers),
+            "threads_per_worker": 1,
+            "dashboard_address": "127.0.0.1:0",
+            "silence_logs": logging.CRITICAL,
+            "protocol": "tls://",
+            "security": _temporary_security(),
+            "local_directory": folder,
+        }
+        # Warnings of libraries are not for those who wait for numbers.
+        environment = dask.config.get("distributed.nanny.pre-spawn-environ")
+        environment = environment | {"PYTHONWARNINGS": "ignore"}
+        spawned = {"distributed.nanny.pre-spawn-environ": environment}
+        stack.enter_context(dask.config.set(CONFIGURATION | spawned))
+        # Workers that die are started again, so that it holds for the whole block.
+        stack.enter_context(_main_unnamed())
         # The cluster is on the stack before a Ctrl-C is passed on, which so closes it too.
         with _quiet_start():
             cluster = stack.enter_context(distributed.LocalCluster(**settings))
         yield stack.enter_context(distributed.Client(cluster))
+
+
+def _temporary_security() -> "Security":
+    """Return a key and a certificate that only the processes of one cluster have."""
+    from distributed import Security
+
+    try:
+        return Security.temporary()
+    except ImportError:
+        raise MissingPackageError(
+            f"A Dask cluster needs cryptography, which is not installed: {INSTALL}"
+        ) from None
+
+
+@contextmanager
+def _main_unnamed() -> Iterator[None]:
+    """Keep new processes from importing the script that runs, whose work they would begin again."""
+    main = sys.modules["__main__"]
+    known = vars(main)
+    names: dict[str, Any] = {}
+    for name in ("__file__", "__spec__"):
+        if name in known:
+            names[name] = known[name]
+    known.update(dict.fromkeys(names))
+    try:
+        yield
+    finally:
+        known.update(names)
 
 
 @contextmanager

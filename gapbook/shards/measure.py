@@ -1,118 +1,33 @@
 """Measure pairs that lie in a folder of many files, with Dask.
 
-Each file is read once, and what is kept of it merges. Sums of rows and of their products, and
-counts of the cosines of partners, add up exactly in any order. What needs pairs of pairs or a fit
-(recall, separability, hubs, kernels) rests on a sample: the rows with the smallest hashes of shard
-name and row number, which depend neither on the order of the work nor on the workers. A worker
-holds one shard and a few partial results of fixed size, and partial results are merged in a fixed
-tree, so that every run gives the same bits.
+Each file is read once, and what is kept of it merges (``gapbook.shards.partial``); the order of the
+work is that of ``gapbook.shards.schedule``.
 """
 
 import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import numpy as np
 import pandas as pd
-from pandas.util import hash_array
 
-from gapbook.exceptions import ColumnsError, PairsError
-from gapbook.geometry.cosines import PARTNER_COSINE_BINS, partner_cosine_counts
+from gapbook.checks.metadata import whole_characters
+from gapbook.checks.seeds import require_seed
+from gapbook.exceptions import PairsError
+from gapbook.files import path_text
 from gapbook.geometry.sum_measures import exact_measures
 from gapbook.geometry.sums import PairSums
 from gapbook.geometry.table import SAMPLE_SIZE, Measured, measure, require_sample_size
 from gapbook.pairs import PairedEmbeddings
-from gapbook.shards.cluster import connect
-from gapbook.shards.files import shard_names, shard_width, unit_shard
+from gapbook.shards.cluster import SECONDS_WITHOUT_WORKERS, connect
+from gapbook.shards.files import list_shards, names_text
+from gapbook.shards.partial import PartialResult, ShardSettings
+from gapbook.shards.schedule import Work
 
 if TYPE_CHECKING:
-    from dask.delayed import Delayed
     from distributed import Client
-
-# Partial results that merge at once: more would fill the memory of a worker.
-MERGED_AT_ONCE = 4
-# The topic on which workers tell the client that a shard is done.
-TOPIC = "gapbook"
-
-
-@dataclass(frozen=True)
-class ShardSettings:
-    """What each worker must know.
-
-    Parameters
-    ----------
-    columns : tuple of two str
-        The names of the two arrays or columns of a shard.
-    sample : int
-        The number of rows to keep.
-    seed : int
-        The seed of the sample.
-    skip_bad : bool
-        Whether to leave out a shard that is damaged or has another width, instead of stopping.
-    """
-
-    columns: tuple[str, str] = ("x", "y")
-    sample: int = SAMPLE_SIZE
-    seed: int = 0
-    skip_bad: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class RowSample:
-    """The rows of some shards with the smallest hashes.
-
-    Parameters
-    ----------
-    hashes : array (k,)
-        The hash of each row, uint64.
-    places : array (k, 2)
-        The number of its shard and its number within that shard.
-    rows : array (2, k, d)
-        The unit rows of both sides.
-    """
-
-    hashes: np.ndarray
-    places: np.ndarray
-    rows: np.ndarray
-
-    def smallest(self, size: int) -> "RowSample":
-        """Return the ``size`` rows with the smallest hashes, in the order of shards and rows."""
-        shard, row = self.places.T
-        chosen = np.lexsort((row, shard, self.hashes))[:size]
-        chosen = chosen[np.lexsort((row[chosen], shard[chosen]))]
-        return RowSample(self.hashes[chosen], self.places[chosen], self.rows[:, chosen])
-
-
-@dataclass(frozen=True, eq=False)
-class PartialResult:
-    """What is kept of some shards.
-
-    Parameters
-    ----------
-    shards : int
-        How many shards were measured.
-    skipped : dict
-        The names of those that were left out, and why.
-    sums : PairSums or None
-        Sums over all their pairs, None where all were left out.
-    partner_cosine_counts : array (100,)
-        How many pairs have a cosine of partners in each of 100 equal bins over [-1, 1].
-    sample : RowSample or None
-        Rows with the smallest hashes, None where all shards were left out.
-    """
-
-    shards: int
-    skipped: dict[str, str]
-    sums: PairSums | None = None
-    partner_cosine_counts: np.ndarray = field(
-        default_factory=lambda: np.zeros(PARTNER_COSINE_BINS, np.int64)
-    )
-    sample: RowSample | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,14 +43,29 @@ class MeasuredShards(Measured):
         How many shards were measured.
     skipped : dict
         The names of those that were left out, and why.
+    left_out : sequence of str
+        What looks like shards, and is left out for its name.
     """
 
     shards: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
+    left_out: Sequence[str] = ()
+
+    @property
+    def notes_on_left_out(self) -> list[str]:
+        """A sentence for what is left out for its name, and one for bad shards."""
+        notes = []
+        if self.left_out:
+            notes.append(f"Left out for their names: {names_text(self.left_out)}.")
+        if self.skipped:
+            count = self.shards + len(self.skipped)
+            bad = names_text(sorted(self.skipped))
+            notes.append(f"Bad, and left out: {bad} of {count:,} shards.")
+        return notes
 
 
 def shard_report(
-    folder: str | os.PathLike[str], client: "Client | None" = None, **options: Any
+    folder: str | os.PathLike[str], client: "Client | str | None" = None, **options: Any
 ) -> pd.DataFrame:
     """Return the table of ``measure_shards``, as ``gap_report`` returns that of pairs.
 
@@ -143,8 +73,9 @@ def shard_report(
     ----------
     folder : str or path
         A folder of shards.
-    client : dask.distributed.Client, optional
-        A client of the scheduler that does the work; by default a cluster on this machine.
+    client : dask.distributed.Client or str, optional
+        A client of the scheduler that does the work, or its address; by default a cluster on this
+        machine.
     **options
         Those of ``measure_shards``.
 
@@ -169,7 +100,7 @@ def shard_report(
 
 def measure_shards(  # noqa: PLR0913 (a call says all that it needs)
     folder: str | os.PathLike[str],
-    client: "Client | None" = None,
+    client: "Client | str | None" = None,
     *,
     columns: tuple[str, str] = ("x", "y"),
     modalities: tuple[str, str] = ("image", "text"),
@@ -187,9 +118,10 @@ def measure_shards(  # noqa: PLR0913 (a call says all that it needs)
         A folder of shards, also in folders within: ``.npy`` files of shape (2, n, d), ``.npz`` and
         ``.safetensors`` files with two arrays (n, d), and ``.parquet`` files with two columns of
         vectors. Every worker must see it at the same path.
-    client : dask.distributed.Client, optional
-        A client of the scheduler that does the work; by default a cluster on this machine runs for
-        the time of the call.
+    client : dask.distributed.Client or str, optional
+        A client of the scheduler that does the work, or its address (``gapbook.shards.cluster.
+        connect`` says how it is secured); by default a cluster on this machine runs for the time of
+        the call. With a client of your own it waits for workers as long as it takes.
     columns : tuple of two str
         The names of the two arrays or columns.
     modalities : tuple of two str
@@ -201,7 +133,7 @@ def measure_shards(  # noqa: PLR0913 (a call says all that it needs)
     sample : int
         The largest number of pairs, at least 2, for what sums over pairs cannot give.
     skip_bad : bool
-        Whether to leave out shards that are damaged or have another width, and count them.
+        Whether to leave out shards that are bad in any way, and count them.
     progress : bool
         Whether to show a progress bar.
 
@@ -213,10 +145,11 @@ def measure_shards(  # noqa: PLR0913 (a call says all that it needs)
     Raises
     ------
     PairsError
-        If a shard is damaged or does not have the most frequent width (the message names it),
-        unless ``skip_bad``; if no shard can be read; if workers die again and again.
+        If a shard is damaged, does not have the most frequent width or needs more memory than a
+        worker has (the message names it), unless ``skip_bad``; if no shard can be read; if workers
+        die again and again; if the scheduler or all of its workers are lost.
     MissingPackageError
-        If Dask is not installed.
+        If Dask, or what it needs, is not installed.
 
     Notes
     -----
@@ -230,32 +163,43 @@ def measure_shards(  # noqa: PLR0913 (a call says all that it needs)
     Politis and Romano 1994, for intervals from subsamples.
     """
     require_sample_size(sample)
+    require_seed(seed)
     path = Path(folder)
-    names = shard_names(path)
-    settings = ShardSettings(columns, sample, seed, skip_bad)
-    if client is not None:
-        result = _run(client, path, names, settings, progress)
+    listed = list_shards(path)
+    settings = ShardSettings(columns, sample, seed, skip_bad, topic=f"gapbook-{uuid4().hex}")
+    if client is None or isinstance(client, str):
+        with connect(client, len(listed.shards)) as own:
+            work = Work(own, path.resolve(), listed.shards, settings, SECONDS_WITHOUT_WORKERS)
+            result = work.run(progress)
     else:
-        with connect(workers=len(names)) as local:
-            result = _run(local, path, names, settings, progress)
+        result = Work(client, path.resolve(), listed.shards, settings).run(progress)
     if result.sums is None or result.sample is None:
-        name, reason = min(result.skipped.items())
-        raise PairsError(f"no shard in {folder} can be read; the first is {name}: {reason}")
+        raise PairsError(_why_nothing(path, result))
     rows_x, rows_y = result.sample.rows
-    pairs = PairedEmbeddings(rows_x, rows_y, modalities, source=str(folder))
+    pairs = PairedEmbeddings(rows_x, rows_y, modalities, source=whole_characters(str(folder)))
     of_sample = measure(pairs, seed, replicates, sample=len(pairs))
-    return MeasuredShards(
+    measured = MeasuredShards(
         _with_exact_values(of_sample.table, result.sums, len(pairs)),
         pairs,
         result.partner_cosine_counts,
         _notes(result, of_sample),
         result.shards,
         result.skipped,
+        listed.left_out,
     )
+    measured.notes.extend(measured.notes_on_left_out)
+    return measured
+
+
+def _why_nothing(folder: Path, result: PartialResult) -> str:
+    if not result.skipped:
+        return f"Expected pairs in {path_text(folder)}; its {result.shards:,} shards have no rows"
+    name, problem = min(result.skipped.items())
+    return f"no shard in {path_text(folder)} can be read; the first is {path_text(name)}: {problem}"
 
 
 def _notes(result: PartialResult, of_sample: Measured) -> list[str]:
-    """Say in sentences what the numbers rest on, and last which shards were left out."""
+    """Say in sentences what the numbers rest on."""
     n = int(result.partner_cosine_counts.sum())
     k = len(of_sample.pairs)
     notes = [f"{n:,} pairs in {result.shards:,} shards."]
@@ -268,10 +212,6 @@ def _notes(result: PartialResult, of_sample: Measured) -> list[str]:
         )
     # The first note says how many pairs the sample has.
     notes += of_sample.notes[1:]
-    bad = sorted(result.skipped)
-    if bad:
-        count = f"{len(bad):,} of {result.shards + len(bad):,}"
-        notes.append(f"Damaged or of another width, and left out: {count} ({', '.join(bad)}).")
     return notes
 
 
@@ -291,168 +231,3 @@ def _with_exact_values(table: pd.DataFrame, sums: PairSums, k: int) -> pd.DataFr
         else:
             rows.append((name, value, low, high, unit, k))
     return pd.DataFrame(rows, columns=[*table.columns, "pairs"])
-
-
-# ---- on a worker
-
-
-def measure_shard(
-    folder: Path, name: str, number: int, width: int | None, settings: ShardSettings
-) -> PartialResult:
-    """Read one shard and return what is kept of it.
-
-    ``number`` is its place in the sorted names, ``width`` the dimension that all shards must have.
-    """
-    try:
-        x, y = unit_shard(folder / name, settings.columns)
-        if width not in (None, x.shape[1]):
-            raise PairsError(
-                f"Expected {width} dimensions, the most frequent in the folder; got {x.shape[1]}"
-            )
-    except (PairsError, OSError) as error:
-        if settings.skip_bad:
-            return PartialResult(0, {name: str(error)})
-        advice = ". Repair or remove it, or leave it out with --skip-bad"
-        if isinstance(error, ColumnsError):
-            # A sound file, where another name of its arrays will do.
-            advice = ""
-        raise PairsError(f"shard {name}: {error}{advice}") from None
-    hashes = row_hashes(name, len(x), settings.seed)
-    chosen = np.argsort(hashes)[: settings.sample]
-    places = np.stack([np.full(len(chosen), number), chosen], axis=1)
-    rows = np.stack([x[chosen].numpy(), y[chosen].numpy()])
-    result = PartialResult(
-        1,
-        {},
-        PairSums.of(x, y),
-        partner_cosine_counts(x, y),
-        RowSample(hashes[chosen], places, rows),
-    )
-    _report_done(name)
-    return result
-
-
-def merge_results(parts: Sequence[PartialResult], size: int) -> PartialResult:
-    """Add partial results up, in any order; the sample keeps its ``size`` smallest hashes."""
-    shards = sum(part.shards for part in parts)
-    skipped: dict[str, str] = {}
-    for part in parts:
-        skipped |= part.skipped
-    sums = [part.sums for part in parts if part.sums is not None]
-    samples = [part.sample for part in parts if part.sample is not None]
-    if not sums or not samples:
-        return PartialResult(shards, skipped)
-    total = sums[0]
-    for other in sums[1:]:
-        total = total + other
-    sample = RowSample(
-        np.concatenate([sample.hashes for sample in samples]),
-        np.concatenate([sample.places for sample in samples]),
-        np.concatenate([sample.rows for sample in samples], axis=1),
-    )
-    counts = np.sum([part.partner_cosine_counts for part in parts], axis=0)
-    return PartialResult(shards, skipped, total, counts, sample.smallest(size))
-
-
-def row_hashes(name: str, n: int, seed: int = 0) -> np.ndarray:
-    """Return a hash of each of the n rows of a shard: uint64 (n,).
-
-    It is the splitmix64 sequence that starts at a hash of the seed and the name of the shard.
-
-    Examples
-    --------
-    >>> first = row_hashes("a.npy", 2).tolist()
-    >>> first == row_hashes("a.npy", 3)[:2].tolist(), first == row_hashes("b.npy", 2).tolist()
-    (True, False)
-    """
-    start = int.from_bytes(blake2b(f"{seed}/{name}".encode(), digest_size=8).digest(), "little")
-    # Steps of the golden ratio; pandas mixes the bits of integers as splitmix64 does.
-    steps = np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    return hash_array(steps + np.uint64(start), categorize=False)
-
-
-def _report_done(name: str) -> None:
-    """Let the client's progress bar know that a shard is done."""
-    from distributed import get_worker
-
-    try:
-        get_worker().log_event(TOPIC, name)
-    except ValueError:
-        # This process is not a worker.
-        return
-
-
-# ---- on the client
-
-
-def _run(
-    client: "Client", folder: Path, names: list[str], settings: ShardSettings, progress: bool
-) -> PartialResult:
-    """Measure all shards and merge them, with a bar that hears from the workers."""
-    from distributed.scheduler import KilledWorker
-    from tqdm import tqdm
-
-    folder = folder.resolve()
-    # Keys of tasks, so that no result of an earlier run is taken for one of this run.
-    run = uuid4().hex
-    done = set()
-    with tqdm(
-        total=len(names), desc="shards", unit="shard", disable=not progress, leave=False
-    ) as bar:
-
-        def count(event: tuple[Any, str]) -> None:
-            # A set, since a shard that is read again counts once.
-            done.add(event[1])
-            bar.update(len(done) - bar.n)
-
-        client.subscribe_topic(TOPIC, count)
-        future = None
-        try:
-            width = _common_width(client, folder, names, settings, run)
-            future = client.compute(_tree(folder, names, width, settings, run))
-            return future.result()
-        except KilledWorker as error:
-            kind, *_, number = str(error.task).split("-")
-            lost = names[int(number)] if kind in ("shard", "width") else "parts of shards"
-            raise PairsError(
-                f"workers died again and again on {lost}: give them more memory, or cut it"
-            ) from None
-        finally:
-            client.unsubscribe_topic(TOPIC)
-            if future is not None:
-                future.cancel()
-
-
-def _common_width(
-    client: "Client", folder: Path, names: list[str], settings: ShardSettings, run: str
-) -> int | None:
-    """Return the dimension that all shards must have, the most frequent in their headers.
-
-    Of several that are as frequent it is the first.
-    """
-    paths = [folder / name for name in names]
-    keys = [f"width-{run}-{number}" for number in range(len(names))]
-    widths = client.gather(client.map(shard_width, paths, columns=settings.columns, key=keys))
-    counts = Counter(width for width in widths if width)
-    return max(counts, key=counts.__getitem__, default=None)
-
-
-def _tree(
-    folder: Path, names: list[str], width: int | None, settings: ShardSettings, run: str
-) -> "Delayed":
-    """Return the whole work as one task.
-
-    Shards merge in a fixed tree, so that a worker holds few partial results at a time.
-    """
-    from dask import delayed
-
-    level = []
-    for number, name in enumerate(names):
-        task = delayed(measure_shard)
-        key = f"shard-{run}-{number}"
-        level.append(task(folder, name, number, width, settings, dask_key_name=key))
-    while len(level) > 1:
-        starts = range(0, len(level), MERGED_AT_ONCE)
-        groups = [level[start : start + MERGED_AT_ONCE] for start in starts]
-        level = [delayed(merge_results)(group, settings.sample) for group in groups]
-    return level[0]

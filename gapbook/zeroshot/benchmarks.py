@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from gapbook.exceptions import MissingPackageError, one_line
 from gapbook.files import path_text
-from gapbook.image_files import list_images
+from gapbook.files.image_files import list_images
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -1,4 +1,4 @@
-"""Run code in fresh processes, so that two ways to one result meet the same conditions; of several runs the fastest."""
+"""Run two ways to one result in fresh processes, and keep the fastest of several runs."""
 
 import json
 import os
@@ -18,7 +18,8 @@ PROLOGUE = f"""
 import json, sys, time
 
 def peak():
-    return int(next(line for line in open("{STATUS}") if line.startswith("VmHWM")).split()[1]) / 1024
+    line = next(line for line in open("{STATUS}") if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
 
 def fastest(run, times):
     before, seconds = peak(), []
@@ -31,7 +32,7 @@ def fastest(run, times):
 
 
 def run(code: str, *arguments: str, **environment: str) -> dict:
-    """Run code in a process of its own, on as many threads as there are cores, and read what it prints."""
+    """Run code in a process of its own, on all cores, and read what it prints."""
     env = (
         os.environ | {"OMP_WAIT_POLICY": "PASSIVE"} | environment
     )  # waiting threads leave the cores to others
@@ -42,13 +43,15 @@ def run(code: str, *arguments: str, **environment: str) -> dict:
 
 
 def side_by_side(plain: str, ours: str, ratio: float, *arguments: str) -> tuple[dict, dict]:
-    """Run both ways; ours up to three times, since other programs on the machine can only slow it down."""
-    first, best = run(plain, *arguments), run(ours, *arguments)
+    """Run both ways; ours up to three times, since other programs can only slow it down."""
+    first = run(plain, *arguments)
+    best = run(ours, *arguments)
     for _ in range(2):
         if first["time"] < ratio * best["time"]:
             best = min(best, run(ours, *arguments), key=lambda spent: spent["time"])
     print(
-        f"{first['time'] / best['time']:.0f} times faster ({first['time']:.2f} s to {best['time']:.2f} s)",
+        f"{first['time'] / best['time']:.0f} times faster "
+        f"({first['time']:.2f} s to {best['time']:.2f} s)",
         end="",
     )
     return first, best

@@ -1,8 +1,9 @@
 """Each chapter as Colab runs it.
 
-That is: PyTorch and a kernel at hand, an empty folder, and the stamped install cell. A chapter runs
-up to its first figure, which needs the installed package, its data and its libraries; the executed
-book runs the rest. With COLAB=whole, as every week, chapters run to their ends here too.
+That is: PyTorch and a kernel at hand that has loaded older packages than the book's, an empty
+folder, and the stamped install cell. A chapter runs up to its first figure, which needs the
+installed package, its data and its libraries; the executed book runs the rest. With COLAB=whole, as
+every week, chapters run to their ends here too.
 """
 
 import json
@@ -22,6 +23,8 @@ from gapbook.press.stamp import stamp
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
+# what Colab's kernel has in memory before the first cell
+LOADED = ["numpy", "pandas", "matplotlib"]
 CHAPTERS = sorted(path.name for path in (ROOT / "book").glob("0*.ipynb"))
 
 
@@ -38,8 +41,15 @@ def colab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     output(sys.executable, "-m", "venv", machine)
     python = machine / "bin" / "python"
     pip = (python, "-m", "pip")
-    output(*pip, "install", "-q", "-c", "constraints.txt", "pip>=24.1", "torch", "ipykernel")
-    (machine / "home").mkdir()
+    pins = (ROOT / "constraints.txt").read_text().splitlines()
+    older = [pin.replace("==", "<") for pin in pins if pin.partition("==")[0] in LOADED]
+    rest = [pin for pin in pins if pin.partition("==")[0] not in LOADED]
+    (machine / "constraints.txt").write_text("\n".join(rest))
+    packages = ("pip>=24.1", "torch", "ipykernel", *older)
+    output(*pip, "install", "-q", "-c", machine / "constraints.txt", *packages)
+    startup = machine / "home" / ".ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "loaded.py").write_text(f"import {', '.join(LOADED)}, matplotlib.pyplot")
     spec = {
         "argv": [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
         "display_name": "Python 3",
@@ -56,6 +66,12 @@ def colab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield machine
 
 
+def versions(machine: Path) -> set[str]:
+    """Versions of what the kernel has loaded, by the names of their folders."""
+    folders = (machine / "lib").glob("python*/site-packages/*.dist-info")
+    return {path.name for path in folders if path.name.partition("-")[0] in LOADED}
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_stamped_chapter_runs_on_a_machine_of_its_own(
     chapter: str, colab: Path, tmp_path: Path
@@ -68,6 +84,7 @@ def test_stamped_chapter_runs_on_a_machine_of_its_own(
         del stamped.cells[first + 1 :]
     kernels = KernelSpecManager(kernel_dirs=[str(colab / "kernels")], ensure_native_kernel=False)
     manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=kernels)
+    before = versions(colab)
     client = NotebookClient(
         stamped, km=manager, timeout=600, resources={"metadata": {"path": str(tmp_path)}}
     )
@@ -78,6 +95,7 @@ def test_stamped_chapter_runs_on_a_machine_of_its_own(
         # pip's complaint, if it had one, is shown with the failure
         print(stamped.cells[1].get("outputs"))
 
+    assert versions(colab) == before
     [package] = (colab / "lib").glob("python*/site-packages/gapbook-*.dist-info/direct_url.json")
     origin = json.loads(package.read_text())
     assert origin["vcs_info"]["commit_id"] == commit and not origin.get("dir_info")
@@ -85,5 +103,4 @@ def test_stamped_chapter_runs_on_a_machine_of_its_own(
     data = [out.get("data", {}) for cell in code for out in cell.outputs]
     assert any("image/png" in bundle for bundle in data)
     assert not any(str(ROOT) in json.dumps(bundle) for bundle in data), "it used the checkout"
-    # only the first chapter on a machine installs the package, so only its folder holds the pins
-    assert {path.name for path in tmp_path.iterdir()} <= {"gapbook-constraints.txt"}
+    assert list(tmp_path.iterdir()) == []

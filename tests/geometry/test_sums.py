@@ -18,7 +18,7 @@ def test_sums_of_parts_add_up_in_any_order_and_can_be_taken_away():
         for name in ("x", "y", "xx", "yy", "xy"):
             expected = getattr(whole, name)
             torch.testing.assert_close(getattr(merged, name), expected, atol=1e-12, rtol=0)
-    rest = whole - second
+    rest = whole.without(x[30:60], y[30:60])
     assert rest.n == 60
     torch.testing.assert_close(rest.xy, (first + third).xy, atol=1e-12, rtol=0)
     torch.testing.assert_close(rest.x, (first + third).x, atol=1e-12, rtol=0)

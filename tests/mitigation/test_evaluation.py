@@ -15,8 +15,8 @@ from sklearn.metrics import adjusted_mutual_info_score
 from gapbook import PairedEmbeddings, PairsError
 from gapbook.mitigation import Center, ShiftAlongGap
 from gapbook.mitigation.evaluation import (
-    MEASURES,
-    MEASURES_OF_LABELS,
+    HELD_OUT_MEASURES,
+    LABEL_MEASURES,
     NEIGHBORS,
     NOISE_LENGTH,
     cluster_agreement,
@@ -152,8 +152,8 @@ def test_all_mitigations_see_the_same_halves_and_noise() -> None:
 def test_labels_add_columns_and_change_no_other() -> None:
     plain = evaluate_on_held_out(PAIRS, WAYS, splits=2)
     labeled = evaluate_on_held_out(PAIRS, WAYS, splits=2, labels=["a", "b"] * 30)
-    assert plain.columns.tolist() == ["split", "mitigation", *MEASURES]
-    assert labeled.columns.tolist() == [*plain, *MEASURES_OF_LABELS]
+    assert plain.columns.tolist() == ["split", "mitigation", *HELD_OUT_MEASURES]
+    assert labeled.columns.tolist() == [*plain, *LABEL_MEASURES]
     pd.testing.assert_frame_equal(labeled[plain.columns], plain)
     assert not labeled.isna().any(axis=None)
 

@@ -98,3 +98,36 @@ def test_an_incomplete_baseline_is_refused(tmp_path):
     path.write_text("a: {value: 1, tolerance: 0}")
     with pytest.raises(PressError, match=r"expected.yml: a lacks why"):
         load_expected(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [", "expected.yml, line 1 cannot be read as YAML: expected the node"),
+        ("- a", "expected.yml must hold a mapping of names; got ['a']"),
+        ("1: {}", "expected.yml must hold a mapping of names; got {1: {}}"),
+        ("a: 5", "expected.yml: a must have tolerance, value, why; got 5"),
+        ("a: {value: 1}", "expected.yml: a lacks tolerance, why"),
+        (
+            "a: {value: 1, tolerance: 0, why: x, unti: m}",
+            "expected.yml: a has no field 'unti'; did you mean 'unit'?",
+        ),
+        (
+            "a: {value: 1, tolerance: some, why: x}",
+            "expected.yml: a needs a number as its tolerance; got 'some'",
+        ),
+    ],
+)
+def test_a_damaged_baseline_is_named(tmp_path, text, message):
+    path = tmp_path / "expected.yml"
+    path.write_text(text)
+    with pytest.raises(PressError) as caught:
+        load_expected(path)
+    assert message in str(caught.value)
+
+
+def test_a_baseline_that_is_no_text_is_named(tmp_path):
+    path = tmp_path / "expected.yml"
+    path.write_bytes(b"\xff")
+    with pytest.raises(PressError, match=r"expected.yml cannot be read as YAML: 'utf-8' codec"):
+        load_expected(path)

@@ -77,10 +77,15 @@ def test_damaged_files_are_made_again(book, run):
     book.save("01_a", "'result'")
     run()
     whole = (book.run / "01_a.ipynb").read_bytes()
+    book.save("../02_b", "'other'")
     (book.run / "01_a.ipynb").write_text("{")
     assert run() == {"01_a": "text updated"}
     for file in (book.run.parent / "cache").rglob("*.ipynb"):
         file.write_text("{")
+    assert run() == {"01_a": "executed"}
+    for file in (book.run.parent / "cache").rglob("*.ipynb"):
+        # sound, but of other code
+        file.write_bytes((book.folder / "02_b.ipynb").read_bytes())
     assert run() == {"01_a": "executed"}
     (book.run.parent / "cache" / "global.db").write_text("no database")
     assert run() == {"01_a": "executed"}
@@ -103,10 +108,14 @@ def test_a_failure_names_chapter_and_cell_and_keeps_the_others(book, run):
     book.save("02_b", "1 + 1")
     with pytest.raises(PressError) as caught:
         run()
-    assert str(caught.value) == "01_a, cell 4 (x = 1): ZeroDivisionError: division by zero"
-    assert list(book.run.parent.rglob("*01_a*")) == []
+    message, place = str(caught.value).splitlines()
+    assert message == "01_a, cell 4 (x = 1): ZeroDivisionError: division by zero"
+    assert place == "  more in _build/failed/01_a.txt"
+    assert "----> 2 x / 0" in (book.folder / "_build" / "failed" / "01_a.txt").read_text()
+    assert list(book.run.rglob("*01_a*")) == []
     book.save("01_a", "# prose", "x = 1\nx / 1")
     assert run() == {"01_a": "executed", "02_b": "text updated"}
+    assert not (book.folder / "_build" / "failed").exists()
 
 
 def test_a_profile_sets_parameters_and_shows_them(book, run):

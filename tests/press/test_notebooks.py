@@ -16,6 +16,7 @@ def test_notebooks_are_named_by_their_paths(book):
     [
         ("typo", "01_a has no parameter 'n_seedz'; did you mean 'n_seeds'?"),
         ("chapter", "chapter.yml sets parameters of '01_b', not a notebook; did you mean '01_a'?"),
+        ("list", "list.yml: 01_a must have a mapping of parameters; got ['n_seeds']"),
         ("chaptr", "there is no profile 'chaptr'; did you mean 'chapter'?"),
     ],
 )
@@ -23,6 +24,7 @@ def test_a_wrong_name_in_a_profile_suggests_the_nearest(book, profile, message):
     book.save("01_a")
     book.write("profiles/typo.yml", "01_a: {n_seedz: 5}")
     book.write("profiles/chapter.yml", "01_b: {n_seeds: 5}")
+    book.write("profiles/list.yml", "01_a: [n_seeds]")
     with pytest.raises(PressError) as caught:
         set_profile(read_notebooks(book.path), book.path / "profiles" / f"{profile}.yml")
     assert str(caught.value) == message

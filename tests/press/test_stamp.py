@@ -4,7 +4,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from IPython.core.inputtransformer2 import TransformerManager
 
 from gapbook.press.stamp import install_cell, pins, stamp, stamp_folder
 
@@ -27,21 +26,18 @@ def test_stamp_installs_this_commit_under_constraints(chapter):
     stamped = stamp(source, URL, COMMIT, CONSTRAINTS)
     cell = install_cell(stamped)
     assert f'"gapbook[chapters] @ git+{URL}@{COMMIT}"' in cell.source
-    assert "numpy==2.4.6 torchmetrics==1.0\n" in cell.source
+    assert "\nnumpy==2.4.6 torchmetrics==1.0\n" in cell.source
+    assert cell.source.startswith("# @title Install")
     assert cell.metadata["tags"] == ["install", "remove-cell"]
     assert [cell.source for cell in stamped.cells[2:]] == ["1 + 1"]
     assert nbformat.writes(source) == before
     nbformat.validate(stamped)
 
 
-def test_stamped_cell_installs_only_where_the_package_is_missing(chapter):
+def test_stamped_cell_does_nothing_where_the_package_is_installed(chapter, capsys):
     cell = install_cell(stamp(chapter("install"), URL, COMMIT, CONSTRAINTS))
-    code = compile(TransformerManager().transform_cell(cell.source), "cell", "exec")
-    calls = []
-    shell = type("Shell", (), {"run_line_magic": lambda self, *call: calls.append(call)})()
-    exec(code, {"get_ipython": lambda: shell})
-    # it is installed here
-    assert calls == []
+    exec(compile(cell.source, "cell", "exec"), {})
+    assert capsys.readouterr().out == ""
 
 
 def test_what_colab_brings_is_not_pinned():
@@ -52,16 +48,35 @@ def test_what_colab_brings_is_not_pinned():
 
 
 @pytest.mark.parametrize(
-    ("tags", "commit", "constraints", "message"),
+    ("changed", "message"),
     [
-        (["install"], "main", "", "40 hexadecimal digits, so that it cannot move; got 'main'"),
-        ([], COMMIT, "", 'code cell tagged "install"'),
-        (["install"], COMMIT, "numpy>=2", "name==version; got 'numpy>=2'"),
+        ({"commit": "main"}, "40 hexadecimal digits, so that it cannot move; got 'main'"),
+        ({"notebook": ()}, 'code cell tagged "install"'),
+        ({"constraints": "numpy>=2"}, "name==version; got 'numpy>=2'"),
+        ({"constraints": 'numpy==2"""\n'}, "name==version; got"),
+        ({"url": 'https://example.org/a"\n!id #'}, "URL of a repository such as https://github"),
+        ({"url": "https://example.org/$(id)"}, "URL of a repository"),
+        ({"url": "https://example.org/{id}"}, "URL of a repository"),
+        ({"url": "https://name:password@example.org/a"}, "URL of a repository"),
+        ({"url": "http://example.org/a"}, "URL of a repository"),
+        ({"url": "ext::sh -c id"}, "URL of a repository"),
+        ({"url": URL + "\n"}, "URL of a repository"),
     ],
 )
-def test_stamp_says_what_is_wrong(chapter, tags, commit, constraints, message):
+def test_stamp_says_what_is_wrong(chapter, changed, message):
+    options = {"notebook": ["install"], "url": URL, "commit": COMMIT, "constraints": CONSTRAINTS}
+    options |= changed
+    options["notebook"] = chapter(*options["notebook"])
     with pytest.raises(ValueError, match=message):
-        stamp(chapter(*tags), URL, commit, constraints)
+        stamp(**options)
+
+
+@pytest.mark.parametrize(
+    "url", [URL, "https://git.example.org:8443/a/b.git", "file:///srv/git/a-b"]
+)
+def test_stamp_takes_urls_of_repositories(chapter, url):
+    cell = install_cell(stamp(chapter("install"), url, COMMIT, CONSTRAINTS))
+    assert f"git+{url}@{COMMIT}" in cell.source
 
 
 def test_stamp_folder_leaves_other_notebooks_alone(chapter, tmp_path):

@@ -59,6 +59,11 @@ def outcomes(tmp_path_factory):
             environment=[ENVIRONMENT],
             memory=["x = b'1' * 300_000_000"],
             error=["x = 1", "y = 2\nx / 0"],
+            error_of_two_lines=["raise ValueError('first\\nsecond')"],
+            error_without_a_message=["raise ValueError"],
+            exit_of_python=["import sys\nsys.exit()", "1"],
+            exit_of_ipython=["exit()", "import time\ntime.sleep(2)"],
+            magic=["%magik"],
             killed=["import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"],
             orphaned=["import os, signal\nos.kill(os.getppid(), signal.SIGKILL)"],
         )
@@ -77,13 +82,27 @@ def test_costs_are_those_of_the_kernel(outcomes):
     assert 0 < outcomes["memory"].seconds < 60
 
 
-def test_an_error_names_cell_and_error(outcomes):
-    assert outcomes["error"].error == "cell 3 (y = 2): ZeroDivisionError: division by zero"
-    assert outcomes["error"].notebook is None
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("error", "cell 3 (y = 2): ZeroDivisionError: division by zero"),
+        ("error_of_two_lines", r"cell 2 (raise ValueError('first\nsecond')): ValueError: first"),
+        ("error_without_a_message", "cell 2 (raise ValueError): ValueError"),
+        ("exit_of_python", "cell 2 (import sys): SystemExit"),
+        ("exit_of_ipython", "cell 2 (exit()): it ends the kernel, by exit() or quit()"),
+        ("magic", "cell 2 (%magik): UsageError: Line magic function `%magik` not found."),
+        ("killed", "cell 2 (import os, signal): Kernel died"),
+    ],
+)
+def test_a_failure_names_cell_and_error(outcomes, name, error):
+    assert outcomes[name].error == error
+    assert outcomes[name].notebook is None and not outcomes[name].hangs
 
 
-def test_a_kernel_that_dies_is_named(outcomes):
-    assert outcomes["killed"].error == "cell 2 (import os, signal): Kernel died"
+def test_details_hold_the_whole_traceback_or_what_the_kernel_said(outcomes):
+    assert outcomes["error_of_two_lines"].details.endswith("\nValueError: first\nsecond")
+    assert "----> 2 x / 0" in outcomes["error"].details and "\x1b" not in outcomes["error"].details
+    assert "Kernel died" in outcomes["killed"].details
 
 
 def test_a_worker_that_is_killed_fails_its_notebook_alone(outcomes):

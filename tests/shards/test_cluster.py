@@ -64,6 +64,6 @@ def test_without_dask_the_message_says_what_to_install(monkeypatch):
 
 
 def test_an_address_without_a_scheduler_is_named():
-    expected = r"Expected a Dask scheduler at nowhere://1; got "
+    expected = r"Expected a Dask scheduler at 'nowhere://1'; got "
     with pytest.raises(PairsError, match=expected), connect("nowhere://1"):
         pass

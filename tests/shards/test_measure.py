@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import sys
+from contextlib import contextmanager
 from hashlib import blake2b
 from itertools import pairwise
 
@@ -12,16 +14,16 @@ import pandas as pd
 import pyarrow.parquet
 import pytest
 import torch
-from distributed import Client, LocalCluster, WorkerPlugin
-from distributed.scheduler import KilledWorker
+from distributed import Client, WorkerPlugin
 from helpers import parquet_table, sample
 
 from gapbook.exceptions import MissingPackageError, PairsError
 from gapbook.geometry import MEASURES, gap_report
 from gapbook.pairs import PairedEmbeddings
-from gapbook.shards import measure_shards, shard_report
+from gapbook.shards import measure_shards, partial, shard_report
+from gapbook.shards.cluster import connect
 from gapbook.shards.files import shard_names
-from gapbook.shards.measure import ShardSettings, measure_shard, merge_results, row_hashes
+from gapbook.shards.partial import ShardSettings, measure_shard, merge_results, row_hashes
 
 NAMES = list(MEASURES)
 # What sums over all pairs give, and the numbers of pairs and dimensions.
@@ -185,7 +187,8 @@ DAMAGE = {
     "shape.npy": lambda path: np.save(path, np.ones((3, 4, 8))),
     "wide.npy": lambda path: np.save(path, np.ones((2, 4, 9))),
     "nan.npy": lambda path: np.save(path, np.full((2, 4, 8), np.nan)),
-    "none.npy": lambda path: np.save(path, np.ones((2, 0, 8))),
+    "caf\udce9.npy": lambda path: path.write_bytes(b"a name that is not UTF-8"),
+    "\x1b[31m.npy": lambda path: path.write_bytes(b"a name that a terminal would obey"),
     "cut.npz": cut_off,
     "names.npz": lambda path: np.savez(path, a=np.ones((4, 8)), b=np.ones((4, 8))),
     "cut.safetensors": cut_off,
@@ -200,9 +203,11 @@ def test_a_damaged_shard_is_named(tmp_path, client, name):
     advice = "--skip-bad"
     if name == "names.npz":
         # It is sound, under other names.
-        advice = r"name two of them \(shell: --columns X Y\)$"
-    with pytest.raises(PairsError, match=rf"^shard {name}: .*{advice}"):
+        advice = r"name two of them \(.*--columns\)$"
+    shown = re.escape(name if name.isprintable() else repr(name))
+    with pytest.raises(PairsError, match=rf"^shard {shown}: .*{advice}") as error:
         measure_shards(tmp_path, client, replicates=10)
+    assert str(error.value).isprintable()
 
 
 def test_damaged_shards_are_left_out_and_counted(tmp_path, client):
@@ -216,8 +221,9 @@ def test_damaged_shards_are_left_out_and_counted(tmp_path, client):
     assert set(found.skipped) == {*DAMAGE, "0.npy"}
     assert found.shards == 2
     bad = len(found.skipped)
-    expected = f"Damaged or of another width, and left out: {bad} of {bad + 2} (0.npy, cut.npz, "
-    assert found.notes[-1].startswith(expected)
+    assert found.notes[-1].startswith(f"Bad, and left out: {bad} ('\\x1b[31m.npy', 0.npy, 'caf")
+    assert found.notes[-1].endswith(f") of {bad + 2} shards.")
+    assert found.notes[-1].isprintable()
     assert "9" in found.skipped["wide.npy"]
     assert "non-finite" in found.skipped["nan.npy"]
 
@@ -236,7 +242,7 @@ def test_an_odd_first_shard_is_the_one_refused(tmp_path, client, suffix):
     assert_same(found.table, gap_report(pairs, replicates=50))
     assert found.shards == 2
     assert list(found.skipped) == [odd]
-    assert found.notes[-1] == f"Damaged or of another width, and left out: 1 of 3 ({odd})."
+    assert found.notes[-1] == f"Bad, and left out: 1 ({odd}) of 3 shards."
 
 
 def test_of_two_widths_as_frequent_the_first_counts(tmp_path, client):
@@ -260,6 +266,33 @@ def test_nothing_to_measure(tmp_path, client):
         measure_shards(tmp_path, client, skip_bad=True)
     with pytest.raises(PairsError, match="sample as an integer"):
         measure_shards(tmp_path, client, sample=1)
+    with pytest.raises(PairsError, match="seed as an integer"):
+        measure_shards(tmp_path, client, seed=2**32)
+
+
+def test_shards_without_rows_add_nothing(tmp_path, client):
+    pairs = drawn(60)
+    save(tmp_path, pairs, [30])
+    np.save(tmp_path / "000a.npy", np.ones((2, 0, 8)))
+    np.savez(tmp_path / "0.npz", x=np.ones((0, 8)), y=np.ones((0, 8)))
+    found = measure_shards(tmp_path, client, replicates=50)
+    assert_same(found.table, gap_report(pairs, replicates=50))
+    assert found.notes[0] == "60 pairs in 4 shards."
+
+
+def test_a_folder_of_shards_without_rows_is_named(tmp_path, client):
+    np.save(tmp_path / "a.npy", np.ones((2, 0, 8)))
+    np.save(tmp_path / "b.npy", np.ones((2, 0, 8)))
+    with pytest.raises(PairsError, match=r"^Expected pairs in .*; its 2 shards have no rows$"):
+        measure_shards(tmp_path, client)
+
+
+def test_what_is_left_out_for_its_name_is_named(tmp_path, client):
+    save(tmp_path, drawn(60), [30])
+    (tmp_path / "_unfinished.npy").touch()
+    found = measure_shards(tmp_path, client, replicates=10)
+    assert found.left_out == ["_unfinished.npy"]
+    assert found.notes[-1] == "Left out for their names: 1 (_unfinished.npy)."
 
 
 def test_without_dask_the_message_says_what_to_install(tmp_path, monkeypatch):
@@ -267,29 +300,6 @@ def test_without_dask_the_message_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(MissingPackageError, match="pip install distributed"):
         measure_shards(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("task", "name"),
-    [
-        ("shard-0a-1", "001.npy"),
-        ("width-0a-0", "000.npy"),
-        ("merge-0a-1", "parts of shards"),
-    ],
-)
-def test_a_shard_that_no_worker_survives_is_named(tmp_path, client, monkeypatch, task, name):
-    class Lost:
-        def result(self):
-            raise KilledWorker(task, None, 3)
-
-        def cancel(self):
-            pass
-
-    save(tmp_path, drawn(60), [30])
-    monkeypatch.setattr(client, "compute", lambda tree: Lost())
-    expected = f"workers died again and again on {name}: give them more memory"
-    with pytest.raises(PairsError, match=expected):
-        measure_shards(tmp_path, client)
 
 
 class Killer(WorkerPlugin):
@@ -309,19 +319,81 @@ class Killer(WorkerPlugin):
             os._exit(1)
 
 
+class Deadly(WorkerPlugin):
+    """End each worker that measures one of the shards of these names."""
+
+    def __init__(self, *names):
+        self.names = names
+
+    def setup(self, worker):
+        # The workers are processes of their own.
+        measure = partial.unit_shard
+
+        def unit_shard(path, columns):
+            if path.name in self.names:
+                os._exit(1)
+            return measure(path, columns)
+
+        partial.unit_shard = unit_shard
+
+
+@pytest.fixture(scope="module")
+def start_processes():
+    """Start workers in processes of their own, with a plugin."""
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+    @contextmanager
+    def start(plugin, workers=2):
+        with connect(workers=workers) as client:
+            client.register_plugin(plugin)
+            yield client
+
+    return start
+
+
 @pytest.mark.slow
-def test_a_worker_that_dies_changes_nothing(tmp_path, client):
+def test_a_shard_that_ends_every_worker_is_named(tmp_path, start_processes):
+    folder = save(tmp_path, drawn(60), [30])
+    drawn(30).save(folder / "00deadly.npy")
+    expected = r"^shard 00deadly.npy: workers died again and again"
+    with (
+        start_processes(Deadly("00deadly.npy")) as client,
+        pytest.raises(PairsError, match=expected),
+    ):
+        measure_shards(folder, client, replicates=10)
+
+
+@pytest.mark.slow
+def test_a_shard_that_ends_every_worker_is_left_out_and_no_other(tmp_path, start_processes):
+    """With one worker the scheduler blames others as well, which wait while it dies."""
+    pairs = drawn(150)
+    folder = save(tmp_path, pairs, [30, 60, 90, 120])
+    drawn(30).save(folder / "00deadly.npy")
+    with start_processes(Deadly("00deadly.npy"), workers=1) as client:
+        found = measure_shards(folder, client, replicates=50, skip_bad=True)
+    assert list(found.skipped) == ["00deadly.npy"]
+    assert found.shards == 5
+    assert_same(found.table, gap_report(pairs, replicates=50))
+
+
+@pytest.mark.slow
+def test_a_shard_larger_than_the_memory_of_a_worker_is_left_out(tmp_path):
+    pairs = drawn(60)
+    folder = save(tmp_path, pairs, [30])
+    large = np.ones((2_000_000, 8), np.float32)
+    np.savez(folder / "large.npz", x=large, y=large)
+    settings = IN_THIS_PROCESS | {"n_workers": 1, "memory_limit": "300MB"}
+    with Client(**settings) as client:
+        found = measure_shards(folder, client, replicates=50, skip_bad=True)
+    assert "not enough memory: it needs about 256.0 MB" in found.skipped["large.npz"]
+    assert_same(found.table, gap_report(pairs, replicates=50))
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_changes_nothing(tmp_path, client, start_processes):
     folder = save(tmp_path / "shards", drawn(600), range(30, 600, 30))
     expected = shard_report(folder, client, sample=100, replicates=50)
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    settings = {
-        "n_workers": 2,
-        "threads_per_worker": 1,
-        "dashboard_address": "127.0.0.1:0",
-        "silence_logs": 50,
-    }
-    with LocalCluster(**settings) as cluster, Client(cluster) as processes:
-        processes.register_plugin(Killer(tmp_path / "killed"))
+    with start_processes(Killer(tmp_path / "killed")) as processes:
         found = shard_report(folder, processes, sample=100, replicates=50)
         assert (tmp_path / "killed").exists()
     pd.testing.assert_frame_equal(found, expected, check_exact=True)

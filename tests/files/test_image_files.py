@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gapbook.exceptions import PairsError
-from gapbook.image_files import list_images, require_images
+from gapbook.files.image_files import list_images, require_images
 
 
 def test_images_are_listed_whatever_the_case_of_their_endings(tmp_path: Path) -> None:

@@ -202,6 +202,21 @@ def record_table(
 def slug(label: Any) -> str:
     """Return a label as a part of a key: small letters, digits, ``_`` and ``-``.
 
+    Parameters
+    ----------
+    label : str or number
+        A label of a row or of a column of a table.
+
+    Returns
+    -------
+    str
+        The part of the key.
+
+    Raises
+    ------
+    PressError
+        If the label has neither letter nor digit.
+
     Examples
     --------
     >>> slug("temperature 1/100"), slug("CLIP, images"), slug("R@1"), slug("clip-coco"), slug(-0.5)
@@ -273,6 +288,16 @@ def available_sources() -> set[str]:
 
 def read_records(path: str | Path) -> dict[str, Record]:
     """Return the records of an executed notebook, or of every notebook below a folder, by key.
+
+    Parameters
+    ----------
+    path : path
+        The notebook, or the folder.
+
+    Returns
+    -------
+    dict of str to Record
+        The records.
 
     Raises
     ------

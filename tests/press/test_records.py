@@ -20,7 +20,7 @@ from gapbook.press import (
     slug,
     tell,
 )
-from gapbook.press.record import PREFIX
+from gapbook.press.records import PREFIX
 
 
 def stored(key, value, unit=""):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gapbook.csv_rows import CsvRow, read_rows
 from gapbook.exceptions import PairsError
+from gapbook.files.csv_rows import CsvRow, read_rows
 
 COLUMNS = ("image", "caption")
 

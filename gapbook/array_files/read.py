@@ -1,0 +1,139 @@
+"""The one door to files of arrays, whatever their kind."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from gapbook.array_files.checks import UNSAFE, FileKind, damaged
+from gapbook.array_files.numpy_files import Npy, Npz
+from gapbook.array_files.parquet_files import Parquet
+from gapbook.array_files.safetensors_files import Safetensors
+from gapbook.exceptions import MissingPackageError, PairsError, quoted
+from gapbook.files import path_text, require_file
+
+KINDS: dict[str, FileKind] = {
+    ".npz": Npz(),
+    ".npy": Npy(),
+    ".safetensors": Safetensors(),
+    ".parquet": Parquet(),
+}
+SUFFIXES = tuple(KINDS)
+# The text of metadata that is read: with more than that, it must not be larger than the arrays.
+METADATA_BYTES = 2**26
+
+
+def suffix_of(path: Path) -> str | None:
+    """Return the ending of a file of arrays in small letters, None for another file.
+
+    Examples
+    --------
+    >>> suffix_of(Path("a.npz")), suffix_of(Path("B.NPZ")), suffix_of(Path("c.txt"))
+    ('.npz', '.npz', None)
+    """
+    suffix = path.suffix
+    # An ending that mixes both is no file that somebody's camera or old system has named.
+    if suffix not in (suffix.lower(), suffix.upper()):
+        return None
+    return suffix.lower() if suffix.lower() in SUFFIXES else None
+
+
+def read_pairs(path: Path, columns: Sequence[str] = ("x", "y")) -> tuple[Any, Any]:
+    """Return two arrays of a file by name, not yet checked.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A ``.npz``, ``.safetensors`` or ``.parquet`` file, or an ``.npy`` file of one array of shape
+        (2, n, d). The ending may be in capitals.
+    columns : sequence of two str
+        The names of the two arrays or columns, which an ``.npy`` file does not have.
+
+    Returns
+    -------
+    tuple of two arrays or tensors
+        The two arrays. Nothing else in the file is opened.
+
+    Raises
+    ------
+    PairsError
+        If the file is missing, empty, damaged, pickled or of another kind.
+    ColumnsError
+        If the file does not have these arrays: a ``PairsError``.
+    MissingPackageError
+        If a Parquet file needs pyarrow and it is not installed.
+    """
+    first, second = _two_names(columns)
+    arrays = _read(path, lambda kind: kind.read(path, (first, second)))
+    return arrays[0], arrays[1]
+
+
+def array_names(path: Path) -> list[str]:
+    """Return the names of the arrays or columns of a file; errors are those of ``read_pairs``."""
+    return _read(path, lambda kind: kind.names(path))
+
+
+def read_metadata(path: Path, arrays_bytes: int = 0) -> str | None:
+    """Return the text under the name ``meta`` that ``PairedEmbeddings.save`` writes.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file that ``read_pairs`` has read.
+    arrays_bytes : int
+        How many bytes its arrays have. Metadata that is both larger and large is not read.
+
+    Returns
+    -------
+    str or None
+        Text, which may be any, since others may use this name; None where there is none.
+    """
+    try:
+        return _kind(path).metadata(path, max(METADATA_BYTES, arrays_bytes))
+    # The arrays are what counts: text beside them that cannot be read is left alone.
+    except Exception:
+        return None
+
+
+def read_shape(path: Path, name: str) -> tuple[int, ...]:
+    """Return the shape of an array (n, d) or column of vectors, as the header states it.
+
+    No more than the header is read (of Parquet: the first row). A damaged header raises whatever
+    its library raises.
+    """
+    return _kind(path).shape(path, name)
+
+
+def _two_names(columns: Sequence[str]) -> tuple[str, str]:
+    names = (columns,) if isinstance(columns, str) else tuple(columns)
+    if len(names) != 2 or not all(isinstance(name, str) for name in names) or len({*names}) == 1:
+        raise PairsError(f"Expected the names of two different arrays; got {quoted(names)}")
+    return names
+
+
+def _kind(path: Path) -> FileKind:
+    suffix = suffix_of(path)
+    if suffix is None:
+        raise PairsError(
+            f"Expected a file ending in {', '.join(SUFFIXES)}, since others may be pickled, "
+            f"and {UNSAFE}; got {path_text(path)}"
+        )
+    return KINDS[suffix]
+
+
+def _read(path: Path, read: Callable[[FileKind], Any]) -> Any:
+    """Read from a file, and say in one sentence what is wrong with it."""
+    require_file(path)
+    kind = _kind(path)
+    if not path.stat().st_size:
+        raise PairsError(f"{path_text(path)} is empty: write it again")
+    try:
+        # NumPy warns of headers that Python 2 wrote.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return read(kind)
+    except (PairsError, MissingPackageError):
+        raise
+    # NumPy, zipfile, zlib, safetensors and pyarrow each have their own errors for a damaged file.
+    except Exception as error:
+        raise damaged(path, kind.name, error) from None

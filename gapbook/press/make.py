@@ -1,0 +1,110 @@
+"""What the commands of ``python -m gapbook.press`` do, one run at a time."""
+
+import fcntl
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gapbook.exceptions import PressError
+from gapbook.press.baseline import accept, check, load_expected
+from gapbook.press.execute import execute_book
+from gapbook.press.notebooks import require_book
+from gapbook.press.records import available_sources, read_records
+from gapbook.press.scoreboard import compare
+from gapbook.press.site import SITE_SCRATCH, build_site
+from gapbook.press.worker import SCRATCH
+from gapbook.published import locate, registry, search_folders
+
+BOOK = Path("book")
+BUILD = Path("_build")
+
+
+def run_command(command: str, *, profile: str = "quick", jobs: int = 2) -> None:
+    """Run one command in the working directory, the root of a book.
+
+    Parameters
+    ----------
+    command : str
+        ``"book"``, ``"execute"``, ``"build"``, ``"accept"`` or ``"regress"``.
+    profile : str
+        ``"quick"``, or the name of a file in ``book/profiles``.
+    jobs : int
+        Number of notebooks that run side by side.
+
+    Raises
+    ------
+    PressError
+        If the book cannot be made; the message says why.
+    """
+    require_book(BOOK)
+    suffix = "" if profile == "quick" else f"-{profile}"
+    run = BUILD / f"executed{suffix}"
+    baseline = Path("data", f"expected{suffix}.yml")
+    # read before minutes of work: a slip of the hand there is found at once
+    load_expected(baseline)
+    with _alone(BUILD):
+        if command != "build":
+            for note in unused_data():
+                print(f"note: {note}", file=sys.stderr)
+            execute_book(run, profile=profile, jobs=jobs, force=command == "regress")
+        if command == "accept":
+            changes = accept(read_records(run), baseline, available_sources())
+            print("\n".join(changes) or "nothing changed", f"({baseline.name})")
+        if command == "regress":
+            print(compare(read_records(run)).verdict.value_counts().to_string())
+        if command in ("book", "regress"):
+            records = read_records(run)
+            check(records, load_expected(baseline), available_sources())
+            print(f"{len(records)} records agree with {baseline.name}")
+        if command in ("book", "build"):
+            print(f"site: {build_site(run)}")
+
+
+def unused_data() -> list[str]:
+    """Say what in the folder that ``GAPBOOK_DATA`` names is not used, and why.
+
+    Returns
+    -------
+    list of str
+        Sentences; none where the variable is not set, or every published file there is sound.
+    """
+    folder = search_folders().get("GAPBOOK_DATA")
+    if folder is None:
+        return []
+    if not folder.is_dir():
+        return [f"GAPBOOK_DATA is {folder}, which is no folder, so nothing is read from there"]
+    files = {name: folder / entry["file"] for name, entry in registry().items() if "url" in entry}
+    present = {name: path for name, path in files.items() if path.is_file()}
+    if not present:
+        names = ", ".join(path.name for path in files.values())
+        return [f"GAPBOOK_DATA is {folder}, which holds none of {names}"]
+    used = [place for name in present if (place := locate(name))]
+    return [
+        f"{path} is not the file that its authors published (another sha256), so it is not used"
+        for path in present.values()
+        if ("GAPBOOK_DATA", path) not in used
+    ]
+
+
+@contextmanager
+def _alone(build: Path) -> Iterator[None]:
+    """Hold the folder of what is built; a second run waits, for it would write the same files."""
+    try:
+        build.mkdir(exist_ok=True)
+    except FileExistsError:
+        raise PressError(
+            f"{build} must be a folder, for what is built; it is a file: move it"
+        ) from None
+    with (build / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"another run works in {build}; this one waits for its end", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        # whoever left these was killed: the one that may have such folders holds the lock
+        for prefix in (SCRATCH, SITE_SCRATCH):
+            for left in build.glob(f"{prefix}*"):
+                shutil.rmtree(left, ignore_errors=True)
+        yield

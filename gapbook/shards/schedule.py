@@ -1,0 +1,239 @@
+"""The work on a folder of shards, as tasks of a Dask scheduler.
+
+A worker holds one shard and a few partial results of fixed size, and partial results merge in a
+fixed tree, so that every run gives the same bits.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from gapbook.exceptions import PairsError
+from gapbook.files import path_text
+from gapbook.shards.cluster import lost_scheduler_named, wait_for
+from gapbook.shards.files import shard_width
+from gapbook.shards.partial import PartialResult, ShardSettings, measure_shard, merge_results
+
+if TYPE_CHECKING:
+    from dask.delayed import Delayed
+    from distributed import Client
+    from tqdm import tqdm
+
+# Partial results that merge at once: more would fill the memory of a worker.
+MERGED_AT_ONCE = 4
+# Headers that one task reads: a task for each would take longer than the header.
+HEADERS_AT_ONCE = 64
+# Of shards that were begun and not done when workers died, so many are tried alone.
+MAX_SUSPECTS = 8
+DEADLY = "workers died again and again on it: give them more memory, or cut it"
+
+
+@dataclass
+class Heard:
+    """What the workers tell of the shards.
+
+    Parameters
+    ----------
+    bar : tqdm
+        The progress bar.
+    begun : Counter
+        How often each shard was begun, by number: again where a worker died.
+    done : set of int
+        The numbers of those that are done.
+    """
+
+    bar: "tqdm"
+    begun: Counter[int] = field(default_factory=Counter)
+    done: set[int] = field(default_factory=set)
+
+    def hear(self, event: tuple[Any, tuple[str, int]]) -> None:
+        """Note what a worker tells: at which time, and that a shard is begun or done."""
+        what, number = event[1]
+        if what == "begun":
+            self.begun[number] += 1
+            return
+        # A set, since a shard that is read again counts once.
+        self.done.add(number)
+        self.bar.update(len(self.done) - self.bar.n)
+
+    def suspects(self) -> list[int]:
+        """Return the shards that were begun and not done, those begun most often first."""
+        suspects = [number for number, _ in self.begun.most_common() if number not in self.done]
+        return suspects[:MAX_SUSPECTS]
+
+    def start_again(self) -> None:
+        """Forget everything."""
+        self.begun.clear()
+        self.done.clear()
+        self.bar.reset()
+
+
+@dataclass(frozen=True)
+class Work:
+    """The work on one folder.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        The client of the scheduler that does it.
+    folder : pathlib.Path
+        The folder, as all workers see it.
+    names : sequence of str
+        All shards.
+    settings : ShardSettings
+        What each worker must know.
+    patience : float or None
+        After how many seconds without any worker to stop; None waits for ever.
+    """
+
+    client: "Client"
+    folder: Path
+    names: Sequence[str]
+    settings: ShardSettings
+    patience: float | None = None
+
+    def run(self, progress: bool = False) -> PartialResult:
+        """Measure all shards and merge what is kept of them.
+
+        Parameters
+        ----------
+        progress : bool
+            Whether to show a progress bar.
+
+        Returns
+        -------
+        PartialResult
+            What is kept of the folder.
+
+        Raises
+        ------
+        PairsError
+            If a shard is bad, or ends every worker that measures it, unless such shards are left
+            out; if the scheduler or all of its workers are lost.
+        """
+        from distributed.scheduler import KilledWorker
+
+        try:
+            with lost_scheduler_named(), self._heard(progress) as heard:
+                width = self._wait_for(self._width_task())
+                return self._measured(width, heard)
+        except KilledWorker:
+            raise PairsError(
+                "workers died again and again: give them more memory, or cut the shards"
+            ) from None
+
+    def _measured(self, width: int | None, heard: Heard) -> PartialResult:
+        """Measure all shards, but those that end every worker where bad ones are left out."""
+        from distributed.scheduler import KilledWorker
+
+        deadly: dict[str, str] = {}
+        while len(deadly) < len(self.names):
+            numbers = [number for number, name in enumerate(self.names) if name not in deadly]
+            try:
+                result = self._wait_for(self._tree(numbers, width))
+                return replace(result, skipped=result.skipped | deadly)
+            except KilledWorker as error:
+                name = self._deadly(error.task, width, heard)
+                if name is None:
+                    raise
+                if not self.settings.skip_bad:
+                    raise PairsError(f"shard {path_text(name)}: {DEADLY}") from None
+                deadly[name] = DEADLY
+                heard.start_again()
+        return PartialResult(0, deadly)
+
+    def _deadly(self, key: object, width: int | None, heard: Heard) -> str | None:
+        """Return the shard that ends workers when it is measured alone.
+
+        A scheduler also blames tasks that wait on a worker while it dies, one of them by ``key``.
+        """
+        from distributed.scheduler import KilledWorker
+
+        suspects = heard.suspects()
+        kind, *_, number = str(key).split("-")
+        if kind == "shard":
+            suspects.append(int(number))
+        for suspect in dict.fromkeys(suspects):
+            try:
+                self._wait_for(self._tree([suspect], width))
+            except KilledWorker:
+                return self.names[suspect]
+            except PairsError:
+                # It is bad, and ends no worker.
+                continue
+        return None
+
+    def _wait_for(self, task: "Delayed") -> Any:
+        return wait_for(self.client, self.client.compute(task), self.patience)
+
+    @contextmanager
+    def _heard(self, progress: bool) -> Iterator[Heard]:
+        """Listen to the workers, and show how many shards are done."""
+        from tqdm import tqdm
+
+        with tqdm(
+            total=len(self.names), desc="shards", unit="shard", disable=not progress, leave=False
+        ) as bar:
+            heard = Heard(bar)
+            self.client.subscribe_topic(self.settings.topic, heard.hear)
+            try:
+                yield heard
+            finally:
+                # A client whose scheduler is lost cannot.
+                with suppress(Exception):
+                    self.client.unsubscribe_topic(self.settings.topic)
+
+    def _width_task(self) -> "Delayed":
+        """Return the task of finding the dimension that all shards must have."""
+        from dask import delayed
+
+        counts = []
+        for start in range(0, len(self.names), HEADERS_AT_ONCE):
+            names = self.names[start : start + HEADERS_AT_ONCE]
+            counts.append(delayed(count_widths)(self.folder, names, self.settings.columns))
+        return delayed(most_frequent)(counts)
+
+    def _tree(self, numbers: Sequence[int], width: int | None) -> "Delayed":
+        """Return the task of measuring and merging these shards."""
+        from dask import delayed
+
+        # Keys of tasks, so that no result of another run is taken for one of this run.
+        run = uuid4().hex
+        level = []
+        for number in numbers:
+            task = delayed(measure_shard)
+            key = f"shard-{run}-{number}"
+            name = self.names[number]
+            shard = task(self.folder, name, number, width, self.settings, dask_key_name=key)
+            level.append(shard)
+        while len(level) > 1:
+            starts = range(0, len(level), MERGED_AT_ONCE)
+            groups = [level[start : start + MERGED_AT_ONCE] for start in starts]
+            level = [delayed(merge_results)(group, self.settings.sample) for group in groups]
+        return level[0]
+
+
+def count_widths(folder: Path, names: Sequence[str], columns: Sequence[str]) -> Counter[int]:
+    """Return how many shards have each dimension, by their headers."""
+    widths = [shard_width(folder / name, columns) for name in names]
+    return Counter(width for width in widths if width)
+
+
+def most_frequent(counts: Sequence[Counter[int]]) -> int | None:
+    """Return the most frequent dimension, of several as frequent the first.
+
+    Examples
+    --------
+    >>> most_frequent([Counter([8, 9]), Counter([9, 8])])
+    8
+    >>> most_frequent([Counter()]) is None
+    True
+    """
+    total: Counter[int] = Counter()
+    for some in counts:
+        total.update(some)
+    return max(total, key=total.__getitem__, default=None)
