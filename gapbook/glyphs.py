@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from gapbook.encoders.inputs import check_captions
 from gapbook.files import data_path
 
 if TYPE_CHECKING:
@@ -325,7 +326,8 @@ def vocabulary() -> dict[str, int]:
 def caption_tokens(names: Sequence[str]) -> np.ndarray:
     """Turn captions into token numbers.
 
-    A word outside the vocabulary is spelled letter by letter; a long caption is cut.
+    A word outside the vocabulary is spelled letter by letter, and characters other than A to Z and
+    digits are left out; a long caption is cut.
 
     Parameters
     ----------
@@ -337,6 +339,11 @@ def caption_tokens(names: Sequence[str]) -> np.ndarray:
     array of shape (n, 16), int64
         Start, words, end, then padding (0).
 
+    Raises
+    ------
+    PairsError
+        For what ``gapbook.encoders.inputs.check_captions`` refuses, such as a single string.
+
     Examples
     --------
     >>> tokens = caption_tokens(["GREEK SMALL LETTER ALPHA", "SNOWMAN"])
@@ -345,6 +352,7 @@ def caption_tokens(names: Sequence[str]) -> np.ndarray:
     >>> (tokens > 0).sum(axis=1).tolist()  # start + 4 words + end; start + 7 letters + end
     [6, 9]
     """
+    names = check_captions(names)
     numbers = vocabulary()
     tokens = np.zeros((len(names), LENGTH), dtype=np.int64)
     for row, name in zip(tokens, names, strict=True):

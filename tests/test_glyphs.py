@@ -11,6 +11,7 @@ from PIL import ImageFont
 
 from gapbook import glyphs as g
 from gapbook import retrieval
+from gapbook.exceptions import PairsError
 
 SAMPLES = Path(__file__).parent / "glyph_samples.npz"
 
@@ -100,6 +101,12 @@ def test_tokens_spell_unknown_words_cut_long_captions_and_end_with_the_largest_n
     assert (tokens.max(axis=1) == v["<end>"]).all()
     assert tokens[2, -1] == v["<end>"]
     assert sorted(v.values()) == list(range(len(v)))
+
+
+@pytest.mark.parametrize("names", ["SNOWMAN", ["SNOWMAN", None], [["SNOWMAN", "SUN"]], [" "]])
+def test_what_are_no_captions_is_refused(names: object) -> None:
+    with pytest.raises(PairsError, match=r"Expected .*captions"):
+        g.caption_tokens(names)
 
 
 def test_vocabulary_holds_no_word_of_held_out_captions_alone() -> None:

@@ -158,7 +158,9 @@ def contrastive_batch(
         above.imshow(255 - image, cmap="gray", vmin=0, vmax=255)
         above.set(xticks=[], yticks=[])
         above.spines[:].set(color=FIRST_COLOR, linewidth=1.5, visible=True)
-    ax.set_yticks(range(len(captions)), captions, color=SECOND_COLOR, fontsize=8)
+    # A caption may hold dollars, between which Matplotlib would look for mathematics.
+    as_it_is = {"parse_math": False}
+    ax.set_yticks(range(len(captions)), captions, color=SECOND_COLOR, fontsize=8, **as_it_is)
     ax.set_xticks([])
     ax.spines[:].set_visible(False)
     fig.colorbar(drawn, ax=ax, label="cosine", shrink=0.8)

@@ -68,6 +68,15 @@ def test_a_grid_names_the_modalities_of_each_panel() -> None:
     assert legend_texts(right) == ["video", "word"]
 
 
+def test_captions_of_a_batch_stand_as_they_are_with_dollars_too() -> None:
+    captions = ["$5 and $6 {", "_x", r"\frac$$"]
+    figure = plots.contrastive_batch(np.zeros((3, 4, 4)), captions, np.eye(3))
+    figure.canvas.draw()
+    ax = figure.axes[0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == captions
+    assert not any(label.get_parse_math() for label in ax.get_yticklabels())
+
+
 def test_a_batch_shows_every_cosine_at_its_place_and_frames_partners() -> None:
     similarity = np.array([[0.9, 0.1, 0.2], [0.3, 0.8, 0.4], [0.5, 0.6, 0.7]])
     images = np.zeros((3, 4, 4), np.uint8)
