@@ -95,6 +95,9 @@ class PixelModel:
 
     device = "cpu"
 
+    def parameters(self):
+        return iter(())
+
     def eval(self):
         return self
 
