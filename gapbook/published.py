@@ -8,7 +8,7 @@ from typing import Any
 import pooch
 import yaml
 
-from gapbook.exceptions import FetchError, nearest
+from gapbook.exceptions import FetchError, nearest, quoted
 from gapbook.files import data_path
 
 # How often a download that breaks off is tried again.
@@ -68,13 +68,31 @@ def search_folders() -> dict[str, Path]:
     dict of Path
         ``"GAPBOOK_DATA"``, the folder that this environment variable names, where it is set; and
         ``"cached"``, the folder that ``GAPBOOK_CACHE`` names, or else the user's cache folder.
+
+    Raises
+    ------
+    FetchError
+        If one of them begins with ``~`` and a name that is no user's.
     """
     folders = {}
-    if data := os.environ.get("GAPBOOK_DATA"):
-        folders["GAPBOOK_DATA"] = Path(data).expanduser()
-    cache = os.environ.get("GAPBOOK_CACHE") or pooch.os_cache("gapbook")
-    folders["cached"] = Path(cache).expanduser()
+    data = _folder_in("GAPBOOK_DATA")
+    if data is not None:
+        folders["GAPBOOK_DATA"] = data
+    folders["cached"] = _folder_in("GAPBOOK_CACHE") or Path(pooch.os_cache("gapbook"))
     return folders
+
+
+def _folder_in(variable: str) -> Path | None:
+    """Return the folder that an environment variable names, None where it is empty or not set."""
+    text = os.environ.get(variable)
+    if not text:
+        return None
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise FetchError(
+            f"Expected a folder in {variable}; got {quoted(text)}: no user has this name"
+        ) from None
 
 
 def locate(name: str) -> tuple[str, Path] | None:

@@ -256,3 +256,10 @@ def test_the_authors_files_are_as_registered(name):
     assert place == "GAPBOOK_DATA" and path == fetch(name)
     assert path.stat().st_size == entry["bytes"]
     assert load_pairs(name).x.shape == tuple(entry["shape"][1:])
+
+
+@pytest.mark.parametrize("variable", ["GAPBOOK_DATA", "GAPBOOK_CACHE"])
+def test_the_home_of_nobody_is_no_folder(monkeypatch, variable):
+    monkeypatch.setenv(variable, "~no_such_user/folder")
+    with pytest.raises(FetchError, match=f"^Expected a folder in {variable}; got '~no_such_user"):
+        locate("clip-coco")
