@@ -51,7 +51,12 @@ def press(*arguments, **variables):
     """Run the command to its end."""
     environment = os.environ | variables
     return subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, check=False, env=environment
+        [*COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        timeout=300,
     )
 
 
