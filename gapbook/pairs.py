@@ -25,8 +25,9 @@ from gapbook.published import fetch, locate, registry, registry_entry
 if TYPE_CHECKING:
     import torch
 
-# Rows that are checked at once, few enough for the processor's cache.
+# Rows that are checked at once, few enough for the processor's cache, and numbers in them at most.
 ROWS_PER_BLOCK = 512
+NUMBERS_PER_BLOCK = 2**20
 # Of float64, whose largest number is below 2^1024 and whose smallest normal one is 2^-1022.
 EXPONENTS_OF_DOUBLE = 1000
 SAVED_SUFFIXES = (".npz", ".npy", ".safetensors")
@@ -123,8 +124,9 @@ def _normalize(matrix: "np.ndarray | torch.Tensor", name: str) -> "torch.Tensor"
     try:
         unit = torch.empty((n, d), dtype=torch.float32, device=device)
         largest = torch.empty((n, 1), dtype=torch.float64, device=device)
-        for start in range(0, n, ROWS_PER_BLOCK):
-            rows = slice(start, start + ROWS_PER_BLOCK)
+        step = max(1, min(ROWS_PER_BLOCK, NUMBERS_PER_BLOCK // d))
+        for start in range(0, n, step):
+            rows = slice(start, start + step)
             block = _in_double(matrix[rows])
             largest[rows] = block.abs().amax(1, keepdim=True)
             scaled = block / largest[rows]

@@ -7,6 +7,7 @@ import numpy as np
 
 from gapbook.extras import from_extra
 from gapbook.geometry import gap_vector
+from gapbook.geometry.sums import FEW_DIMENSIONS
 
 # Below this length a gap is rounding, and its direction arbitrary.
 MIN_GAP = 1e-12
@@ -82,10 +83,17 @@ def _gap_plane(z: np.ndarray, gap: np.ndarray) -> np.ndarray:
 
 
 def _components(z: np.ndarray, k: int) -> np.ndarray:
-    """Project rows onto the top k eigenvectors of their d x d Gram matrix."""
+    """Project rows onto the top k eigenvectors of the sum of their products (d, d)."""
     # One rule for centered and for uncentered rows, and for rows that are all 0. scikit-learn needs
     # two classes for it, gives the same numbers, and warns where nothing varies.
-    axes = np.linalg.eigh(z.T @ z)[1][:, ::-1][:, :k]
+    n, d = z.shape
+    if d > max(n, FEW_DIMENSIONS):
+        # The same from products of rows (n, n), which are fewer.
+        squares, places = np.linalg.eigh(z @ z.T)
+        lengths = np.sqrt(np.maximum(squares, MIN_GAP))
+        axes = (z.T @ (places / lengths))[:, ::-1][:, :k]
+    else:
+        axes = np.linalg.eigh(z.T @ z)[1][:, ::-1][:, :k]
     axes *= np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(k)])
     return z @ axes
 

@@ -27,8 +27,6 @@ Z95 = float(norm.ppf(0.975))
 JACKKNIFE_GROUPS = 20
 # Weights of a bootstrap that are held at once: 32 MB as float32.
 WEIGHTS_AT_ONCE = 2**23
-# Arrays as large as the sums of redraws, in float64, that are there at once.
-ARRAYS_OF_SUMS = 4
 
 
 class Estimate(NamedTuple):
@@ -43,7 +41,7 @@ def bootstrap_intervals(
     x: torch.Tensor, y: torch.Tensor, seed: int, replicates: int
 ) -> dict[str, Estimate]:
     """Estimate the measures of first order of unit rows (n, d), by percentiles of a bootstrap."""
-    values = weighted_measures(WeightedSums.of(x, y))
+    values = weighted_measures(WeightedSums.in_parts(x, y))
     redrawn = bootstrap(x, y, seed, replicates)
     estimates = {}
     for name, value in values.items():
@@ -60,10 +58,9 @@ def bootstrap(
     x: torch.Tensor, y: torch.Tensor, seed: int, replicates: int
 ) -> dict[str, np.ndarray]:
     """Measure redraws of the pairs with replacement to first order: {name: (replicates,)}."""
-    n, d = x.shape
+    n = len(x)
     rng = np.random.default_rng(seed)
-    # The sums of some redraws of very long rows need more room than their weights.
-    step = max(1, WEIGHTS_AT_ONCE // max(n, ARRAYS_OF_SUMS * d))
+    step = max(1, WEIGHTS_AT_ONCE // n)
     parts = []
     for start in range(0, replicates, step):
         count = min(step, replicates - start)
@@ -71,8 +68,8 @@ def bootstrap(
         drawn = rng.integers(n, size=(count, n)) + n * np.arange(count)[:, None]
         weights = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
         # Products in float32 take half the time; the sums over tiles are float64.
-        sums = WeightedSums.of(x, y, torch.from_numpy(weights).float().to(x.device))
-        parts.append(weighted_measures(sums))
+        of_redraws = torch.from_numpy(weights).float().to(x.device)
+        parts.append(weighted_measures(WeightedSums.in_parts(x, y, of_redraws)))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

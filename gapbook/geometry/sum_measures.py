@@ -1,5 +1,8 @@
 """Measures from sums over pairs, each formula once: for a sample, its redraws and shards."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
@@ -10,7 +13,7 @@ from gapbook.geometry.sums import PairCosines, PairSums, WeightedSums, centered_
 from gapbook.pairs import unit_pair
 
 
-def weighted_measures(sums: WeightedSums) -> dict[str, np.ndarray]:
+def weighted_measures(parts: Iterable[WeightedSums]) -> dict[str, np.ndarray]:
     """Return the measures of first order for each of r weightings: {name: float64 (r,)}.
 
     With every pair drawn once these are the measures of the sample. In a redraw, copies of a pair
@@ -21,8 +24,9 @@ def weighted_measures(sums: WeightedSums) -> dict[str, np.ndarray]:
 
     Parameters
     ----------
-    sums : WeightedSums
-        Sums over n >= 2 pairs of unit rows.
+    parts : iterable of WeightedSums
+        Sums over n >= 2 pairs of unit rows: over all dimensions, or over parts of them that make up
+        all.
 
     Returns
     -------
@@ -30,29 +34,22 @@ def weighted_measures(sums: WeightedSums) -> dict[str, np.ndarray]:
         The names are those of ``MEASURES``, in its order. Where one pair was drawn n times,
         averages over different pairs are NaN.
     """
+    sums = _FirstOrderSums.over_dimensions(parts)
     n = sums.n
-    different = n**2 - sums.squared_weights
-    different[different == 0] = torch.nan
-    # It is n where each pair is drawn once, and ``of_copies`` is then exactly 0.
-    effective = different / (n - 1)
+    different = sums.different
+    effective = sums.effective
 
     cosine_paired = sums.cosines / n
-    cosine_within_x = (sums.x.square().sum(1) - sums.own_x) / different
-    cosine_within_y = (sums.y.square().sum(1) - sums.own_y) / different
-    product = (sums.x * sums.y).sum(1)
+    cosine_within_x = (sums.xx - sums.own_x) / different
+    cosine_within_y = (sums.yy - sums.own_y) / different
     of_copies = cosine_paired - sums.own_cosines / effective
-    cosine_across = (product / effective + of_copies) / n
+    cosine_across = (sums.xy / effective + of_copies) / n
 
     alignment = sums.distances / n
-    gap_squares = (sums.x - sums.y).square()
-    squared_length = gap_squares.sum(1)
     of_copies = alignment - sums.own_distances / effective
-    squared_gap = (squared_length / effective + of_copies) / n
-    squared_gap_unbiased = (squared_length - sums.own_distances) / different
+    squared_gap = (sums.squared_length / effective + of_copies) / n
+    squared_gap_unbiased = (sums.squared_length - sums.own_distances) / different
 
-    of_copies = torch.outer((1 - sums.squared_weights / effective) / n, sums.squared_differences)
-    shares = gap_squares / effective[:, None] + of_copies
-    shares.clamp_(min=0)
     # |a - b|^2 keeps its digits where partners are close, unlike 1 - cos.
     relative = alignment / (alignment + 2 - cosine_within_x - cosine_within_y)
     values = {
@@ -64,14 +61,91 @@ def weighted_measures(sums: WeightedSums) -> dict[str, np.ndarray]:
         "squared_gap_unbiased": squared_gap_unbiased,
         "relative_modality_gap": torch.where(alignment > 0, relative, 0.0),
         "alignment": alignment,
-        "gap_share_top2": shares[:, sums.largest].sum(1) / shares.sum(1),
+        "gap_share_top2": sums.two_shares / sums.shares,
     }
     return {name: value.cpu().numpy() for name, value in values.items()}
 
 
+@dataclass(frozen=True, eq=False)
+class _FirstOrderSums:
+    """What ``weighted_measures`` needs of sums, over all dimensions: tensors (r,).
+
+    ``different`` are the ordered draws of two different pairs (NaN for none) and ``effective`` the
+    same over n - 1. ``xx``, ``yy``, ``xy`` and ``squared_length`` are ``|sum x|^2``, ``|sum y|^2``,
+    ``sum x . sum y`` and ``|sum x - sum y|^2``, all with weights. ``shares`` is the squared gap as
+    a sum over dimensions without those below 0, ``two_shares`` its part in the two largest. The
+    others are those of ``WeightedSums``.
+    """
+
+    n: int
+    different: torch.Tensor
+    effective: torch.Tensor
+    cosines: torch.Tensor
+    distances: torch.Tensor
+    own_cosines: torch.Tensor
+    own_distances: torch.Tensor
+    own_x: torch.Tensor
+    own_y: torch.Tensor
+    xx: torch.Tensor
+    yy: torch.Tensor
+    xy: torch.Tensor
+    squared_length: torch.Tensor
+    shares: torch.Tensor
+    two_shares: torch.Tensor
+
+    @classmethod
+    def over_dimensions(cls, parts: Iterable[WeightedSums]) -> "_FirstOrderSums":
+        """Add up what parts of the dimensions give."""
+        total = None
+        for part in parts:
+            sums = cls._of_part(part)
+            total = sums if total is None else total._plus(sums)
+        if total is None:
+            raise ValueError("there are no sums")
+        return total
+
+    @classmethod
+    def _of_part(cls, sums: WeightedSums) -> "_FirstOrderSums":
+        n = sums.n
+        different = n**2 - sums.squared_weights
+        different[different == 0] = torch.nan
+        # It is n where each pair is drawn once, and ``of_copies`` is then exactly 0.
+        effective = different / (n - 1)
+        gap_squares = (sums.x - sums.y).square()
+        of_copies = torch.outer(
+            (1 - sums.squared_weights / effective) / n, sums.squared_differences
+        )
+        shares = gap_squares / effective[:, None] + of_copies
+        shares.clamp_(min=0)
+        return cls(
+            n=n,
+            different=different,
+            effective=effective,
+            cosines=sums.cosines,
+            distances=sums.distances,
+            own_cosines=sums.own_cosines,
+            own_distances=sums.own_distances,
+            own_x=sums.own_x,
+            own_y=sums.own_y,
+            xx=sums.x.square().sum(1),
+            yy=sums.y.square().sum(1),
+            xy=(sums.x * sums.y).sum(1),
+            squared_length=gap_squares.sum(1),
+            shares=shares.sum(1),
+            two_shares=shares[:, sums.largest].sum(1),
+        )
+
+    def _plus(self, other: "_FirstOrderSums") -> "_FirstOrderSums":
+        added = {}
+        for field in fields(self):
+            if field.name not in ("n", "different", "effective"):
+                added[field.name] = getattr(self, field.name) + getattr(other, field.name)
+        return replace(self, **added)
+
+
 def first_order_value(name: str, x: ArrayLike, y: ArrayLike) -> float:
     """Return one of the measures of ``weighted_measures`` for two arrays (n, d) of pairs."""
-    return float(weighted_measures(WeightedSums.of(*unit_pair(x, y)))[name][0])
+    return float(weighted_measures(WeightedSums.in_parts(*unit_pair(x, y)))[name][0])
 
 
 def covariance_measures(sums: PairSums | PairCosines) -> dict[str, float]:
@@ -99,7 +173,7 @@ def exact_measures(sums: PairSums) -> dict[str, float]:
 
     Without sums of products, those of covariances are not among them.
     """
-    first_order = weighted_measures(WeightedSums.of_sums(sums))
+    first_order = weighted_measures([WeightedSums.of_sums(sums)])
     values = {name: float(value[0]) for name, value in first_order.items()}
     if sums.has_products:
         values |= covariance_measures(sums)

@@ -1,5 +1,6 @@
 """Sums over pairs of unit rows, which add up over parts of the data, and cosines of few rows."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +19,9 @@ from gapbook.geometry.tiles import (
 
 # Up to that many dimensions, matrices over dimensions are small whatever the number of pairs.
 FEW_DIMENSIONS = 1024
+# The sums of longer rows for each of a thousand redraws are taken for some dimensions at a time.
+LONG_ROW = 2048
+DIMENSIONS_PER_PART = 256
 # Of a side of the matrices that covariances need. Their eigenvalues take n^3, an hour at the limit.
 MAX_SIDE = 8192
 # Matrices of float64 that are there at once, at most.
@@ -194,7 +198,8 @@ class WeightedSums:
     squared_differences : tensor (d,)
         The sums of ``(x_i - y_i)^2`` in each dimension, every pair once.
     largest : tensor (2,)
-        The two dimensions with the largest share of the gap, every pair once (one where d = 1).
+        The two dimensions with the largest share of the gap, every pair once (one where d = 1); of
+        a part of the dimensions, those that are in it.
     """
 
     n: int
@@ -212,12 +217,19 @@ class WeightedSums:
 
     @classmethod
     def of(
-        cls, x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor | None = None
+        cls,
+        x: torch.Tensor,
+        y: torch.Tensor,
+        weights: torch.Tensor | None = None,
+        largest: torch.Tensor | None = None,
     ) -> "WeightedSums":
         """Sum over unit rows x and y (n, d) with ``weights`` (r, n), by default each pair once.
 
         Products with the weights are computed in their own float type, and summed up in float64.
+        ``largest`` are dimensions to take in the place of the two with the largest share.
         """
+        if largest is None:
+            largest = _two_largest(mean_row(x) - mean_row(y))
         n, d = x.shape
         if weights is None:
             weights = x.new_ones(1, n, dtype=torch.float64)
@@ -252,8 +264,27 @@ class WeightedSums:
             own_x=own[:, 2],
             own_y=own[:, 3],
             squared_differences=squared_differences,
-            largest=_two_largest(mean_row(x) - mean_row(y)),
+            largest=largest,
         )
+
+    @classmethod
+    def in_parts(
+        cls, x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor | None = None
+    ) -> "Iterator[WeightedSums]":
+        """Sum as ``of`` does, over some dimensions at a time where there are very many.
+
+        Yields
+        ------
+        WeightedSums
+            The sums over a part of the dimensions: a single part for ordinary rows.
+        """
+        d = x.shape[1]
+        largest = _two_largest(mean_row(x) - mean_row(y))
+        step = d if d <= LONG_ROW else DIMENSIONS_PER_PART
+        for start in range(0, d, step):
+            part = slice(start, start + step)
+            inside = largest[(largest >= start) & (largest < start + step)]
+            yield cls.of(x[:, part], y[:, part], weights, inside - start)
 
     @classmethod
     def of_sums(cls, sums: PairSums) -> "WeightedSums":

@@ -10,6 +10,7 @@ computed once serve all shifts.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -32,6 +33,8 @@ SHARES: dict[str, tuple[float, float]] = {
 
 # Rows that are held in float64 at once: few enough for the processor's cache.
 ROWS_PER_BLOCK = 1024
+# Columns of very long rows that are worked on at once.
+COLUMNS_PER_BLOCK = 4096
 
 # A row whose squared length is smaller has no direction: what is left of it is the rounding of
 # float32.
@@ -252,14 +255,23 @@ def signed_distances(pairs: ShiftedPairs) -> np.ndarray:
         The distances, negative where the modalities have passed each other.
     """
     amounts_x, amounts_y = pairs.amounts
-    total = torch.zeros(len(amounts_x), len(pairs.g), dtype=torch.float64, device=pairs.g.device)
-    for block in row_blocks(len(pairs.x)):
-        weights_x = 1 / pairs.lengths_x[:, block]
-        weights_y = 1 / pairs.lengths_y[:, block]
-        total += weights_x @ pairs.x[block].double() - weights_y @ pairs.y[block].double()
-        moved = (amounts_x * weights_x.sum(1)) + (amounts_y * weights_y.sum(1))
-        total -= moved[:, None] * pairs.g
-    signed = torch.linalg.vector_norm(total, dim=1).copysign_(total @ pairs.g) / len(pairs.x)
+    lengths = []
+    along = torch.zeros_like(amounts_x)
+    for start in range(0, len(pairs.g), COLUMNS_PER_BLOCK):
+        columns = slice(start, start + COLUMNS_PER_BLOCK)
+        g = pairs.g[columns]
+        total = torch.zeros(len(amounts_x), len(g), dtype=torch.float64, device=g.device)
+        for block in row_blocks(len(pairs.x)):
+            weights_x = 1 / pairs.lengths_x[:, block]
+            weights_y = 1 / pairs.lengths_y[:, block]
+            sum_x = weights_x @ pairs.x[block, columns].double()
+            sum_y = weights_y @ pairs.y[block, columns].double()
+            total += sum_x - sum_y
+            moved = (amounts_x * weights_x.sum(1)) + (amounts_y * weights_y.sum(1))
+            total -= moved[:, None] * g
+        lengths.append(torch.linalg.vector_norm(total, dim=1))
+        along += total @ g
+    signed = reduce(torch.hypot, lengths).copysign_(along) / len(pairs.x)
     return signed.cpu().numpy()
 
 

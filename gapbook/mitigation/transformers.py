@@ -17,7 +17,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from gapbook.exceptions import PairsError
 from gapbook.geometry.rotations import turn_onto
+from gapbook.geometry.sums import is_over_pairs
 from gapbook.geometry.tiles import mean_row
+from gapbook.memory import require_memory
 from gapbook.pairs import unit_pair, unit_rows
 
 MIN_LENGTH = 1e-6  # float32 rows that are shorter hold nothing but rounding
@@ -314,6 +316,10 @@ class ProcrustesAlign(Mitigation):
     that n should be many times d. Cosines within a modality stay. The result follows a joint
     rotation of both modalities.
 
+    The matrix W is ``rotation_``. With far fewer pairs than dimensions it is kept as a rotation of
+    the few directions that pairs span (``turn_``, in the coordinates of the rows of ``basis_``),
+    since W leaves all others as they are; where there are enough pairs, ``basis_`` is None.
+
     References
     ----------
     Schönemann 1966; Liang et al. 2022, section 4.4, at the start of training.
@@ -328,15 +334,39 @@ class ProcrustesAlign(Mitigation):
     def __init__(self, ridge: float = 1e-6) -> None:
         self.ridge = ridge
 
+    @property
+    def rotation_(self) -> np.ndarray:
+        """The matrix W (d, d), float64."""
+        if self.basis_ is None:
+            return self.turn_
+        d = self.basis_.shape[1]
+        require_memory(2 * 8 * d**2, f"a rotation in {d:,} dimensions")
+        change = self.turn_ - np.eye(len(self.turn_))
+        return np.eye(d) + self.basis_.T @ change @ self.basis_
+
     def _learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
         from scipy.linalg import polar
 
         _check_number("ridge", self.ridge, low=0)
-        product = (y.double().T @ x.double()).cpu().numpy()
-        self.rotation_, _ = polar(product + self.ridge * np.eye(len(product)))
+        n, d = x.shape
+        a = x.double()
+        b = y.double()
+        self.basis_: np.ndarray | None = None
+        if is_over_pairs(2 * n, d):
+            # W turns nothing that is orthogonal to all rows.
+            basis = torch.linalg.qr(torch.cat([a, b]).T)[0]
+            a = a @ basis
+            b = b @ basis
+            self.basis_ = basis.T.cpu().numpy()
+        product = (b.T @ a).cpu().numpy()
+        self.turn_: np.ndarray = polar(product + self.ridge * np.eye(len(product)))[0]
 
     def _move(self, x: torch.Tensor, y: torch.Tensor) -> Rows:
-        return x, y @ _like(self.rotation_, y)
+        if self.basis_ is None:
+            return x, y @ _like(self.turn_, y)
+        basis = _like(self.basis_, y)
+        change = _like(self.turn_ - np.eye(len(self.turn_)), y)
+        return x, y + y @ basis.T @ change @ basis
 
 
 class ProjectOut(Mitigation):

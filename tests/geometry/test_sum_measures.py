@@ -21,7 +21,7 @@ from gapbook.pairs import unit_pair
 
 def redraw(x, y, counts, dtype=torch.float64):
     weights = torch.tensor(counts[None]).to(dtype)
-    return weighted_measures(WeightedSums.of(x, y, weights))
+    return weighted_measures([WeightedSums.of(x, y, weights)])
 
 
 @settings(max_examples=25)
