@@ -245,10 +245,17 @@ def _baseline(key: str, record: Record, old: Record | None) -> Record:
     why = "deterministic: exact"
     if record.tolerance is not None or record.spread is not None:
         tolerance, why = stated_tolerance(key, record)
-    elif isinstance(record.value, float) and record.value:
-        tolerance = _two_digits(ROUNDING * abs(record.value))
+    elif largest := _largest_float(record.value):
+        tolerance = _two_digits(ROUNDING * largest)
         why = "deterministic: only rounding differs between machines"
     return replace(record, tolerance=tolerance, why=why, spread=None)
+
+
+def _largest_float(value: object) -> float:
+    """Return the largest magnitude of the floats in a number or list, 0 where there is none."""
+    if isinstance(value, list):
+        return max(map(_largest_float, value), default=0.0)
+    return abs(value) if isinstance(value, float) else 0.0
 
 
 def _results(records: Mapping[str, Record]) -> dict[str, Record]:

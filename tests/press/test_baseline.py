@@ -131,3 +131,13 @@ def test_a_baseline_that_is_no_text_is_named(tmp_path):
     path.write_bytes(b"\xff")
     with pytest.raises(PressError, match=r"expected.yml cannot be read as YAML: 'utf-8' codec"):
         load_expected(path)
+
+
+def test_floats_of_a_list_may_differ_by_rounding_like_one_alone(tmp_path):
+    path = tmp_path / "expected.yml"
+    accept({"ch01.list.heights": Record([0.5, 0.25]), "ch01.list.counts": Record([2, 3])}, path)
+    expected = load_expected(path)
+    rounded = {"ch01.list.heights": Record([0.5 + 1e-12, 0.25])}
+    check(rounded | {"ch01.list.counts": Record([2, 3])}, expected)
+    with pytest.raises(PressError, match="counts"):
+        check(rounded | {"ch01.list.counts": Record([2, 4])}, expected)
