@@ -15,11 +15,11 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from gapbook.checks.memory import require_memory
 from gapbook.exceptions import PairsError
 from gapbook.geometry.rotations import turn_onto
 from gapbook.geometry.sums import is_over_pairs
 from gapbook.geometry.tiles import mean_row
-from gapbook.memory import require_memory
 from gapbook.pairs import unit_pair, unit_rows
 
 MIN_LENGTH = 1e-6  # float32 rows that are shorter hold nothing but rounding
