@@ -1,6 +1,7 @@
 """What the page of functions shows describes each parameter that the code has, and no other."""
 
 import ast
+import importlib
 import re
 from pathlib import Path
 
@@ -64,3 +65,16 @@ def test_every_parameter_of_a_public_function_is_described(function):
         return
     assert "Parameters" in sections(doc), "no section Parameters"
     assert described(sections(doc)["Parameters"]) == wanted
+
+
+def listed_names():
+    """Yield each module and name of the page of functions."""
+    page = (PACKAGE.parent / "book" / "appendix" / "api.md").read_text(encoding="utf-8")
+    for module, names in re.findall(r"automodule:: (\S+)\n   :members: (.*)", page):
+        for name in names.split(","):
+            yield pytest.param(module, name.strip(), id=f"{module}.{name.strip()}")
+
+
+@pytest.mark.parametrize(("module", "name"), list(listed_names()))
+def test_a_name_of_the_page_of_functions_stands_in_its_module(module, name):
+    assert hasattr(importlib.import_module(module), name)
