@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gapbook.exceptions import PairsError
+from gapbook.exceptions import PairsError, quoted
 from gapbook.files.image_files import list_images, require_images
 
 
@@ -37,7 +37,8 @@ def test_names_that_stay_in_the_folder_pass(folder: Path) -> None:
 def test_names_that_lead_out_are_refused(folder: Path, name: str) -> None:
     if name == "ABSOLUTE":
         name = str(folder / "a.png")
-    outside = rf"1 of 2 in list\.csv lie outside or are absolute \(first: '{re.escape(name)}'\)"
+    shown = re.escape(quoted(name))
+    outside = rf"1 of 2 in list\.csv lie outside or are absolute \(first: {shown}\)"
     with pytest.raises(PairsError, match=outside):
         require_images(["a.png", name], folder, Path("list.csv"))
 
