@@ -52,7 +52,12 @@ input, by its ending:
   a folder             shards: any number of such files, through Dask
                        (one at a time in each worker's memory)
 
-Pickled files are refused, since unpickling can run any code.
+Endings count in small letters or in capitals. In a folder, names that start with a dot are hidden;
+names that start with an underscore, endings that mix both cases and linked folders are left out
+and named. A shard without rows adds nothing.
+
+Pickled files are refused, since unpickling can run any code. Booleans and integers of 8 bits are
+refused too: they are packed bits, or steps of a quantizer, whose cosines mean nothing.
 """
 EXAMPLES = """examples:
   gapbook report embeddings.npz --out report.html --out report.json

@@ -52,6 +52,15 @@ def test_the_order_of_rows_does_not_turn_the_view(method) -> None:
     np.testing.assert_allclose(reversed_b[::-1], b, atol=1e-10)
 
 
+@pytest.mark.parametrize("method", ["gap", "pca", "svd"])
+def test_rows_of_very_many_dimensions_have_the_same_view(method) -> None:
+    x, y = two_cones()
+    padded = [np.pad(rows, ((0, 0), (3000, 17_000))) for rows in (x, y)]
+    np.testing.assert_allclose(project(*padded, method), project(x, y, method), atol=1e-8)
+    same = padded[0][[0, 0]]
+    assert np.isfinite(project(same, same, method)).all()
+
+
 def test_rows_without_variance_across_the_gap_stay_on_the_axis() -> None:
     x = np.eye(3)[[0, 0]]
     y = np.eye(3)[[1, 1]]

@@ -144,34 +144,33 @@ def covariance_sums(x: torch.Tensor, y: torch.Tensor) -> PairSums | PairCosines:
 
 def cka_of(sums: PairSums | PairCosines, debiased: bool = False) -> float:
     """Return linear CKA from sums over pairs, or from cosines."""
-    if isinstance(sums, PairCosines):
-        xx, yy, xy = _dependences_of_cosines(sums, debiased)
-    else:
-        xx, yy, xy = _dependences_of_sums(sums, debiased)
+    xx, yy, xy = _dependences(sums, debiased=False)
+    if not (xx > 0 and yy > 0):
+        return float("nan")
+    if debiased:
+        # Of collapsed rows, which are out by now, an estimate would be rounding.
+        xx, yy, xy = _dependences(sums, debiased=True)
     if not (xx > 0 and yy > 0):
         return float("nan")
     return xy / (xx * yy) ** 0.5
 
 
-def _dependences_of_sums(sums: PairSums, debiased: bool) -> list[float]:
+def _dependences(sums: PairSums | PairCosines, debiased: bool) -> list[float]:
     """Return ``|X^T X|^2``, ``|Y^T Y|^2`` and ``|X^T Y|^2`` of centered rows, or estimates."""
+    if isinstance(sums, PairCosines):
+        x = sums.xx
+        y = sums.yy
+        if debiased:
+            return [_unbiased_dependence_of_cosines(a, b) for a, b in ((x, x), (y, y), (x, y))]
+        x = centered_cosines(x)
+        y = centered_cosines(y)
+        return [float((a * b).sum()) for a, b in ((x, x), (y, y), (x, y))]
     dependence = _unbiased_dependence if debiased else _dependence
     return [
         dependence(sums.xx, sums.x, sums.x, sums.n),
         dependence(sums.yy, sums.y, sums.y, sums.n),
         dependence(sums.xy, sums.x, sums.y, sums.n),
     ]
-
-
-def _dependences_of_cosines(sums: PairCosines, debiased: bool) -> list[float]:
-    """Return what ``_dependences_of_sums`` does."""
-    if debiased:
-        x = sums.xx
-        y = sums.yy
-        return [_unbiased_dependence_of_cosines(a, b) for a, b in ((x, x), (y, y), (x, y))]
-    x = centered_cosines(sums.xx)
-    y = centered_cosines(sums.yy)
-    return [float((a * b).sum()) for a, b in ((x, x), (y, y), (x, y))]
 
 
 def _dependence(product: torch.Tensor, a: torch.Tensor, b: torch.Tensor, n: int) -> float:

@@ -63,7 +63,7 @@ def list_shards(folder: Path) -> FolderOfShards:
     if not shards:
         raise PairsError(
             f"Expected files ending in {', '.join(SUFFIXES)} in {path_text(folder)}; "
-            f"there are none{left_out_text(left_out)}"
+            f"there are none{left_out_text(sorted(left_out))}"
         )
     return FolderOfShards(sorted(shards), sorted(left_out))
 
@@ -107,18 +107,18 @@ def shard_names(folder: Path) -> list[str]:
     return list_shards(folder).shards
 
 
-def shard_width(path: Path, columns: Sequence[str] = ("x", "y")) -> int | None:
-    """Return the dimension of x that the header of a shard states.
+def shard_shape(path: Path, columns: Sequence[str] = ("x", "y")) -> tuple[int, int] | None:
+    """Return the shape (n, d) of x that the header of a shard states, None for a damaged header.
 
     It is cheap, for no more than the header is read. What is wrong further on is found by
-    ``unit_shard``. It is None for a damaged header, and for a shard without rows, which has no say.
+    ``unit_shard``.
     """
     try:
         n, d = read_shape(path, columns[0])
     # Each library has its own errors for a damaged header.
     except Exception:
         return None
-    return d if n else None
+    return n, d
 
 
 def unit_shard(

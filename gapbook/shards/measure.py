@@ -146,17 +146,20 @@ def measure_shards(  # noqa: PLR0913 (a call says all that it needs)
     ------
     PairsError
         If a shard is damaged, does not have the most frequent width or needs more memory than a
-        worker has (the message names it), unless ``skip_bad``; if no shard can be read; if workers
-        die again and again; if the scheduler or all of its workers are lost.
+        worker has (the message names it), unless ``skip_bad``; if no shard can be read; if the
+        sample takes more than 268 MB, as of very long rows; if workers die again and again; if the
+        scheduler or all of its workers are lost.
     MissingPackageError
         If Dask, or what it needs, is not installed.
 
     Notes
     -----
     Exact to float64 are gap, cosines, alignment, relative gap, shares by dimension, effective
-    ranks, IsoScores and CKA. Their intervals are those of the sample of k among n pairs, moved to
-    the exact value and narrowed by sqrt(k / n), as standard errors fall; with n <= k they are those
-    of ``gap_report``. The shards of a lost worker are read again.
+    ranks, IsoScores and CKA (of more than 4,096 dimensions these three rest on the sample, since
+    their matrices would fill a worker). Their intervals are those of the sample of k among n pairs,
+    moved to the exact value and narrowed by sqrt(k / n), as standard errors fall; with n <= k they
+    are those of ``gap_report``. A shard without rows adds nothing. The shards of a lost worker are
+    read again.
 
     References
     ----------
@@ -204,8 +207,11 @@ def _notes(result: PartialResult, of_sample: Measured) -> list[str]:
     k = len(of_sample.pairs)
     notes = [f"{n:,} pairs in {result.shards:,} shards."]
     if k < n:
+        exact = "sums and covariances"
+        if result.sums is not None and not result.sums.has_products:
+            exact = "sums"
         notes.append(
-            "Measures of sums and covariances are exact over all pairs; the others rest on a "
+            f"Measures of {exact} are exact over all pairs; the others rest on a "
             f"sample of {k:,}, chosen by a hash of shard name and row. Recall, hubness and "
             "neighbor agreement depend on that number. Intervals of exact values are the "
             f"sample's, narrowed by sqrt({k:,} / {n:,})."

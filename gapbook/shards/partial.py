@@ -28,6 +28,9 @@ from gapbook.shards.files import unit_shard
 USABLE_MEMORY = 0.8
 # Two sides, each as it is in the file (float32, say) and at unit length.
 BYTES_PER_ENTRY = 2 * (4 + 4)
+# With more dimensions, sums of products (d, d) would fill a worker: three of them, in each partial
+# result.
+MAX_DIMENSIONS_OF_PRODUCTS = 4096
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,7 @@ def _measured(
     return PartialResult(
         1,
         {},
-        PairSums.of(x, y),
+        PairSums.of(x, y, diagonals_only=x.shape[1] > MAX_DIMENSIONS_OF_PRODUCTS),
         partner_cosine_counts(x, y),
         RowSample(hashes[chosen], places, rows),
     )

@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
+from gapbook.checks.memory import size_text
 from gapbook.exceptions import PairsError
 from gapbook.files import path_text
 from gapbook.shards.cluster import lost_scheduler_named, wait_for
-from gapbook.shards.files import shard_width
+from gapbook.shards.files import shard_shape
 from gapbook.shards.partial import PartialResult, ShardSettings, measure_shard, merge_results
 
 if TYPE_CHECKING:
@@ -29,7 +30,16 @@ MERGED_AT_ONCE = 4
 HEADERS_AT_ONCE = 64
 # Of shards that were begun and not done when workers died, so many are tried alone.
 MAX_SUSPECTS = 8
+# Of a sample of rows of both sides, in each partial result.
+SAMPLE_BYTES = 2**28
 DEADLY = "workers died again and again on it: give them more memory, or cut it"
+
+
+class Widths(NamedTuple):
+    """How many shards, and how many rows, have each dimension."""
+
+    shards: Counter[int]
+    rows: Counter[int]
 
 
 @dataclass
@@ -119,7 +129,8 @@ class Work:
 
         try:
             with lost_scheduler_named(), self._heard(progress) as heard:
-                width = self._wait_for(self._width_task())
+                width, n = self._wait_for(self._width_task())
+                require_room_for_sample(self.settings.sample, n, width)
                 return self._measured(width, heard)
         except KilledWorker:
             raise PairsError(
@@ -188,7 +199,7 @@ class Work:
                     self.client.unsubscribe_topic(self.settings.topic)
 
     def _width_task(self) -> "Delayed":
-        """Return the task of finding the dimension that all shards must have."""
+        """Return the task of finding the dimension that all shards must have, and their rows."""
         from dask import delayed
 
         counts = []
@@ -217,23 +228,49 @@ class Work:
         return level[0]
 
 
-def count_widths(folder: Path, names: Sequence[str], columns: Sequence[str]) -> Counter[int]:
-    """Return how many shards have each dimension, by their headers."""
-    widths = [shard_width(folder / name, columns) for name in names]
-    return Counter(width for width in widths if width)
+def count_widths(folder: Path, names: Sequence[str], columns: Sequence[str]) -> Widths:
+    """Return how many shards and rows have each dimension, by their headers.
+
+    Shards without rows have no say.
+    """
+    widths = Widths(Counter(), Counter())
+    for name in names:
+        n, d = shard_shape(folder / name, columns) or (0, 0)
+        if n and d:
+            widths.shards[d] += 1
+            widths.rows[d] += n
+    return widths
 
 
-def most_frequent(counts: Sequence[Counter[int]]) -> int | None:
-    """Return the most frequent dimension, of several as frequent the first.
+def most_frequent(found: Sequence[Widths]) -> tuple[int | None, int]:
+    """Return the most frequent dimension, of several as frequent the first, and its rows.
 
     Examples
     --------
-    >>> most_frequent([Counter([8, 9]), Counter([9, 8])])
-    8
-    >>> most_frequent([Counter()]) is None
-    True
+    >>> most_frequent([Widths(Counter([8, 9]), Counter({8: 50, 9: 70}))])
+    (8, 50)
+    >>> most_frequent([Widths(Counter(), Counter())])
+    (None, 0)
     """
-    total: Counter[int] = Counter()
-    for some in counts:
-        total.update(some)
-    return max(total, key=total.__getitem__, default=None)
+    shards: Counter[int] = Counter()
+    rows: Counter[int] = Counter()
+    for widths in found:
+        shards.update(widths.shards)
+        rows.update(widths.rows)
+    width = max(shards, key=shards.__getitem__, default=None)
+    return width, 0 if width is None else rows[width]
+
+
+def require_room_for_sample(sample: int, n: int, width: int | None) -> None:
+    """Raise ``PairsError`` if the sample is too large for workers, each of which holds some."""
+    if width is None:
+        return
+    needed = 2 * 4 * width * min(sample, n)
+    if needed > SAMPLE_BYTES:
+        fits = max(2, SAMPLE_BYTES // (2 * 4 * width))
+        raise PairsError(
+            f"a sample of {min(sample, n):,} pairs in {width:,} dimensions takes "
+            f"{size_text(needed)}, and each worker holds several; the limit is "
+            f"{size_text(SAMPLE_BYTES)}: ask for a smaller one (sample=, in the shell --sample), "
+            f"such as {fits}"
+        )

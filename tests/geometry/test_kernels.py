@@ -62,6 +62,15 @@ def test_cka_agrees_with_centered_gram_matrices(n, d, shift, seed):
     assert cka(x, y) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize(("n", "d"), [(12, 300), (40, 1500), (60, 60)])
+def test_cka_of_few_pairs_in_many_dimensions_is_the_same(n, d):
+    x, y = sample(n, d, falling=True)
+    a = exact(x) - exact(x).mean(0)
+    b = exact(y) - exact(y).mean(0)
+    norms = np.linalg.norm(a.T @ a) * np.linalg.norm(b.T @ b)
+    assert cka(x, y) == pytest.approx(np.linalg.norm(a.T @ b) ** 2 / norms, rel=1e-9)
+
+
 def plain_unbiased(k, m):
     """Return the unbiased dependence of two Gram matrices: a mean over quadruples of rows."""
     rows = set(range(len(k)))
@@ -96,6 +105,8 @@ def test_collapsed_modalities():
     u = np.tile(np.random.default_rng(0).normal(size=7), (40, 1))
     assert mmd(u, -u) == pytest.approx(2 - 2 * np.exp(-8), abs=1e-5)
     assert np.isnan([cka(u, -u), cka(u, u)]).all()
+    x, _ = sample(40, 7)
+    assert np.isnan([cka(u, -u, debiased=True), cka(u, x, debiased=True)]).all()
 
 
 def test_isotropic_modalities():

@@ -57,6 +57,23 @@ def test_isoscore_agrees_with_the_published_steps(n, d, shift, seed):
     assert isoscore(x) == pytest.approx((d * used - 1) / (d - 1), abs=1e-6)
 
 
+@pytest.mark.parametrize(("n", "d"), [(12, 300), (40, 1500)])
+def test_the_shape_of_few_rows_of_many_dimensions(n, d):
+    x, _ = sample(n, d, falling=True)
+    a = exact(x)
+    for rows, center in ((a - a.mean(0), True), (a, False)):
+        shares = np.linalg.svd(rows, compute_uv=False)
+        shares = shares[shares > 3e-7 * shares[0]]
+        shares /= shares.sum()
+        expected = np.exp(-(shares * np.log(shares)).sum())
+        assert effective_rank(x, center) == pytest.approx(expected, rel=1e-9)
+    variances = np.linalg.svd(a - a.mean(0), compute_uv=False) ** 2
+    directions = variances.sum() ** 2 / (variances**2).sum()
+    assert isoscore(x) == pytest.approx((directions - 1) / (d - 1), rel=1e-9)
+    assert effective_rank(x[[0, 0, 0]]) == 1
+    assert isoscore(x[[0, 0, 0]]) == 0
+
+
 def test_identical_modalities_are_aligned():
     x, _ = sample(300, 10, falling=True)
     assert alignment(x, x) == pytest.approx(0, abs=1e-12)

@@ -15,7 +15,7 @@ from gapbook.geometry.sum_measures import (
     first_order_value,
     weighted_measures,
 )
-from gapbook.geometry.sums import PairSums, WeightedSums
+from gapbook.geometry.sums import PairCosines, PairSums, WeightedSums
 from gapbook.pairs import unit_pair
 
 
@@ -89,3 +89,43 @@ def test_covariances_of_parts_give_the_measures_of_the_whole():
     merged = PairSums.of(x[30:], y[30:]) + PairSums.of(x[:30], y[:30])
     assert cka_of(merged, debiased=True) == pytest.approx(cka(x, y, debiased=True), abs=1e-12)
     assert covariance_measures(merged) == pytest.approx(covariance_measures(PairSums.of(x, y)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(**SIZES)
+def test_cosines_give_the_measures_of_covariances(n, d, shift, seed):
+    """Over pairs or over dimensions, whichever is more: the same numbers."""
+    x, y = unit_pair(*sample(n, d, min(shift, 3), seed))
+    # What is left of a direction after rounding counts in the rank where it is above 1e-13.
+    over_dimensions = covariance_measures(PairSums.of(x, y))
+    over_pairs = covariance_measures(PairCosines.of(x, y))
+    assert over_pairs == pytest.approx(over_dimensions, rel=1e-9, abs=1e-9, nan_ok=True)
+
+
+@pytest.mark.parametrize("collapsed", [(True, True), (True, False)])
+def test_cosines_of_collapsed_rows_give_the_measures_of_covariances(collapsed):
+    rows = unit_pair(*sample(12, 40))
+    x, y = (side[[0] * 12] if same else side for side, same in zip(rows, collapsed, strict=True))
+    over_pairs = covariance_measures(PairCosines.of(x, y))
+    expected = covariance_measures(PairSums.of(x, y))
+    assert over_pairs == pytest.approx(expected, abs=1e-9, nan_ok=True)
+    assert (over_pairs["effective_rank_x"], over_pairs["isoscore_x"]) == (1, 0)
+    assert np.isnan(over_pairs["cka"])
+
+
+def test_measures_over_parts_of_very_long_rows_are_those_of_all():
+    x, y = unit_pair(*sample(6, 3000))
+    weights = torch.tensor([[1, 1, 1, 1, 1, 1], [2, 0, 1, 3, 0, 0], [0, 6, 0, 0, 0, 0]]).double()
+    whole = weighted_measures([WeightedSums.of(x, y, weights)])
+    in_parts = weighted_measures(WeightedSums.in_parts(x, y, weights))
+    for name, value in whole.items():
+        np.testing.assert_allclose(in_parts[name], value, rtol=1e-9, err_msg=name)
+
+
+def test_sums_without_products_give_all_but_the_measures_of_covariances():
+    x, y = unit_pair(*sample(30, 7))
+    exact = exact_measures(PairSums.of(x, y))
+    some = exact_measures(PairSums.of(x, y, diagonals_only=True))
+    assert set(exact) - set(some) == set(covariance_measures(PairSums.of(x, y)))
+    for name, value in some.items():
+        assert value == pytest.approx(exact[name], abs=1e-12), name

@@ -1,5 +1,7 @@
 """The table of all measures and what a report needs beside it, against each measure."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from helpers import pairs_or_skip, sample, unit
@@ -61,6 +63,25 @@ def test_the_report_takes_pairs_only():
         gap_report("pairs.npz")
     with pytest.raises(TypeError, match="replicate"):
         gap_report(PairedEmbeddings(np.eye(4), np.eye(4)), replicate=10)
+
+
+@pytest.mark.parametrize("path", ["a.npz", Path("folder")])
+def test_a_path_in_the_place_of_pairs_is_told_the_way(path):
+    with pytest.raises(PairsError, match=r"a file is read by PairedEmbeddings.load\(path\)"):
+        gap_report(path)
+
+
+def test_rows_of_very_many_dimensions_have_the_same_report():
+    x, y = sample(40, 6)
+    table = gap_report(PairedEmbeddings(x, y), replicates=50).set_index("metric")
+    x, y = (np.pad(side, ((0, 0), (500, 60_000 - 506))) for side in (x, y))
+    long = gap_report(PairedEmbeddings(x, y), replicates=50).set_index("metric")
+    # A fraction of the dimensions.
+    for name in ("isoscore_x", "isoscore_y"):
+        long.loc[name, ["value", "low", "high"]] *= (60_000 - 1) / (6 - 1)
+    others = table.index.drop(["dimension", "linear_separability"])
+    for column in ("value", "low", "high"):
+        np.testing.assert_allclose(long[column][others], table[column][others], atol=1e-6)
 
 
 def test_the_report_repeats_itself_and_does_not_touch_the_global_seed():

@@ -39,6 +39,15 @@ def test_more_rows_than_a_block_are_shifted_alike() -> None:
         assert np.abs(rows - wanted).max() < 1e-6
 
 
+def test_distances_of_very_long_rows_are_those_of_short_ones() -> None:
+    x, y = sample_pairs(30, 5)
+    deltas = [-1.0, 0.0, 0.3, 4.0]
+    expected = shifted_distances(x, y, deltas)["signed"]
+    padded = [np.pad(side, ((0, 0), (4094, 9000))) for side in (x, y)]
+    found = shifted_distances(*padded, deltas)["signed"]
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
 @settings(max_examples=50)
 @given(
     n=st.integers(2, 40),

@@ -283,6 +283,19 @@ def test_procrustes_turns_least_where_no_pair_looks() -> None:
     np.testing.assert_allclose(rotation[:4, :4], turn.T, atol=1e-4)
 
 
+@pytest.mark.parametrize("ridge", [1e-6, 20])
+def test_procrustes_of_few_pairs_in_many_dimensions_turns_what_they_span(ridge: float) -> None:
+    rotation = ProcrustesAlign(ridge).fit(X, Y).rotation_
+    x, y = (np.pad(rows, ((0, 0), (0, 488))) for rows in (X, Y))
+    fitted = ProcrustesAlign(ridge).fit(x, y)
+    assert fitted.basis_.shape == (120, 500)
+    np.testing.assert_allclose(fitted.rotation_[:12, :12], rotation, atol=1e-9)
+    np.testing.assert_allclose(fitted.rotation_[12:, 12:], np.eye(488), atol=1e-9)
+    # Rows that lie elsewhere too.
+    new = unit(np.random.default_rng(0).normal(size=(5, 500)))
+    np.testing.assert_allclose(fitted.transform(x, new)[1], new @ fitted.rotation_, atol=1e-6)
+
+
 def test_coordinates_that_carry_most_of_the_gap_are_removed() -> None:
     fitted = ProjectOut(2).fit(X, Y)
     largest = sorted(np.argsort(-np.abs(gap_vector(X, Y)))[:2].tolist())

@@ -24,6 +24,7 @@ from gapbook.shards import measure_shards, partial, shard_report
 from gapbook.shards.cluster import connect
 from gapbook.shards.files import shard_names
 from gapbook.shards.partial import ShardSettings, measure_shard, merge_results, row_hashes
+from gapbook.shards.schedule import require_room_for_sample
 
 NAMES = list(MEASURES)
 # What sums over all pairs give, and the numbers of pairs and dimensions.
@@ -285,6 +286,36 @@ def test_a_folder_of_shards_without_rows_is_named(tmp_path, client):
     np.save(tmp_path / "b.npy", np.ones((2, 0, 8)))
     with pytest.raises(PairsError, match=r"^Expected pairs in .*; its 2 shards have no rows$"):
         measure_shards(tmp_path, client)
+
+
+def test_rows_of_very_many_dimensions_are_measured(tmp_path, client):
+    """Ranks, IsoScores and CKA rest on the sample, which is all pairs or a part of them."""
+    pairs = drawn(60, d=5000)
+    save(tmp_path, pairs, [25])
+    table = shard_report(tmp_path, client, replicates=50)
+    assert_same(table, gap_report(pairs, replicates=50))
+    assert set(table["pairs"]) == {60}
+    part = shard_report(tmp_path, client, replicates=50, sample=40).set_index("metric")
+    of_sample = {"effective_rank_x", "effective_rank_y", "isoscore_x", "isoscore_y"}
+    of_sample |= {"cka", "cka_debiased"}
+    assert set(part.index[part["pairs"] == 60]) == EXACT - of_sample
+    expected = gap_report(pairs, replicates=2).set_index("metric")["value"]
+    for name in EXACT - of_sample:
+        assert part["value"][name] == pytest.approx(expected[name], abs=1e-9), name
+    assert "Measures of sums are exact over all pairs; the others" in part.attrs["notes"][1]
+
+
+def test_a_sample_that_would_fill_workers_is_refused_before_it_is_taken():
+    require_room_for_sample(5000, 10**9, 4096)
+    require_room_for_sample(5000, 100, 20_000)
+    require_room_for_sample(5000, 0, None)
+    with pytest.raises(PairsError) as error:
+        require_room_for_sample(5000, 10**9, 20_000)
+    assert str(error.value) == (
+        "a sample of 5,000 pairs in 20,000 dimensions takes 800.0 MB, and each worker holds "
+        "several; the limit is 268.4 MB: ask for a smaller one (sample=, in the shell --sample), "
+        "such as 1677"
+    )
 
 
 def test_what_is_left_out_for_its_name_is_named(tmp_path, client):
