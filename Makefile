@@ -6,7 +6,7 @@ PORT ?= 8000
 JOBS ?= 2
 # which precomputed data: see `make precomputed`
 NAME ?=
-# more options for `uv pip compile`: --upgrade, or --upgrade-package numpy
+# more options for `uv pip compile` (--upgrade, or --upgrade-package numpy) or for the fuzz test (--seed 1)
 ARGS ?=
 # the oldest Python that the package supports: the versions of constraints.txt must exist for it
 OLDEST := 3.11
@@ -15,7 +15,7 @@ PRESS := $(BIN)/python -m gapbook.press
 NOTEBOOKS := book/*.ipynb book/*/*.ipynb
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve test unit lint format bench regress accept precomputed constraints clean
+.PHONY: help book serve test unit lint format bench fuzz regress accept precomputed constraints clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,9 @@ format: .venv/installed  ## mend style where a tool can, and take outputs out of
 
 bench: .venv/installed  ## time the functions that promise a speed
 	$(BIN)/pytest tests/benchmarks
+
+fuzz: .venv/installed  ## throw 5,000 odd files and options at gapbook report, and 50,000 files at the reader
+	cd tests && ../$(BIN)/python -m fuzz --reports 5000 --loads 50000 $(ARGS)
 
 regress: .venv/installed  ## run all afresh, PROFILE=full say, and compare with its baseline and the paper
 	$(PRESS) regress --profile $(PROFILE)

@@ -199,7 +199,8 @@ def _add_shard_options(group: "argparse._ArgumentGroup") -> None:
         "--scheduler",
         type=_text,
         metavar="ADDRESS",
-        help="a running Dask scheduler (default: a local cluster)",
+        help="a running Dask scheduler (default: a local cluster, which no other user can reach); "
+        "with tls:// Dask's configuration names the certificates",
     )
     group.add_argument(
         "--sample", type=_count, help="pairs for what sums cannot give (default: 5000)"

@@ -590,6 +590,7 @@ def test_a_folder_is_measured_without_its_damaged_shards(
     content = strict_json(out)
     assert content["notes"][0] == "120 pairs in 3 shards."
     assert "bad.npy" in " ".join(content["notes"])
+    assert list(content["skipped"]) == ["bad.npy"]
     metrics = pd.DataFrame(content["metrics"]).set_index("metric")
     expected = table.set_index("metric").loc["modality_gap", "value"]
     assert metrics.loc["modality_gap", "value"] == pytest.approx(expected, abs=1e-9)

@@ -112,7 +112,7 @@ class ModelReport:
         -------
         str
             All tables as lists of rows, with the words of ``explain`` in each row of metrics. What
-            is not a number is null.
+            is not a number is null. Under ``skipped`` the shards that were left out, and why.
         """
         metrics = self.table.merge(self.explained, on="metric", how="left")
         known = self.with_references().drop(columns=self.name)
@@ -123,6 +123,8 @@ class ModelReport:
             "source": self.measured.pairs.source,
             "seed": self.seed,
             "notes": self.notes,
+            # Of a folder of shards: all that were left out, of which a note names the first.
+            "skipped": dict(getattr(self.measured, "skipped", {})),
             "metrics": _records(metrics),
             "references": {str(source): _plain(known[source].to_dict()) for source in known},
             "temperature": self.tau,

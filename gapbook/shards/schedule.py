@@ -72,8 +72,7 @@ class Heard:
 
     def suspects(self) -> list[int]:
         """Return the shards that were begun and not done, those begun most often first."""
-        suspects = [number for number, _ in self.begun.most_common() if number not in self.done]
-        return suspects[:MAX_SUSPECTS]
+        return [number for number, _ in self.begun.most_common() if number not in self.done]
 
     def start_again(self) -> None:
         """Forget everything."""
@@ -168,7 +167,9 @@ class Work:
         kind, *_, number = str(key).split("-")
         if kind == "shard":
             suspects.append(int(number))
-        for suspect in dict.fromkeys(suspects):
+        # A worker that dies at once has not told what it began.
+        suspects += [place for place in range(len(self.names)) if place not in heard.done]
+        for suspect in list(dict.fromkeys(suspects))[:MAX_SUSPECTS]:
             try:
                 self._wait_for(self._tree([suspect], width))
             except KilledWorker:
