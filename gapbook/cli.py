@@ -35,7 +35,7 @@ DESCRIPTION = """Measure the modality gap of your own paired embeddings.
   gapbook report embeddings.npz                       the table, here
   gapbook report shards/ --out report.json            a folder of many files, one at a time
   gapbook list                                        the embeddings that the book uses
-  gapbook fetch clip-coco                             download one of them; print where it lies
+  gapbook fetch clasp-uniprot                             download one of them; print where it lies
 """
 EXIT_CODES = """exit codes:
   0    done

@@ -403,12 +403,12 @@ def load_pairs(name: str, seed: int = 0) -> PairedEmbeddings:
     name : str
         A name that ``available_pairs`` lists.
     seed : int
-        The training run of a bundled source: 0, 1 or 2. Published sources have one run, seed 0.
+        The training run of GlyphCLIP: 0, 1 or 2. All other sources have one run, seed 0.
 
     Returns
     -------
     PairedEmbeddings
-        The pairs, with captions where the source is bundled.
+        The pairs, with captions where these are bundled as well.
 
     Raises
     ------
@@ -420,12 +420,13 @@ def load_pairs(name: str, seed: int = 0) -> PairedEmbeddings:
     entry = registry_entry(name)
     path = fetch(name)
     captions = None
+    if "captions" in entry:
+        table = characters()
+        captions = tuple(table.loc[table["split"] == "test", "name"])
     if "url" in entry:
         seeds = ["0"]
         columns = ("x", "y")
     else:
-        table = characters()
-        captions = tuple(table.loc[table["split"] == "test", "name"])
         names = array_names(path)
         seeds = sorted(key.removeprefix("x.") for key in names if key.startswith("x."))
         columns = (f"x.{seed}", f"y.{seed}")

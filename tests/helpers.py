@@ -5,7 +5,6 @@ import tracemalloc
 import zipfile
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
@@ -17,8 +16,7 @@ from PIL import Image
 from gapbook.encoders import Checkpoint, pixels, random_clip
 from gapbook.exceptions import PairsError
 from gapbook.glyphs import Glyphs, caption_tokens, load_glyphs
-from gapbook.pairs import load_pairs, unit_rows
-from gapbook.published import locate
+from gapbook.pairs import unit_rows
 
 # What property tests of measures draw, for ``sample``.
 SIZES = {
@@ -73,13 +71,6 @@ def isotropic(n, d, seed=0):
 def rotation(d, seed=0):
     """Draw an orthogonal matrix (d, d)."""
     return np.linalg.qr(np.random.default_rng(seed).normal(size=(d, d)))[0]
-
-
-def pairs_or_skip(name):
-    """Load a source of embeddings, or skip the test where its file is not at hand."""
-    if locate(name) is None:
-        pytest.skip(f"{name} is not at hand: gapbook fetch {name}")
-    return load_pairs(name)
 
 
 def parquet_table(pairs, columns=("x", "y"), fixed=False):

@@ -721,7 +721,7 @@ def test_a_source_with_a_typo_gets_a_suggestion(capsys):
 @pytest.mark.parametrize(
     ("arguments", "example"),
     [
-        (["--help"], "gapbook fetch clip-coco"),
+        (["--help"], "gapbook fetch clasp-uniprot"),
         (["report", "--help"], "--scheduler tcp://"),
     ],
 )

@@ -428,10 +428,10 @@ def test_available_pairs_lists_every_source_with_the_way_to_it(tmp_path, monkeyp
     rows = table.set_index("name")
     assert (rows.loc[BUNDLED, "where"] == "bundled").all()
     assert rows.loc[BUNDLED, "available"].all()
-    assert not rows.loc["clip-coco", "available"]
-    assert rows.loc["clip-coco", "where"] == "gapbook fetch clip-coco"
-    (tmp_path / "features_clip.npy").write_bytes(b"not the file")
-    assert not available_pairs().set_index("name").loc["clip-coco", "available"]
+    assert not rows.loc["clasp-uniprot", "available"]
+    assert rows.loc["clasp-uniprot", "where"] == "gapbook fetch clasp-uniprot"
+    (tmp_path / "features_clasp.npy").write_bytes(b"not the file")
+    assert not available_pairs().set_index("name").loc["clasp-uniprot", "available"]
 
 
 def test_the_list_leaves_out_what_derives_from_medical_records():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import SIZES, exact, isotropic, pairs_or_skip, rotation, sample, unit
+from helpers import SIZES, exact, isotropic, rotation, sample, unit
 from hypothesis import given, settings
 from scipy.spatial.distance import pdist
 from sklearn.linear_model import LogisticRegression
@@ -16,11 +16,12 @@ from gapbook.geometry import (
     modality_gap,
     relative_modality_gap,
 )
+from gapbook.pairs import load_pairs
 
 
 @pytest.fixture(scope="module")
 def clip():
-    return pairs_or_skip("clip-coco")
+    return load_pairs("clip-coco")
 
 
 # ---- the gap and its shares

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import pairs_or_skip, sample, unit
+from helpers import sample, unit
 
 from gapbook.exceptions import PairsError
 from gapbook.geometry import (
@@ -15,7 +15,7 @@ from gapbook.geometry import (
     measure,
     modality_gap,
 )
-from gapbook.pairs import PairedEmbeddings
+from gapbook.pairs import PairedEmbeddings, load_pairs
 
 COUNTS = ["n_pairs", "dimension", "n_sampled"]
 
@@ -202,6 +202,7 @@ OF_PUBLISHED = [
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_report_of_the_authors_embeddings(name):
-    report = gap_report(pairs_or_skip(name), replicates=2).set_index("metric")["value"]
-    assert report[OF_PUBLISHED].tolist() == pytest.approx(PUBLISHED[name], abs=5.1e-5)
+    report = gap_report(load_pairs(name), replicates=2).set_index("metric")["value"]
+    # Half a digit, and what rounding rows to 16 bits moves.
+    assert report[OF_PUBLISHED].tolist() == pytest.approx(PUBLISHED[name], abs=5e-5 + 1e-5)
     assert report["linear_separability"] > 0.99

@@ -19,7 +19,6 @@ from gapbook.landscape import (
 )
 from gapbook.landscape.contrastive import DIRECTIONS
 from gapbook.pairs import load_pairs
-from gapbook.published import locate
 
 
 def batched_loss(x: np.ndarray, y: np.ndarray, tau: float, size: int, direction: str) -> float:
@@ -215,12 +214,7 @@ def test_the_refined_minimum_is_that_of_a_dense_grid(direction: str) -> None:
 
 # --- the published pairs
 
-PUBLISHED = pytest.mark.skipif(
-    locate("clip-coco") is None, reason="clip-coco is not at hand: set GAPBOOK_DATA"
-)
 
-
-@PUBLISHED
 def test_losses_of_the_published_pairs() -> None:
     pairs = load_pairs("clip-coco")
     for direction, loss, digits in zip(
@@ -230,7 +224,6 @@ def test_losses_of_the_published_pairs() -> None:
         assert got == pytest.approx(loss, abs=0.5 * 10**-digits + 1e-7)
 
 
-@PUBLISHED
 def test_best_shifts_of_the_published_pairs() -> None:
     pairs = load_pairs("clip-coco")
     best = best_shift(pairs.x, pairs.y, [1 / scale for scale in (100, 50, 30, 20, 10, 1)])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import cones, pairs_or_skip, unit
+from helpers import cones, unit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import orthogonal_procrustes
@@ -25,6 +25,7 @@ from gapbook.mitigation import (
     ShiftAlongGap,
     Standardize,
 )
+from gapbook.pairs import load_pairs
 
 ALL = [
     Center(),
@@ -445,7 +446,7 @@ JUDGED = {
 
 def held_out_recalls(name: str, splits: int) -> dict[str, np.ndarray]:
     """Return the mean R@1 on held-out halves: image to text, text to image."""
-    pairs = pairs_or_skip(name)
+    pairs = load_pairs(name)
     recalls: dict[str, list[np.ndarray]] = {key: [] for key in JUDGED}
     for split in range(splits):
         order = np.random.default_rng(split).permutation(len(pairs))

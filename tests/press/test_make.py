@@ -3,7 +3,7 @@ import pytest
 from gapbook.press.make import unused_data
 from gapbook.published import registry
 
-NAME = registry()["clip-coco"]["file"]
+NAME = registry()["clasp-uniprot"]["file"]
 
 
 @pytest.fixture

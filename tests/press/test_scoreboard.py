@@ -59,8 +59,8 @@ def test_difference_of_a_list_is_the_largest():
 
 
 def test_a_fact_that_needs_data_says_how_to_get_it():
-    row = compare({}).set_index("id").loc["fig1.clip_random.i2t_r1"]
-    assert row.verdict == "needs data" and "gapbook fetch clip-coco-random" in row.explanation
+    row = compare({}).set_index("id").loc["fig1.clasp.feature_shape"]
+    assert row.verdict == "needs data" and "gapbook fetch clasp-uniprot" in row.explanation
 
 
 def test_the_seed_spread_is_the_tolerance_where_the_fact_has_none():
