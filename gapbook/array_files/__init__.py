@@ -4,7 +4,6 @@ Only what is asked for is opened. The size that a header states is compared with
 before memory is taken.
 """
 
-from gapbook.array_files.parquet_files import INSTALL
 from gapbook.array_files.read import (
     SUFFIXES,
     array_names,

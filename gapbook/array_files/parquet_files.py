@@ -15,14 +15,13 @@ from gapbook.array_files.checks import (
     require_sane_size,
 )
 from gapbook.checks.arrays import BITS
-from gapbook.exceptions import MissingPackageError, PairsError, one_line
+from gapbook.exceptions import PairsError, one_line
+from gapbook.extras import from_extra
 from gapbook.files import path_text
 
 if TYPE_CHECKING:
     import pyarrow
     import pyarrow.parquet
-
-INSTALL = "python -m pip install distributed pyarrow cryptography"
 
 
 class Parquet(FileKind):
@@ -55,12 +54,8 @@ class Parquet(FileKind):
 
 
 def _open_parquet(path: Path, **options: Any) -> "pyarrow.parquet.ParquetFile":
-    try:
+    with from_extra("large", "a Parquet file"):
         import pyarrow.parquet
-    except ImportError:
-        raise MissingPackageError(
-            f"Parquet files need pyarrow, which is not installed: {INSTALL}"
-        ) from None
     try:
         return pyarrow.parquet.ParquetFile(path, **options)
     except UnicodeDecodeError:

@@ -13,8 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from gapbook.array_files import INSTALL
-from gapbook.exceptions import MissingPackageError, PairsError, one_line, quoted
+from gapbook.exceptions import PairsError, one_line, quoted
+from gapbook.extras import from_extra
 
 if TYPE_CHECKING:
     from distributed import Client, Future, Security
@@ -80,12 +80,8 @@ def connect(scheduler: str | None = None, workers: int = 1) -> "Iterator[Client]
     ----------
     https://distributed.dask.org/en/stable/tls.html
     """
-    try:
+    with from_extra("large", "a folder of shards"):
         import distributed
-    except ImportError:
-        raise MissingPackageError(
-            f"A folder of shards needs Dask, which is not installed: {INSTALL}"
-        ) from None
     if scheduler is None:
         with _cluster_here(workers) as client:
             yield client
@@ -220,12 +216,10 @@ def _temporary_security() -> "Security":
     """Return a key and a certificate that only the processes of one cluster have."""
     from distributed import Security
 
-    try:
-        return Security.temporary()
-    except ImportError:
-        raise MissingPackageError(
-            f"A Dask cluster needs cryptography, which is not installed: {INSTALL}"
-        ) from None
+    with from_extra("large", "a Dask cluster"):
+        # Security would import it, and pass on a text of its own.
+        import cryptography  # noqa: F401
+    return Security.temporary()
 
 
 @contextmanager
