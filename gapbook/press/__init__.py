@@ -10,7 +10,9 @@ from typing import Any
 from gapbook.extras import from_extra
 
 _HOME = {
+    "FullRun": "press.full_values",
     "HALF_PRECISION": "press.records",
+    "SCALES": "press.experiments",
     "SUFFIXES": "press.records",
     "VERDICTS": "press.scoreboard",
     "PressError": "exceptions",
@@ -18,11 +20,15 @@ _HOME = {
     "Tolerance": "press.records",
     "available_sources": "press.records",
     "compare": "press.scoreboard",
+    "experiment_of": "press.experiments",
     "load_expected": "press.baseline",
+    "load_full": "press.full_values",
     "paper_curve": "press.paper",
     "paper_curves": "press.paper",
     "paper_fact": "press.paper",
+    "paper_experiments": "press.experiments",
     "paper_facts": "press.paper",
+    "paper_items": "press.experiments",
     "paper_value": "press.paper",
     "read_records": "press.records",
     "record": "press.records",
@@ -32,6 +38,7 @@ _HOME = {
     "scoreboard_html": "press.scoreboard",
     "slug": "press.records",
     "tell": "press.records",
+    "verdicts_by_scale": "press.scoreboard",
 }
 __all__ = list(_HOME)
 

@@ -20,7 +20,7 @@ class Fact:
     Attributes
     ----------
     id : str
-        Key of the value. A record under the same key is compared with it.
+        Key of the value. A record under the same key is compared with it, or under ``ours``.
     figure, source, evidence, setting : str
         Where the authors show it, the file or page it was taken from, how it was read there, and
         the setting that it belongs to.
@@ -38,6 +38,8 @@ class Fact:
         Data that does not come with the book.
     context : str
         Why it is not for us to reproduce.
+    ours : str
+        Key of the record that is compared with it, if that is not the key of the fact.
     note : str
         Anything else.
     """
@@ -57,6 +59,7 @@ class Fact:
     corrected: Any = None
     needs: str = ""
     context: str = ""
+    ours: str = ""
     note: str = ""
 
 

@@ -7,13 +7,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from gapbook.pairs import load_command
 from gapbook.press.baseline import differences, is_within, stated_tolerance
+from gapbook.press.experiments import FULL_SCALE, PRINTED, SCALES, Experiment, experiment_of
+from gapbook.press.full_values import FullRun
 from gapbook.press.paper import Fact, reported
 from gapbook.press.records import Record
-from gapbook.published import registry
 
-VERDICTS = ["reproduced", "differs", "erratum", "needs data", "context", "not recorded"]
+VERDICTS = [
+    "reproduced",
+    "consistent",
+    "differs",
+    "erratum",
+    "needs data",
+    "cannot be had",
+    "context",
+    "not recorded",
+]
+NOT_TREATED = "not treated"
 # characters of a value that a table shows
 MAX_CHARACTERS = 40
 
@@ -23,6 +33,8 @@ class Comparison(NamedTuple):
 
     id: str
     figure: str
+    experiment: str
+    scale: str
     quantity: str
     unit: str
     paper: Any
@@ -34,25 +46,30 @@ class Comparison(NamedTuple):
     explanation: str
 
 
-def compare(records: Mapping[str, Record]) -> pd.DataFrame:
+def compare(records: Mapping[str, Record], full: FullRun | None = None) -> pd.DataFrame:
     """Set every fact and curve of ``data/paper.yml`` beside our value, with a verdict.
 
     Parameters
     ----------
     records : mapping of str to Record
-        What the book computed, by key. A record is compared with the fact of the same key, lists
-        elementwise.
+        What the book computed, by key. A record is compared with the fact of the same key, or with
+        the one that names it as ``ours``, lists elementwise.
+    full : FullRun, optional
+        Values of a run at the paper's scale, for facts that are not among the records.
 
     Returns
     -------
     DataFrame
-        One row a fact, with the columns of :class:`Comparison`. ``difference`` is ours minus
+        One row a fact, with the columns of :class:`Comparison`. ``experiment`` is the run that the
+        fact comes from, ``scale`` what the book has that run on. ``difference`` is ours minus
         theirs, the largest for lists. The verdicts are
 
-        * *reproduced*: ours lies within the tolerance,
-        * *differs*: it does not,
+        * *reproduced*: run here, independent of the authors' digits, and within the tolerance,
+        * *consistent*: arithmetic on numbers that the authors printed gives it,
+        * *differs*: ours lies outside the tolerance,
         * *erratum*: the reported value is wrong, and ours, if there is one, is the right one,
-        * *needs data*: it is not recorded, and says which data it needs,
+        * *needs data*: it is not computed, and the explanation has the command that does it,
+        * *cannot be had*: it is not computed, and the explanation says why nobody can,
         * *context*: it is not for us to reproduce,
         * *not recorded*: it should be among the records, and is not.
 
@@ -67,8 +84,42 @@ def compare(records: Mapping[str, Record]) -> pd.DataFrame:
     >>> table.set_index("id").verdict["fig1.clip_random.i2t_r1"]
     'reproduced'
     """
-    rows = [_judge(fact, records.get(key)) for key, fact in reported().items()]
+    rows = [_judge(fact, records, full) for fact in reported().values()]
     return pd.DataFrame(rows, columns=Comparison._fields)
+
+
+def verdicts_by_scale(table: pd.DataFrame) -> pd.DataFrame:
+    """Count rows and experiments for each verdict and scale.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Result of :func:`compare`.
+
+    Returns
+    -------
+    DataFrame
+        One row a verdict, one column a scale, then *not treated* and *all*. A cell such as
+        ``"52 (1)"`` counts rows, and in brackets the experiments that they come from; it is empty
+        where there are none. An experiment whose rows have several verdicts counts for each.
+
+    Examples
+    --------
+    >>> table = compare({"amend.ratio": Record(0.574)})
+    >>> verdicts_by_scale(table).loc["consistent", "printed numbers"]
+    '1 (1)'
+    """
+    scale = table.scale.replace("", NOT_TREATED)
+    groups = table.groupby([table.verdict, scale]).experiment.agg(["size", "nunique"])
+    cells = groups.apply(_rows_and_experiments, axis=1).unstack(fill_value="")
+    cells = cells.reindex(
+        index=[verdict for verdict in VERDICTS if verdict in cells.index],
+        columns=[name for name in [*SCALES, NOT_TREATED] if name in cells],
+        fill_value="",
+    )
+    totals = table.groupby("verdict").experiment.agg(["size", "nunique"])
+    cells["all"] = totals.apply(_rows_and_experiments, axis=1)
+    return cells.rename_axis(index=None, columns=None)
 
 
 def reproduction_table(
@@ -112,7 +163,7 @@ def reproduction_table(
             "verdict": "not reported",
         }
         if key in facts:
-            comparison = _judge(facts[key], records.get(key))
+            comparison = _judge(facts[key], records)
             rows[key]["quantity"] = comparison.quantity.partition(" (")[0]
             rows[key]["unit"] = comparison.unit
             rows[key]["paper"] = _short(comparison.paper)
@@ -142,7 +193,10 @@ def scoreboard_html(table: pd.DataFrame) -> str:
     for figure, rows in table.groupby("figure", sort=False):
         counts = rows.verdict.value_counts()
         verdicts = [f"{counts[name]} {name}" for name in VERDICTS if name in counts]
-        title = html.escape(f"{figure}: {', '.join(verdicts)}")
+        experiments = rows.experiment.nunique()
+        plural = "s" * (experiments > 1)
+        title = f"{figure}: {', '.join(verdicts)} ({experiments} experiment{plural})"
+        title = html.escape(title)
         inner = rows.drop(columns="figure").to_html(index=False, border=0, formatters=formatters)
         sections.append(
             f"<details><summary>{title}</summary>"
@@ -152,10 +206,20 @@ def scoreboard_html(table: pd.DataFrame) -> str:
     return "\n".join(sections)
 
 
-def _judge(fact: Fact, record: Record | None) -> Comparison:
+def _judge(fact: Fact, records: Mapping[str, Record], full: FullRun | None = None) -> Comparison:
+    experiment = experiment_of(fact.id)
+    record = records.get(fact.ours or fact.id)
+    provenance = experiment.stored and f"stored, from: {experiment.stored}"
+    scale = PRINTED if experiment.arithmetic else experiment.scale
+    if record is None and full is not None and fact.id in full.records:
+        record = full.records[fact.id]
+        provenance = full.provenance
+        scale = FULL_SCALE
     row = Comparison(
         id=fact.id,
         figure=fact.figure,
+        experiment=experiment.name,
+        scale=scale,
         quantity=fact.quantity,
         unit=fact.unit,
         paper=fact.value,
@@ -167,18 +231,20 @@ def _judge(fact: Fact, record: Record | None) -> Comparison:
         explanation=fact.context,
     )
     if fact.context:
-        return row
+        return row._replace(scale="")
     if record is None:
-        verdict, explanation = _judge_missing(fact)
-        return row._replace(verdict=verdict, explanation=explanation)
+        verdict, explanation = _judge_missing(fact, experiment)
+        return row._replace(scale=experiment.meanwhile, verdict=verdict, explanation=explanation)
     tolerance, reason = _tolerance(fact, record)
     each = differences(record.value, fact.value)
+    arithmetic = experiment.arithmetic and f"follows from {experiment.arithmetic}"
+    explanation = "; ".join(filter(None, [fact.erratum or fact.note, arithmetic, provenance]))
     return row._replace(
         difference=float(each.flat[np.abs(each).argmax()]),
         tolerance=tolerance,
         reason=reason,
-        verdict=_judge_value(fact, record.value, tolerance),
-        explanation=fact.erratum or fact.note,
+        verdict=_judge_value(fact, experiment, record.value, tolerance),
+        explanation=explanation,
     )
 
 
@@ -189,24 +255,32 @@ def _tolerance(fact: Fact, record: Record) -> tuple[float | list[float], str]:
     return fact.tolerance, fact.why
 
 
-def _judge_value(fact: Fact, value: Any, tolerance: float | list[float]) -> str:
+def _judge_value(
+    fact: Fact, experiment: Experiment, value: Any, tolerance: float | list[float]
+) -> str:
     """Return the verdict on a value; against an erratum, it is to be the corrected one."""
     if fact.erratum and is_within(value, fact.corrected, tolerance):
         return "erratum"
-    if not fact.erratum and is_within(value, fact.value, tolerance):
-        return "reproduced"
-    return "differs"
+    if fact.erratum or not is_within(value, fact.value, tolerance):
+        return "differs"
+    if experiment.arithmetic:
+        return "consistent"
+    return "reproduced"
 
 
-def _judge_missing(fact: Fact) -> tuple[str, str]:
+def _judge_missing(fact: Fact, experiment: Experiment) -> tuple[str, str]:
     """Return verdict and explanation of a fact that nothing is recorded for."""
     if fact.erratum:
         return "erratum", fact.erratum
-    if fact.needs in registry():
-        return "needs data", f"needs {fact.needs}: {load_command(fact.needs)}"
-    if fact.needs:
-        return "needs data", f"needs {fact.needs}: make regress PROFILE=full"
+    if experiment.cannot:
+        return "cannot be had", experiment.cannot
+    if experiment.command:
+        return "needs data", f"needs {fact.needs}: {experiment.command}"
     return "not recorded", f"chapter {fact.chapter} did not record it"
+
+
+def _rows_and_experiments(counts: pd.Series) -> str:
+    return f"{counts['size']} ({counts['nunique']})"
 
 
 def _short(value: Any) -> str:
