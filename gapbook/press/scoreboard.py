@@ -109,16 +109,18 @@ def verdicts_by_scale(table: pd.DataFrame) -> pd.DataFrame:
     >>> verdicts_by_scale(table).loc["consistent", "printed numbers"]
     '1 (1)'
     """
-    scale = table.scale.replace("", NOT_TREATED)
-    groups = table.groupby([table.verdict, scale]).experiment.agg(["size", "nunique"])
-    cells = groups.apply(_rows_and_experiments, axis=1).unstack(fill_value="")
-    cells = cells.reindex(
-        index=[verdict for verdict in VERDICTS if verdict in cells.index],
-        columns=[name for name in [*SCALES, NOT_TREATED] if name in cells],
+    named = table.assign(scale=table.scale.replace("", NOT_TREATED))
+    everywhere = table.assign(scale="all")
+    cells = pd.concat([named, everywhere]).pivot_table(
+        index="verdict",
+        columns="scale",
+        values="experiment",
+        aggfunc=lambda names: f"{len(names)} ({names.nunique()})",
         fill_value="",
     )
-    totals = table.groupby("verdict").experiment.agg(["size", "nunique"])
-    cells["all"] = totals.apply(_rows_and_experiments, axis=1)
+    rows = [verdict for verdict in VERDICTS if verdict in cells.index]
+    columns = [name for name in [*SCALES, NOT_TREATED, "all"] if name in cells]
+    cells = cells.loc[rows, columns]
     return cells.rename_axis(index=None, columns=None)
 
 
@@ -277,10 +279,6 @@ def _judge_missing(fact: Fact, experiment: Experiment) -> tuple[str, str]:
     if experiment.command:
         return "needs data", f"needs {fact.needs}: {experiment.command}"
     return "not recorded", f"chapter {fact.chapter} did not record it"
-
-
-def _rows_and_experiments(counts: pd.Series) -> str:
-    return f"{counts['size']} ({counts['nunique']})"
 
 
 def _short(value: Any) -> str:
