@@ -26,10 +26,10 @@ def best_scale(item: Item) -> str:
     >>> best_scale(paper_items()["Fig. 1b"])
     "authors' embeddings"
     """
-    return next((scale for scale in SCALES if scale in item.on), NOT_TREATED)
+    return next((scale for scale in SCALES if scale in item.scales), NOT_TREATED)
 
 
-def coverage(table: pd.DataFrame) -> pd.DataFrame:
+def paper_coverage(table: pd.DataFrame) -> pd.DataFrame:
     """Set every part of the paper beside what the book has of it.
 
     Parameters
@@ -57,7 +57,7 @@ def coverage_html(rows: pd.DataFrame, pages: dict[str, str]) -> str:
     Parameters
     ----------
     rows : DataFrame
-        Result of :func:`coverage`.
+        Result of :func:`paper_coverage`.
     pages : dict of str to str
         Address of the page of each chapter, by its number.
 
@@ -82,7 +82,7 @@ def _row(item: Item, facts: pd.DataFrame) -> dict[str, object]:
         "item": item.name,
         "the paper shows": item.shows,
         "this book has": item.here,
-        "on": ", ".join(scale for scale in SCALES if scale in item.on) or NOT_TREATED,
+        "on": ", ".join(scale for scale in SCALES if scale in item.scales) or NOT_TREATED,
         "facts": ", ".join(verdicts),
         "experiments": facts.experiment.nunique(),
         "chapter": item.chapter,

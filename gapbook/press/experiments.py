@@ -68,7 +68,7 @@ class Item:
         What the paper has there, and what this book has.
     chapter : str
         Number of the chapter that treats it, such as ``"01"``; empty if none does.
-    on : tuple of str
+    scales : tuple of str
         What the book has it on, members of :data:`SCALES`; empty for what it does not treat.
     """
 
@@ -76,7 +76,7 @@ class Item:
     shows: str
     here: str
     chapter: str
-    on: tuple[str, ...]
+    scales: tuple[str, ...]
 
 
 @cache
@@ -106,7 +106,8 @@ def paper_items() -> dict[str, Item]:
     """
     entries = _read()["items"].items()
     return {
-        name: Item(name=name, **{**fields, "on": tuple(fields["on"])}) for name, fields in entries
+        name: Item(name=name, **{**fields, "scales": tuple(fields["scales"])})
+        for name, fields in entries
     }
 
 
