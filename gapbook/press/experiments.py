@@ -88,11 +88,7 @@ def paper_experiments() -> dict[str, Experiment]:
     dict of str to Experiment
         Experiments by name, in the order of the paper.
     """
-    entries = _read()["experiments"].items()
-    return {
-        name: Experiment(name=name, **{**fields, "facts": tuple(fields["facts"])})
-        for name, fields in entries
-    }
+    return {name: _experiment(name, fields) for name, fields in _read()["experiments"].items()}
 
 
 @cache
@@ -104,11 +100,7 @@ def paper_items() -> dict[str, Item]:
     dict of str to Item
         Items by name: those of the paper in its order, then those of its supplement.
     """
-    entries = _read()["items"].items()
-    return {
-        name: Item(name=name, **{**fields, "scales": tuple(fields["scales"])})
-        for name, fields in entries
-    }
+    return {name: _item(name, fields) for name, fields in _read()["items"].items()}
 
 
 @cache
@@ -148,6 +140,14 @@ def experiment_of(key: str) -> Experiment:
             f"data/experiments.yml must name {key!r} in one experiment; it does in {names}"
         )
     return of[0]
+
+
+def _experiment(name: str, fields: dict[str, Any]) -> Experiment:
+    return Experiment(name=name, **{**fields, "facts": tuple(fields["facts"])})
+
+
+def _item(name: str, fields: dict[str, Any]) -> Item:
+    return Item(name=name, **{**fields, "scales": tuple(fields["scales"])})
 
 
 def _read() -> Mapping[str, Any]:

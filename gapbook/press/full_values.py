@@ -1,8 +1,9 @@
 """Read the values of a run at the paper's scale: ``data/full.yml``, where somebody has made one."""
 
 import reprlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gapbook.exceptions import PressError, nearest
 from gapbook.files import data_path
@@ -10,6 +11,8 @@ from gapbook.press.mappings import read_mapping
 from gapbook.press.paper import reported
 from gapbook.press.records import Record
 
+# what a fact of the file may have besides its value and the part that measured it
+STATED = ("unit", "spread", "tolerance", "why")
 PROVENANCE = ("date", "hardware", "versions", "commit")
 
 
@@ -21,12 +24,12 @@ class FullRun:
     ----------
     records : dict of str to Record
         Values by the keys of the facts.
-    provenance : str
-        Date, hardware, versions and commit of the run, in words.
+    provenance : dict of str to str
+        Date, hardware, versions and commit of each value, in words, by the same keys.
     """
 
     records: dict[str, Record]
-    provenance: str
+    provenance: dict[str, str]
 
 
 def load_full(path: Path | None = None) -> FullRun | None:
@@ -35,14 +38,15 @@ def load_full(path: Path | None = None) -> FullRun | None:
     Parameters
     ----------
     path : Path, optional
-        The file, by default ``data/full.yml``. It holds ``facts``, each with a ``value`` and what
-        else a record has (``unit``; ``spread``, or ``tolerance`` and ``why``), and ``provenance``
-        with ``date``, ``hardware``, ``versions`` (by package) and ``commit``.
+        The file, by default ``data/full.yml``, as ``python -m gapbook.full_scale facts`` writes it.
+        It holds ``parts``, each with ``date``, ``hardware``, ``versions`` and ``commit``, and
+        ``facts``, each with a ``value``, the ``part`` that measured it, and what else a record has.
 
     Returns
     -------
     FullRun or None
-        The values; None if there is no such file.
+        The values, without those of parts that say under ``not_as_in_paper`` how their scale
+        differs; None if there is no such file.
 
     Raises
     ------
@@ -54,34 +58,53 @@ def load_full(path: Path | None = None) -> FullRun | None:
     if not path.exists():
         return None
     content = read_mapping(path)
-    for part in ("facts", "provenance"):
-        if not isinstance(content.get(part), dict):
-            got = reprlib.repr(content.get(part))
-            raise PressError(f"{path.name} must have a mapping {part!r}; got {got}")
-    records = {key: _record(path.name, key, entry) for key, entry in content["facts"].items()}
-    return FullRun(records, _in_words(path.name, content["provenance"]))
+    parts = _mapping(path.name, content, "parts")
+    sources = {name: _source(path.name, name, parts[name]) for name in parts}
+    run = FullRun({}, {})
+    for key, entry in _mapping(path.name, content, "facts").items():
+        part = _check(path.name, key, entry, sources)
+        if sources[part]:
+            stated = {name: entry[name] for name in STATED if name in entry}
+            run.records[key] = Record(entry["value"], **stated)
+            run.provenance[key] = sources[part]
+    return run
 
 
-def _record(file: str, key: str, entry: object) -> Record:
+def _mapping(file: str, content: dict[str, Any], name: str) -> dict[str, Any]:
+    if not isinstance(content.get(name), dict):
+        got = reprlib.repr(content.get(name))
+        raise PressError(f"{file} must have a mapping {name!r}; got {got}")
+    return content[name]
+
+
+def _check(file: str, key: str, entry: Any, parts: dict[str, str]) -> str:
+    """Return the part that measured a fact, after checking what the file says of it."""
     if key not in reported():
         raise PressError(f"{file} has {key!r}, no fact of the paper; {nearest(key, reported())}")
-    known = [field.name for field in fields(Record)]
-    if not isinstance(entry, dict) or "value" not in entry or not set(entry) <= set(known):
+    if not isinstance(entry, dict) or "value" not in entry or entry.get("part") not in parts:
         raise PressError(
-            f"{file}: {key} needs a value, and may have {', '.join(known[1:])}; "
+            f"{file}: {key} must have a value, and a part that is one of {', '.join(parts)}; "
             f"got {reprlib.repr(entry)}"
         )
-    return Record(**entry)
+    return str(entry["part"])
 
 
-def _in_words(file: str, provenance: dict[str, object]) -> str:
-    missing = [name for name in PROVENANCE if not provenance.get(name)]
+def _source(file: str, name: str, part: Any) -> str:
+    """Say where a part was run; nothing if its scale is not the paper's."""
+    missing = [word for word in PROVENANCE if not isinstance(part, dict) or word not in part]
     if missing:
-        raise PressError(f"{file} must say where it comes from; it lacks {', '.join(missing)}")
-    versions = provenance["versions"]
-    if isinstance(versions, dict):
-        versions = ", ".join(f"{package} {version}" for package, version in versions.items())
+        raise PressError(f"{file}: part {name!r} lacks {', '.join(missing)}")
+    if part.get("not_as_in_paper"):
+        return ""
     return (
-        f"run on {provenance['date']}, {provenance['hardware']}, {versions}, "
-        f"commit {provenance['commit']}"
+        f"run on {part['date']}, on {_in_words(part['hardware'])}, with "
+        f"{_in_words(part['versions'])}, at commit {part['commit'] or 'unknown'}"
     )
+
+
+def _in_words(described: Any) -> str:
+    if isinstance(described, dict):
+        return ", ".join(f"{name} {_in_words(value)}" for name, value in described.items())
+    if isinstance(described, list):
+        return " and ".join(map(str, described))
+    return str(described)

@@ -36,6 +36,8 @@ class Fact:
         Proof that the value is wrong, and the right one.
     needs : str
         Data that does not come with the book.
+    cannot_be_had : str
+        Why nobody can be sent to that data.
     context : str
         Why it is not for us to reproduce.
     ours : str
@@ -58,6 +60,7 @@ class Fact:
     erratum: str = ""
     corrected: Any = None
     needs: str = ""
+    cannot_be_had: str = ""
     context: str = ""
     ours: str = ""
     note: str = ""

@@ -215,7 +215,7 @@ def _judge(fact: Fact, records: Mapping[str, Record], full: FullRun | None = Non
     scale = PRINTED if experiment.arithmetic else experiment.scale
     if record is None and full is not None and fact.id in full.records:
         record = full.records[fact.id]
-        provenance = full.provenance
+        provenance = full.provenance[fact.id]
         scale = FULL_SCALE
     row = Comparison(
         id=fact.id,
@@ -274,8 +274,8 @@ def _judge_missing(fact: Fact, experiment: Experiment) -> tuple[str, str]:
     """Return verdict and explanation of a fact that nothing is recorded for."""
     if fact.erratum:
         return "erratum", fact.erratum
-    if experiment.cannot:
-        return "cannot be had", experiment.cannot
+    if reason := fact.cannot_be_had or experiment.cannot:
+        return "cannot be had", reason
     if experiment.command:
         return "needs data", f"needs {fact.needs}: {experiment.command}"
     return "not recorded", f"chapter {fact.chapter} did not record it"
