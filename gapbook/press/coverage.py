@@ -66,10 +66,11 @@ def coverage_html(rows: pd.DataFrame, pages: dict[str, str]) -> str:
     str
         A table that scrolls instead of overflowing the page.
     """
-    shown = rows.drop(columns="experiments").map(html.escape)
-    shown["chapter"] = [_link(chapter, pages) for chapter in rows["chapter"]]
+    shown = rows[["item", "the paper shows", "this book has", "on", "facts"]].map(html.escape)
+    shown["this book has"] += [_link(chapter, pages) for chapter in rows["chapter"]]
+    widths = {"the paper shows": "9em", "this book has": "15em"}
+    inner = shown.to_html(index=False, border=0, escape=False, col_space=widths)
     label = "What of the paper is reproduced"
-    inner = shown.to_html(index=False, border=0, escape=False)
     return (
         f'<div style="overflow:auto" tabindex="0" role="region" aria-label="{label}">{inner}</div>'
     )
@@ -92,4 +93,4 @@ def _row(item: Item, facts: pd.DataFrame) -> dict[str, object]:
 def _link(chapter: str, pages: dict[str, str]) -> str:
     if not chapter:
         return ""
-    return f'<a href="{html.escape(pages[chapter])}">{int(chapter)}</a>'
+    return f' (<a href="{html.escape(pages[chapter])}">chapter {int(chapter)}</a>)'

@@ -99,7 +99,7 @@ def verdicts_by_scale(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a verdict, one column a scale, then *not treated* and *all*. A cell such as
+        One row a verdict; the columns *all*, the scales, and *not treated*. A cell such as
         ``"52 (1)"`` counts rows, and in brackets the experiments that they come from; it is empty
         where there are none. An experiment whose rows have several verdicts counts for each.
 
@@ -119,7 +119,7 @@ def verdicts_by_scale(table: pd.DataFrame) -> pd.DataFrame:
         fill_value="",
     )
     rows = [verdict for verdict in VERDICTS if verdict in cells.index]
-    columns = [name for name in [*SCALES, NOT_TREATED, "all"] if name in cells]
+    columns = [name for name in ["all", *SCALES, NOT_TREATED] if name in cells]
     cells = cells.loc[rows, columns]
     return cells.rename_axis(index=None, columns=None)
 

@@ -5,9 +5,12 @@ from gapbook.press import (
     PressError,
     Record,
     compare,
+    experiment_of,
+    load_expected,
     paper_curve,
     reproduction_table,
     scoreboard_html,
+    verdicts_by_scale,
 )
 from gapbook.press.paper import reported
 
@@ -44,6 +47,57 @@ def test_a_fact_that_is_not_recorded_names_its_chapter():
 )
 def test_verdict_of_a_recorded_fact(key, value, verdict):
     assert judged(key, value).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "source"),
+    [
+        ("amend.ratio", 0.574, "three seeds"),
+        ("table2.paper.Indian", [[1.2, 0.0, 1.2], [1.1, 0.0, 1.1]], "counts"),
+        ("table5.CIFAR10.p_value", 3.476e-06, "accuracies"),
+        ("paper.cone.2d_fraction", 0.1554, "cosine"),
+        ("fig2a.n_pairs", 24_995_000, "number of items"),
+    ],
+)
+def test_arithmetic_on_printed_numbers_is_consistent_and_no_reproduction(key, value, source):
+    row = judged(key, value)
+    assert (row.verdict, row.scale) == ("consistent", "printed numbers")
+    assert "follows from" in row.explanation and source in row.explanation
+    assert judged(key, 0.0 if isinstance(value, float) else None).verdict == "differs"
+
+
+def test_a_stored_run_is_a_reproduction_and_says_how_to_repeat_it():
+    row = judged("fig2a.random_noise.resnet18.mean", 0.9993, tolerance=0.001, why="seeds")
+    assert (row.verdict, row.scale) == ("reproduced", "paper's scale")
+    assert "python -m gapbook.precomputed noise_cosines" in row.explanation
+
+
+def test_a_theorem_is_judged_by_the_record_that_answers_it():
+    record = Record(0.999, notebook="03_a")
+    row = compare({"ch03.theorem1.least": record}).set_index("id").loc["theorem1.probability"]
+    assert (row.verdict, row.ours) == ("reproduced", 0.999)
+
+
+def test_every_open_fact_names_a_command_or_the_reason_why_it_cannot_be_had():
+    table = compare(load_expected())
+    open_facts = table[table.ours.isna() & ~table.verdict.isin(["context", "erratum"])]
+    assert set(open_facts.verdict) <= {"needs data", "cannot be had"}
+    for row in open_facts.itertuples():
+        experiment = experiment_of(row.id)
+        assert row.explanation.endswith(experiment.command or experiment.cannot), row.id
+
+
+def test_a_fact_that_cannot_be_had_says_why():
+    row = compare({}).set_index("id").loc["table1.HatefulMemes.original"]
+    assert row.verdict == "cannot be had" and "license" in row.explanation
+
+
+def test_experiments_are_counted_beside_rows():
+    depths = {f"fig2b.bias.relu.L{depth:02}": 0.0 for depth in (3, 4, 5)}
+    records = {key: Record(value, notebook="03_a") for key, value in depths.items()}
+    counts = verdicts_by_scale(compare(records))
+    assert counts.loc["differs", "paper's scale"] == counts.loc["differs", "all"] == "3 (1)"
+    assert counts.index.tolist() == [name for name in VERDICTS if name in counts.index]
 
 
 def test_strings_are_compared_exactly():
