@@ -41,8 +41,6 @@ class Experiment:
         Command that computed the stored values of this book, if the build does not run them.
     command : str
         Command that settles its facts.
-    cannot : str
-        Why its facts cannot be had.
     """
 
     name: str
@@ -53,7 +51,6 @@ class Experiment:
     arithmetic: str = ""
     stored: str = ""
     command: str = ""
-    cannot: str = ""
 
 
 @dataclass(frozen=True)

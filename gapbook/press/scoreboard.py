@@ -69,7 +69,7 @@ def compare(records: Mapping[str, Record], full: FullRun | None = None) -> pd.Da
         * *differs*: ours lies outside the tolerance,
         * *erratum*: the reported value is wrong, and ours, if there is one, is the right one,
         * *needs data*: it is not computed, and the explanation has the command that does it,
-        * *cannot be had*: it is not computed, and the explanation says why nobody can,
+        * *cannot be had*: it is not computed, and the explanation says why no command can,
         * *context*: it is not for us to reproduce,
         * *not recorded*: it should be among the records, and is not.
 
@@ -274,8 +274,8 @@ def _judge_missing(fact: Fact, experiment: Experiment) -> tuple[str, str]:
     """Return verdict and explanation of a fact that nothing is recorded for."""
     if fact.erratum:
         return "erratum", fact.erratum
-    if reason := fact.cannot_be_had or experiment.cannot:
-        return "cannot be had", reason
+    if fact.cannot_be_had:
+        return "cannot be had", fact.cannot_be_had
     if experiment.command:
         return "needs data", f"needs {fact.needs}: {experiment.command}"
     return "not recorded", f"chapter {fact.chapter} did not record it"

@@ -1,4 +1,3 @@
-import importlib.util
 import re
 import shlex
 from fnmatch import fnmatchcase
@@ -6,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from gapbook.precomputed.__main__ import PRODUCTS
 from gapbook.press import SCALES, PressError, load_expected
 from gapbook.press.experiments import PRINTED, experiment_of, paper_experiments, paper_items
 from gapbook.press.paper import reported
+from gapbook.published import registry
 
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -19,29 +20,50 @@ each_experiment = pytest.mark.parametrize(
 )
 
 
+def facts_of(experiment):
+    return [fact for fact in reported().values() if experiment_of(fact.id) is experiment]
+
+
 def context(experiment):
-    facts = [fact for fact in reported().values() if experiment_of(fact.id) is experiment]
-    return all(fact.context for fact in facts)
+    return all(fact.context for fact in facts_of(experiment))
 
 
-def exists(command):
-    """Tell whether a command line is one that somebody can give in a checkout."""
-    program, *words = shlex.split(command)
-    if program == "make":
-        settings = [word.partition("=") for word in words if "=" in word]
-        targets = [word for word in words if "=" not in word]
-        return (
-            all(re.search(rf"^{target}:", MAKEFILE, re.MULTILINE) for target in targets)
-            and all(re.search(rf"^{name} \?=", MAKEFILE, re.MULTILINE) for name, _, _ in settings)
-            and all(
-                (ROOT / "book" / "profiles" / f"{value}.yml").exists()
-                for name, _, value in settings
-                if name == "PROFILE"
-            )
-        )
-    if program == "python" and words[0] == "-m":
-        return importlib.util.find_spec(words[1]) is not None
-    return program == "gapbook" and words[0] in {"fetch", "list", "report"}
+def cannot_be_had(experiment):
+    return all(fact.cannot_be_had for fact in facts_of(experiment))
+
+
+def check_make(words):
+    targets = [word for word in words if "=" not in word]
+    settings = dict(word.split("=") for word in words if "=" in word)
+    for target in targets:
+        assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE)
+    for name in settings:
+        assert re.search(rf"^{name} \?=", MAKEFILE, re.MULTILINE)
+    if "PROFILE" in settings:
+        assert (ROOT / "book" / "profiles" / f"{settings['PROFILE']}.yml").exists()
+
+
+def check_full_scale(command, *options):
+    parts = pytest.importorskip("gapbook.full_scale.parts").PARTS
+    assert command in {"facts", "finetune"}
+    if options:
+        assert options[0] == "--only" and set(options[1:]) <= set(parts)
+
+
+def check_command(line):
+    """Assert that a command line is one that somebody can give in a checkout."""
+    program, *words = shlex.split(line)
+    match [program, *words]:
+        case ["make", *words]:
+            check_make(words)
+        case ["gapbook", "fetch", source]:
+            assert source in registry()
+        case ["python", "-m", "gapbook.full_scale", *words]:
+            check_full_scale(*words)
+        case ["python", "-m", "gapbook.precomputed", name]:
+            assert name in PRODUCTS
+        case _:
+            pytest.fail(f"{line} is no command of this project")
 
 
 def test_every_fact_belongs_to_one_experiment():
@@ -69,16 +91,15 @@ def test_scales_and_items_are_known(experiment):
 
 @each_experiment
 def test_an_experiment_is_settled_in_one_way(experiment):
-    ways = [experiment.arithmetic, experiment.command, experiment.cannot, experiment.stored]
-    assert sum(map(bool, ways)) <= 1
-    # what stands in for it now need not be said where it is here, or can never be
-    assert not experiment.meanwhile or experiment.command or experiment.cannot
+    assert sum(map(bool, [experiment.arithmetic, experiment.command, experiment.stored])) <= 1
+    # something stands in only for what is not here
+    assert not experiment.meanwhile or experiment.command or cannot_be_had(experiment)
 
 
 @each_experiment
 def test_the_commands_exist(experiment):
     for command in filter(None, [experiment.command, experiment.stored]):
-        assert exists(command), command
+        check_command(command)
 
 
 @each_experiment
@@ -88,7 +109,7 @@ def test_what_an_experiment_has_its_item_lists(experiment):
     scales = paper_items()[experiment.item].scales
     if experiment.arithmetic:
         assert PRINTED in scales
-    elif experiment.command or experiment.cannot:
+    elif experiment.command or cannot_be_had(experiment):
         assert experiment.meanwhile in {"", *scales}
     else:
         assert experiment.scale in scales
