@@ -66,7 +66,7 @@ def coverage_html(rows: pd.DataFrame, pages: dict[str, str]) -> str:
     str
         A table that scrolls instead of overflowing the page.
     """
-    shown = rows[["item", "the paper shows", "this book has", "on", "facts"]].map(html.escape)
+    shown = rows[["item", "on", "the paper shows", "this book has", "facts"]].map(html.escape)
     shown["this book has"] += [_link(chapter, pages) for chapter in rows["chapter"]]
     widths = {"the paper shows": "9em", "this book has": "15em"}
     inner = shown.to_html(index=False, border=0, escape=False, col_space=widths)
