@@ -1,4 +1,4 @@
-"""The command line: a report on your own embeddings, and the book's sources of embeddings."""
+"""The command line: a report on your own embeddings, and the sources that the book uses."""
 
 import argparse
 import os
@@ -34,14 +34,37 @@ DESCRIPTION = """Measure the modality gap of your own paired embeddings.
   gapbook report embeddings.npz --out report.html     a page with figures, intervals and advice
   gapbook report embeddings.npz                       the table, here
   gapbook report shards/ --out report.json            a folder of many files, one at a time
-  gapbook list                                        the embeddings that the book uses
-  gapbook fetch clasp-uniprot                             download one of them; print where it lies
+  gapbook list                                        the embeddings, images and models of the book
+  gapbook fetch clasp-uniprot                         download one of them; print where it lies
 """
 EXIT_CODES = """exit codes:
   0    done
   2    wrong arguments, or input that cannot be read or measured: one line on stderr says why,
        with --debug after a traceback; no file was written or changed
-  130  interrupted (Ctrl-C); no file was written or changed
+  130  interrupted (Ctrl-C); no file was written or changed (but fetch keeps what has arrived)
+"""
+FETCH = """Get sources by name, and print the path of each: of its file, or of its folder.
+
+What is at hand is only checked. Otherwise the free disk space is looked at before the download
+begins; a download that is cut off or interrupted goes on where it was when the same command is
+given again; the sha256 is computed while the bytes arrive, and another file than the registered
+one is not kept; an archive is unpacked whole or not at all, and then removed. Models and data sets
+of a hub are those of one commit, and lie in the hub's own cache.
+
+environment variables:
+  GAPBOOK_DATA      a folder of files, archives or unpacked folders that you have already; it is
+                    looked into first, and never written to
+  GAPBOOK_CACHE     where downloads go, in place of your cache folder
+  GAPBOOK_REGISTRY  a file in the form of data/registry.yml whose entries are laid over it, key by
+                    key: for a mirror, or for tests
+  HF_HOME           the hub's cache; HF_ENDPOINT is another hub, HTTPS_PROXY a proxy
+
+"""
+FETCH_EXAMPLES = """examples:
+  gapbook fetch clasp-uniprot
+  gapbook fetch coco-val2017 coco-annotations clip-vit-base-patch32
+  GAPBOOK_CACHE=/large/disk gapbook fetch coco-train2017
+
 """
 REPORT = """Measure paired embeddings: row i of x and row i of y belong together.
 
@@ -103,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Exception, KeyboardInterrupt) as error:
         # A library that is just loading may turn an interruption into an error of its own.
         if interruptions or isinstance(error, KeyboardInterrupt):
-            print("gapbook: interrupted; nothing was written", file=sys.stderr)
+            print(f"gapbook: interrupted; {options.when_interrupted}", file=sys.stderr)
             return 130
         print_error(error, options.debug)
         return 2
@@ -131,15 +154,27 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--debug", action="store_true", help="on an error show where it happened; show warnings"
     )
+    common.set_defaults(when_interrupted="nothing was written")
     listing = commands.add_parser(
-        "list", parents=[common], help="list the sources of embeddings and where they lie"
+        "list",
+        parents=[common],
+        help="list all sources with their sizes and licenses, and where they lie",
     )
     listing.set_defaults(run=_list)
     fetching = commands.add_parser(
-        "fetch", parents=[common], help="get a source by name and print the path of its file"
+        "fetch",
+        parents=[common],
+        help="get sources by name and print where they lie",
+        description=FETCH,
+        epilog=FETCH_EXAMPLES + EXIT_CODES,
+        formatter_class=verbatim,
     )
-    fetching.add_argument("name", help="a name that gapbook list shows")
-    fetching.set_defaults(run=_fetch)
+    fetching.add_argument("names", nargs="+", metavar="name", help="a name that gapbook list shows")
+    fetching.add_argument("--quiet", action="store_true", help="no progress bar")
+    fetching.set_defaults(
+        run=_fetch,
+        when_interrupted="what has arrived is kept, and the same command goes on from there",
+    )
     report = commands.add_parser(
         "report",
         parents=[common],
@@ -267,15 +302,19 @@ def _seed(text: str) -> int:
 
 
 def _list(options: argparse.Namespace) -> None:
-    from gapbook.pairs import available_pairs
+    from gapbook.published import sources
 
-    print_text(available_pairs().to_string(index=False))
+    print_text(sources().to_string(index=False))
 
 
 def _fetch(options: argparse.Namespace) -> None:
-    from gapbook.published import fetch
+    from gapbook.published import fetch, registry_entry
 
-    print_path(fetch(options.name))
+    # A slip of the hand in the last name is found before the first download.
+    for name in options.names:
+        registry_entry(name)
+    for name in options.names:
+        print_path(fetch(name, progress=not options.quiet))
 
 
 def _report(options: argparse.Namespace) -> None:

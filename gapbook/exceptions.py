@@ -23,6 +23,10 @@ class FetchError(RuntimeError):
     """A source is unknown, or its file cannot be had or is not the file it should be."""
 
 
+class UnavailableError(FetchError):
+    """A source cannot be had: no address answers, or a license must be accepted by hand."""
+
+
 class MissingPackageError(ImportError):
     """A package that only some inputs need is not installed; the message says how to get it."""
 

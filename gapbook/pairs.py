@@ -17,10 +17,10 @@ from gapbook.array_files import array_names, read_metadata, read_pairs, suffix_o
 from gapbook.checks.arrays import plain_matrix, unreadable
 from gapbook.checks.memory import require_memory
 from gapbook.checks.metadata import METADATA, is_modality, valid_metadata, whole_characters
-from gapbook.exceptions import PairsError, quoted
+from gapbook.exceptions import FetchError, PairsError, nearest, quoted
 from gapbook.files import path_text, write_whole
 from gapbook.glyphs import characters
-from gapbook.published import fetch, locate, registry, registry_entry
+from gapbook.published import embedding_sources, fetch, kind_of, locate, registry_entry
 
 if TYPE_CHECKING:
     import torch
@@ -418,6 +418,11 @@ def load_pairs(name: str, seed: int = 0) -> PairedEmbeddings:
         If the source has no such seed.
     """
     entry = registry_entry(name)
+    if kind_of(entry) != "embeddings":
+        raise FetchError(
+            f"{name} is no source of embeddings but of kind {kind_of(entry)}; "
+            f"{nearest(name, embedding_sources())}"
+        )
     path = fetch(name)
     captions = None
     if "captions" in entry:
@@ -459,7 +464,7 @@ def available_pairs() -> pd.DataFrame:
     [500, 512]
     """
     rows = []
-    for name, entry in registry().items():
+    for name, entry in embedding_sources().items():
         place = locate(name)
         if place is not None:
             where = place[0]

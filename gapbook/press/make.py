@@ -15,7 +15,7 @@ from gapbook.press.records import available_sources, read_records
 from gapbook.press.scoreboard import compare
 from gapbook.press.site import SITE_SCRATCH, build_site
 from gapbook.press.worker import SCRATCH
-from gapbook.published import locate, registry, search_folders
+from gapbook.published import problems_in, registry, search_folders
 
 BOOK = Path("book")
 BUILD = Path("_build")
@@ -75,16 +75,15 @@ def unused_data() -> list[str]:
         return []
     if not folder.is_dir():
         return [f"GAPBOOK_DATA is {folder}, which is no folder, so nothing is read from there"]
-    files = {name: folder / entry["file"] for name, entry in registry().items() if "url" in entry}
-    present = {name: path for name, path in files.items() if path.is_file()}
-    if not present:
-        names = ", ".join(path.name for path in files.values())
-        return [f"GAPBOOK_DATA is {folder}, which holds none of {names}"]
-    used = [place for name in present if (place := locate(name))]
+    problems = problems_in(folder)
+    if not problems:
+        files = [entry["file"] for entry in registry().values() if "url" in entry]
+        folders = [entry["folder"] for entry in registry().values() if "folder" in entry]
+        return [f"GAPBOOK_DATA is {folder}, which holds none of {', '.join([*files, *folders])}"]
     return [
-        f"{path} is not the file that its authors published (another sha256), so it is not used"
-        for path in present.values()
-        if ("GAPBOOK_DATA", path) not in used
+        f"{path} {problem}, so it is not used"
+        for path, problem in problems.items()
+        if problem is not None
     ]
 
 

@@ -30,7 +30,8 @@ def test_a_damaged_file_is_named(mine):
     (mine / NAME).parent.mkdir(parents=True)
     (mine / NAME).write_text("damaged")
     [note] = unused_data()
-    assert note.startswith(f"{mine / NAME} is not the file that its authors published")
+    assert note.startswith(f"{mine / NAME} has the wrong sha256: ")
+    assert note.endswith(", so it is not used")
 
 
 def test_without_the_variable_there_is_nothing_to_say(monkeypatch):
