@@ -1,5 +1,6 @@
 """What several tests need: pairs to draw or load, stand-ins for models, what a figure shows."""
 
+import hashlib
 import io
 import tracemalloc
 import zipfile
@@ -139,6 +140,11 @@ def line_points(line: Line2D) -> list[tuple[float, float]]:
 def same_color(a: object, b: object) -> bool:
     """Say whether two colors are equal, whatever the form they are written in."""
     return bool(np.allclose(to_rgb(a), to_rgb(b)))
+
+
+def sha256(content):
+    """Return the sha256 of bytes as a registry states it."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def npy_header(shape, descr="<f4"):

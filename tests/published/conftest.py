@@ -1,6 +1,5 @@
 """A server on this machine that answers, lies, breaks off or is not there, and a registry of it."""
 
-import hashlib
 import http.server
 import re
 import threading
@@ -9,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 import yaml
+from helpers import sha256
 
 
 @dataclass
@@ -118,10 +118,6 @@ def register(tmp_path, monkeypatch):
 def content():
     """Bytes of a file that no chunk of a download holds whole."""
     return np.random.default_rng(0).bytes(900_000)
-
-
-def sha256(body):
-    return hashlib.sha256(body).hexdigest()
 
 
 @pytest.fixture

@@ -1,72 +1,33 @@
-"""Downloads: from a server on this machine that answers, lies, breaks off or is not there."""
+"""Where a source is found, in which order, and what is said where it is not or is another file."""
 
-import hashlib
-import http.server
-import re
-import threading
 from pathlib import Path
 
 import numpy as np
 import pooch
 import pytest
+from helpers import sha256
 
-from gapbook.exceptions import FetchError
+from gapbook.exceptions import FetchError, PairsError, UnavailableError
 from gapbook.pairs import PairedEmbeddings, load_pairs
-from gapbook.published import RETRIES, fetch, locate, registry, registry_entry, search_folders
+from gapbook.published import (
+    fetch,
+    locate,
+    problems_in,
+    registry,
+    search_folders,
+    sources,
+)
 
 CONTENT = np.random.default_rng(0).normal(size=(2, 300, 64)).astype(np.float32)
 
 
-class Server(http.server.BaseHTTPRequestHandler):
-    body = b""
-    requests = 0
-    breaks = 0  # how many answers break off in the middle
-
-    def do_GET(self):
-        cls = type(self)
-        cls.requests += 1
-        if self.path != "/features_here.npy":
-            self.send_error(404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(self.body)))
-        self.end_headers()
-        if cls.requests <= cls.breaks:
-            self.wfile.write(self.body[: len(self.body) // 2])
-            self.wfile.flush()
-            self.connection.close()
-        else:
-            self.wfile.write(self.body)
-
-    def log_message(self, *args):
-        pass
-
-
 @pytest.fixture
-def server(tmp_path, monkeypatch):
-    """Serve one registered source, "here", with an empty cache and nothing at hand."""
-    np.save(tmp_path / "made.npy", CONTENT)
-    handler = type("Handler", (Server,), {"body": (tmp_path / "made.npy").read_bytes()})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
-        threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
-        handler.folder = f"http://127.0.0.1:{httpd.server_port}"
-        entry = registry_entry("clasp-uniprot") | {
-            "file": "features_here.npy",
-            "shape": [2, *CONTENT.shape[1:]],
-            "url": f"{handler.folder}/features_here.npy",
-            "sha256": hashlib.sha256(handler.body).hexdigest(),
-        }
-        monkeypatch.setitem(registry(), "here", entry)
-        monkeypatch.setenv("GAPBOOK_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        monkeypatch.delenv("GAPBOOK_DATA", raising=False)
-        monkeypatch.setattr("time.sleep", lambda seconds: None)  # between retries
-        yield handler
-        httpd.shutdown()
-
-
-def cached(tmp_path):
-    return sorted(path.name for path in tmp_path.glob("cache/*"))
+def mine(tmp_path, monkeypatch):
+    """The folder that GAPBOOK_DATA names, still empty."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    monkeypatch.setenv("GAPBOOK_DATA", str(folder))
+    return folder
 
 
 def one_line(error):
@@ -76,143 +37,115 @@ def one_line(error):
     return str(error.value)
 
 
-def test_a_download_is_kept_and_loads(server, tmp_path, capfd):
-    path = fetch("here")
-    assert path == tmp_path / "cache" / "features_here.npy"
-    assert "100%" in capfd.readouterr().err  # the progress bar
-    assert fetch("here") == path and server.requests == 1
-    assert locate("here") == ("cached", path)
-    pairs = load_pairs("here")
-    assert (pairs.x.shape, pairs.source, pairs.license) == ((300, 64), "here", "MIT")
-    np.testing.assert_array_equal(pairs.y, PairedEmbeddings(*CONTENT).y)
-    assert cached(tmp_path) == ["features_here.npy"]
-
-
-def test_a_folder_of_files_at_hand_comes_first(server, tmp_path, monkeypatch):
-    monkeypatch.setenv("GAPBOOK_DATA", str(tmp_path / "mine"))
-    (tmp_path / "mine").mkdir()
-    # the folder does not hold it yet
-    assert fetch("here").parent.name == "cache"
-    assert server.requests == 1
-    (tmp_path / "mine" / "features_here.npy").write_bytes(server.body)
-    assert fetch("here") == tmp_path / "mine" / "features_here.npy"
-    assert locate("here")[0] == "GAPBOOK_DATA"
-    assert not any((tmp_path / "mine").glob("tmp*"))
-
-
-def test_a_wrong_file_at_hand_is_named_and_left_alone(server, tmp_path, monkeypatch):
-    monkeypatch.setenv("GAPBOOK_DATA", str(tmp_path))
-    (tmp_path / "features_here.npy").write_bytes(b"another")
-    with pytest.raises(FetchError) as error:
-        fetch("here")
-    got = hashlib.sha256(b"another").hexdigest()
-    expected = registry()["here"]["sha256"]
-    assert (
-        f"{tmp_path}/features_here.npy has the wrong sha256: expected {expected}, got {got}"
-        in one_line(error)
+def test_published_embeddings_load_once_they_are_fetched(site, register, tmp_path):
+    np.save(tmp_path / "made.npy", CONTENT)
+    body = (tmp_path / "made.npy").read_bytes()
+    site.serve("features.npy", body)
+    register(
+        features={
+            "file": "features.npy",
+            "url": site.url("features.npy"),
+            "sha256": sha256(body),
+            "shape": [2, 300, 64],
+            "modalities": ["image", "text"],
+            "license": "MIT",
+        }
     )
-    assert (tmp_path / "features_here.npy").read_bytes() == b"another"
-    assert locate("here") is None and server.requests == 0
+    pairs = load_pairs("features")
+    assert (pairs.x.shape, pairs.source, pairs.license) == ((300, 64), "features", "MIT")
+    np.testing.assert_array_equal(pairs.y, PairedEmbeddings(*CONTENT).y)
+    with pytest.raises(PairsError, match="features has no seed 1"):
+        load_pairs("features", 1)
 
 
-def test_a_wrong_download_is_named_and_not_kept(server, tmp_path):
-    right = hashlib.sha256(server.body).hexdigest()
-    server.body += b"!"
-    with pytest.raises(FetchError) as error:
-        fetch("here")
-    got = hashlib.sha256(server.body).hexdigest()
-    for part in (
-        "features_here.npy",
-        f"expected {right} but got {got}",
-        "Deleted download",
-        server.folder,
-    ):
-        assert part in one_line(error)
-    assert cached(tmp_path) == []
-
-
-def test_a_damaged_cached_file_is_downloaded_again(server, tmp_path):
-    path = fetch("here")
-    path.write_bytes(server.body[:-1])
-    assert fetch("here").read_bytes() == server.body
-    assert server.requests == 2
-
-
-def test_a_download_that_breaks_off_is_tried_again(server, tmp_path):
-    server.breaks = RETRIES
-    assert fetch("here").read_bytes() == server.body
-    assert server.requests == 1 + RETRIES
-    assert cached(tmp_path) == ["features_here.npy"]
-
-
-def test_a_server_that_always_breaks_off_leaves_nothing(server, tmp_path):
-    server.breaks = 99
-    with pytest.raises(FetchError) as error:
-        fetch("here")
-    assert "cannot download features_here.npy from http://127.0.0.1" in one_line(error)
-    assert server.requests == 1 + RETRIES
-    assert cached(tmp_path) == []
-
-
-def test_an_interruption_leaves_nothing(server, tmp_path, monkeypatch):
-    from requests import Response
-
-    seen = []
-
-    def interrupted(self, chunk_size):
-        yield self.raw.read(1000)
-        seen.extend(cached(tmp_path))
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Response, "iter_content", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        fetch("here")
-    assert len(seen) == 1  # a temporary file, under another name
-    assert seen != ["features_here.npy"]
-    assert cached(tmp_path) == []
-    monkeypatch.undo()
-
-
-def test_no_network_is_one_line_with_both_ways_out(server, tmp_path, monkeypatch):
-    monkeypatch.setitem(registry()["here"], "url", "http://127.0.0.1:9/features_here.npy")
-    with pytest.raises(FetchError) as error:
+def test_what_is_no_embeddings_is_not_loaded_as_such(here, site):
+    with pytest.raises(FetchError, match="here is no source of embeddings but of kind file"):
         load_pairs("here")
-    line = one_line(error)
-    address = "http://127.0.0.1:9/features_here.npy"
-    assert line.startswith(f"cannot download features_here.npy from {address} (ConnectionError)")
-    assert "connect to the internet and try again, or put the file into a folder" in line
-    assert line.endswith("name that folder in GAPBOOK_DATA")
-    monkeypatch.setitem(registry()["here"], "url", f"{server.folder}/moved.npy")
-    with pytest.raises(FetchError, match=r"cannot download .* \(Not Found\)"):
+    assert site.asked == []
+
+
+def test_a_folder_of_files_at_hand_comes_first(here, site, cache, mine, content):
+    # The folder does not hold it yet.
+    assert fetch("here") == cache / "here.bin"
+    (mine / "here.bin").write_bytes(content)
+    assert fetch("here") == mine / "here.bin"
+    assert locate("here") == ("GAPBOOK_DATA", mine / "here.bin")
+    assert len(site.asked) == 1
+    assert [path.name for path in mine.iterdir()] == ["here.bin"]
+
+
+def test_a_wrong_file_at_hand_is_named_and_left_alone(here, site, mine):
+    (mine / "here.bin").write_bytes(b"another")
+    with pytest.raises(FetchError) as error:
         fetch("here")
-    assert cached(tmp_path) == []
+    expected = registry()["here"]["sha256"]
+    assert one_line(error) == (
+        f"{mine}/here.bin has the wrong sha256: expected {expected}, found {sha256(b'another')}; "
+        "replace or remove it, and run gapbook fetch here again"
+    )
+    assert (mine / "here.bin").read_bytes() == b"another"
+    assert locate("here") is None and site.asked == []
+    assert problems_in(mine).keys() == {mine / "here.bin"}
 
 
-def test_a_cache_that_cannot_be_written_is_named(server, tmp_path, monkeypatch):
+def test_a_folder_that_is_none_is_named(here, site, mine):
+    mine.rmdir()
+    with pytest.raises(FetchError, match=f"Expected a folder in GAPBOOK_DATA; {mine} is none"):
+        fetch("here")
+    assert site.asked == []
+
+
+def test_a_damaged_cached_file_is_downloaded_again(here, site, content):
+    path = fetch("here")
+    path.write_bytes(content[:-1] + b"!")
+    assert fetch("here").read_bytes() == content
+    assert len(site.asked) == 2
+
+
+def test_a_cache_that_cannot_be_written_is_named(here, site, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     for cache in (tmp_path / "file", tmp_path / "file" / "below"):
         monkeypatch.setenv("GAPBOOK_CACHE", str(cache))
         with pytest.raises(FetchError) as error:
             fetch("here")
-        assert f"cannot write features_here.npy into the cache {cache} (" in one_line(error)
+        assert f"cannot write here.bin into the cache {cache} (" in one_line(error)
         assert "name a folder that can be written in GAPBOOK_CACHE" in str(error.value)
-    assert server.requests == 0
+    assert site.asked == []
 
 
-def test_a_full_disk_is_named_and_leaves_nothing(server, tmp_path, monkeypatch):
-    def full(self, url, path, manager):
-        raise OSError(28, "No space left on device")
+def test_a_disk_that_is_full_after_all_keeps_what_has_arrived(here, cache, content, monkeypatch):
+    import resource
 
-    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", full)
-    with pytest.raises(FetchError, match="No space left on device"):
-        fetch("here")
-    assert cached(tmp_path) == []
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # No file of this process may grow beyond it: the system refuses to write, as on a full disk.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, before[1]))
+    try:
+        with pytest.raises(FetchError) as error:
+            fetch("here", pause=0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "cannot write here.bin into the cache" in one_line(error)
+    assert 0 < (cache / "here.bin.part").stat().st_size <= 600_000
+    assert fetch("here").read_bytes() == content
 
 
-def test_unknown_and_missing_sources(monkeypatch):
+def test_what_needs_a_license_is_refused_with_the_reason_and_taken_from_a_folder(mine):
+    with pytest.raises(UnavailableError) as error:
+        fetch("hateful-memes")
+    assert one_line(error).startswith(
+        "hateful-memes cannot be fetched: its license must be accepted by hand"
+    )
+    assert "GAPBOOK_DATA" in str(error.value)
+    (mine / "hateful-memes").mkdir()
+    assert fetch("hateful-memes") == mine / "hateful-memes"
+
+
+def test_unknown_and_missing_sources(register):
     with pytest.raises(FetchError, match="did you mean 'clasp-uniprot'"):
         fetch("clasp-uniprod")
-    monkeypatch.setitem(registry()["glyphclip"], "file", "glyphclip/nowhere.safetensors")
+    with pytest.raises(FetchError, match="coco has several sources; name those you want: coco-val"):
+        fetch("coco")
+    register(glyphclip={"file": "glyphclip/nowhere.safetensors"})
     assert locate("glyphclip") is None
     with pytest.raises(FetchError, match=r"nowhere\.safetensors is missing"):
         load_pairs("glyphclip")
@@ -231,16 +164,17 @@ def test_an_empty_variable_counts_as_unset(monkeypatch):
     assert search_folders() == {"cached": pooch.os_cache("gapbook")}
 
 
-def test_every_published_source_is_pinned():
-    pinned = [entry for entry in registry().values() if "url" in entry]
-    assert pinned
-    for entry in pinned:
-        # the commit of the repository stands in the address, so that the file cannot change
-        assert re.search(rf"/[0-9a-f]{{40}}/.*/{re.escape(entry['file'])}$", entry["url"])
-        assert len(bytes.fromhex(entry["sha256"])) == 32
-        _, n, d = entry["shape"]
-        assert entry["bytes"] in (None, 128 + 2 * n * d * 4)
-    assert len({entry["sha256"] for entry in pinned}) == len(pinned)
+def test_all_sources_are_listed_with_size_license_and_place(here, mine, content):
+    rows = sources().set_index("name")
+    assert list(rows.index) == list(registry())
+    assert not rows["license"].eq("").any()
+    assert rows.loc["glyphclip", "where"] == "bundled"
+    assert rows.loc["here", "where"] == "gapbook fetch here"
+    assert rows.loc["hateful-memes", "where"] == "by hand"
+    assert rows.loc["coco-train2017", "download"] == "19.3 GB"
+    assert rows.loc["fairface", "download"].startswith("about ")
+    (mine / "here.bin").write_bytes(content)
+    assert sources().set_index("name").loc["here", "where"] == "GAPBOOK_DATA"
 
 
 @pytest.mark.parametrize("variable", ["GAPBOOK_DATA", "GAPBOOK_CACHE"])

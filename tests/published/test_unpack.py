@@ -6,12 +6,11 @@ import tarfile
 import zipfile
 
 import pytest
+from helpers import sha256
 
 from gapbook.exceptions import FetchError
 from gapbook.published import fetch, locate
 from gapbook.published.unpack import MARKER
-
-from .conftest import sha256
 
 FILES = {"pictures/a.jpg": b"first", "pictures/b.jpg": b"second one"}
 
