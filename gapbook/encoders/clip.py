@@ -18,6 +18,9 @@ from gapbook.encoders.tokens import check_tokens, tokenize
 from gapbook.exceptions import PairsError, one_line, quoted
 from gapbook.extras import from_extra
 
+# Weights of older checkpoints, pickled.
+PICKLED = "pytorch_model.bin"
+
 # Images or captions that a checkpoint sees at once: a ViT-B/32 then needs about 1.5 GB.
 CHECKPOINT_BATCH = 64
 
@@ -68,8 +71,10 @@ def load_clip(
 
     Notes
     -----
-    Reads safetensors only and runs no code that comes with a checkpoint. Environment variables:
-    ``HF_ENDPOINT`` is another hub, ``HF_HOME`` the cache.
+    Reads safetensors and runs no code that comes with a checkpoint. A folder without safetensors
+    may hold ``pytorch_model.bin`` instead, which is read with ``weights_only``, so that it cannot
+    run code either; from the hub only safetensors are taken. Environment variables: ``HF_ENDPOINT``
+    is another hub, ``HF_HOME`` the cache.
     """
     if dtype != "auto" and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
         raise ValueError(
@@ -81,16 +86,22 @@ def load_clip(
 
     name = os.fspath(name_or_path)
     folder = Path(name) if Path(name).is_dir() else _download(name, revision)
-    if not any(folder.glob("*.safetensors")):
+    has_safetensors = any(folder.glob("*.safetensors"))
+    if not has_safetensors and not (folder / PICKLED).is_file():
         raise ValueError(
-            f"{name} has no .safetensors weights, and others are not read: convert it with "
-            "save_pretrained"
+            f"{name} has no .safetensors weights and no {PICKLED}, and others are not read: "
+            "convert it with save_pretrained"
         )
     # Without trust_remote_code transformers would ask at the terminal.
     safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         model, loading = AutoModel.from_pretrained(
-            folder, use_safetensors=True, dtype=dtype, output_loading_info=True, **safe
+            folder,
+            use_safetensors=has_safetensors,
+            weights_only=True,
+            dtype=dtype,
+            output_loading_info=True,
+            **safe,
         )
         processor = AutoImageProcessor.from_pretrained(folder, backend="pil", **safe)
         tokenizer = AutoTokenizer.from_pretrained(folder, **safe)

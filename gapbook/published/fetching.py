@@ -83,6 +83,9 @@ def _path_in(folder: Path, name: str, entry: Entry) -> Path | None:
         path = folder / entry["file"]
         return path if path.is_file() else None
     path = folder / entry.get("folder", name)
+    inner = path / entry.get("subfolder", "")
+    if inner.is_dir():
+        return inner
     return path if path.is_dir() else None
 
 

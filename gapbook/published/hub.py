@@ -46,10 +46,11 @@ def snapshot(name: str, entry: dict[str, Any]) -> Path | None:
         )
     except LocalEntryNotFoundError:
         return None
+    folder = Path(place, entry.get("subfolder", ""))
     # A cache that an older version wrote does not know which files there should be.
-    if what_is_wrong(Path(place), None, entry.get("required", {})):
+    if what_is_wrong(folder, None, entry.get("required", {})):
         return None
-    return Path(place)
+    return folder
 
 
 def require_sound(folder: Path, entry: dict[str, Any]) -> None:
@@ -122,7 +123,7 @@ def download_snapshot(name: str, entry: dict[str, Any], options: Options) -> Pat
         require_space(Path(HF_HUB_CACHE), name, coming, 0, options.free, "HF_HOME")
         if options.progress:
             enable_progress_bars()
-        folder = Path(snapshot_download(**asked))
+        folder = Path(snapshot_download(**asked), entry.get("subfolder", ""))
     except FetchError:
         raise
     # The hub's package, its HTTP client and the system each have errors of their own.

@@ -24,7 +24,7 @@ NEEDED = {
 }
 
 # Keys that are paths below a folder.
-PATHS = ("file", "folder", "dataset")
+PATHS = ("file", "folder", "dataset", "subfolder")
 
 
 def registry() -> dict[str, dict[str, Any]]:

@@ -129,7 +129,7 @@ def what_is_wrong(folder: Path, sha256: str | None, required: Mapping[str, int])
     marker = _read_marker(folder)
     if marker is None:
         for pattern, count in required.items():
-            there = sum(1 for _ in folder.glob(pattern))
+            there = sum(1 for path in folder.glob(pattern) if path.is_file())
             if there < count:
                 return f"holds {there} of the {count} files {pattern} that belong there"
         return None

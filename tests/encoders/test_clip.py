@@ -301,6 +301,34 @@ def test_another_precision_is_refused(saved: Path, dtype: object) -> None:
 # ---- folders
 
 
+class RunsCode:
+    """What a pickle may do when it is read."""
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (Path("code-was-run"),)
+
+
+def test_older_weights_are_read_where_there_are_no_others(
+    saved: Path, tiny: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "older"
+    shutil.copytree(saved, folder)
+    state = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    # Older checkpoints hold this, which transformers counts by itself.
+    state["text_model.embeddings.position_ids"] = torch.arange(77).unsqueeze(0)
+    torch.save(state, folder / "pytorch_model.bin")
+    older = load_clip(folder)
+    np.testing.assert_allclose(
+        embed_texts(older, ["a cat"]), embed_texts(tiny, ["a cat"]), rtol=0, atol=1e-6
+    )
+    torch.save(state | {"logit_scale": RunsCode()}, folder / "pytorch_model.bin")
+    with pytest.raises(ValueError, match="cannot be read as a checkpoint"):
+        load_clip(folder)
+    assert not Path("code-was-run").exists()
+
+
 def test_bad_folders_are_named(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no \.safetensors weights"):
         load_clip(tmp_path)

@@ -90,7 +90,8 @@ def hub(cache, tmp_path, monkeypatch, register):
         "kind": "hub dataset",
         "repository": "some/set",
         "files": ["0.25/validation-*"],
-        "required": {"0.25/validation-*": 1},
+        "required": {"*validation*": 1},
+        "subfolder": "0.25",
         "license": "none",
     }
     register(model=model, faces=faces)
@@ -200,7 +201,7 @@ def test_a_folder_of_the_readers_own_comes_first(hub, tmp_path, monkeypatch):
 def test_without_a_pinned_commit_the_first_fetch_states_one_and_keeps_to_it(hub, cache, capsys):
     hub.files = {"0.25/validation-0.parquet": b"faces", "1.25/validation-0.parquet": b"others"}
     folder = fetch("faces", progress=False)
-    assert kept(folder) == ["0.25", "0.25/validation-0.parquet"]
+    assert folder.name == "0.25" and kept(folder) == ["validation-0.parquet"]
     said = capsys.readouterr().err
     assert f"pins no commit of faces; the hub's is {COMMIT} now" in said
     assert json.loads((cache / "faces.commit.json").read_text())["commit"] == COMMIT
@@ -208,6 +209,6 @@ def test_without_a_pinned_commit_the_first_fetch_states_one_and_keeps_to_it(hub,
     hub.commit = NEXT
     assert fetch("faces") == folder
     assert capsys.readouterr().err == ""
-    (folder / "0.25" / "validation-0.parquet").unlink()
+    (folder / "validation-0.parquet").unlink()
     with pytest.raises(UnavailableError, match=f"some/set at commit {COMMIT} is not on the hub"):
         fetch("faces", progress=False)
