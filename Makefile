@@ -1,6 +1,8 @@
 # `make` lists the commands; each of them makes .venv first where it needs it.
 PYTHON ?= python3
 PROFILE ?= quick
+# a part of a profile: what needs these sources or data sets, coco say
+ONLY ?=
 PORT ?= 8000
 # how many processes run the tests
 JOBS ?= 2
@@ -50,8 +52,8 @@ bench: .venv/installed  ## time the functions that promise a speed
 fuzz: .venv/installed  ## throw 5,000 odd files and options at gapbook report, and 50,000 files at the reader
 	cd tests && ../$(BIN)/python -m fuzz --reports 5000 --loads 50000 $(ARGS)
 
-regress: .venv/installed  ## run all afresh, PROFILE=full say, and compare with its baseline and the paper
-	$(PRESS) regress --profile $(PROFILE)
+regress: .venv/installed  ## run all afresh, and compare with baseline and paper; PROFILE=full fetches its data, ONLY=coco is a part
+	$(PRESS) regress --profile $(PROFILE) $(if $(ONLY),--only $(ONLY))
 
 accept: .venv/installed  ## make the present numbers the baseline; commit data/expected.yml by itself
 	$(PRESS) accept --profile $(PROFILE)

@@ -4,7 +4,8 @@ book     execute the notebooks, check their numbers and build the site (what mak
 execute  bring the executed copies of the notebooks in _build up to date
 build    build the site from the executed notebooks
 accept   make what the notebooks record now the new baseline, printing old and new
-regress  execute everything afresh under a profile, check it and compare it with the paper
+regress  execute everything afresh under a profile, check it and compare it with the paper; first
+         say what data and models the profile needs, and fetch them
 """
 
 import argparse
@@ -49,7 +50,12 @@ def main() -> int:
             from gapbook.press.make import run_command
 
         _hear(signal.default_int_handler, _leave)
-        run_command(arguments.command, profile=arguments.profile, jobs=arguments.jobs)
+        run_command(
+            arguments.command,
+            profile=arguments.profile,
+            jobs=arguments.jobs,
+            only=arguments.only,
+        )
     except KeyboardInterrupt:
         print(INTERRUPTED, file=sys.stderr)
         return BY_SIGNAL + signal.SIGINT
@@ -69,6 +75,13 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument(
         "--profile", default="quick", help="quick, or a file of book/profiles (default: quick)"
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="SOURCE",
+        help="only what needs one of these sources or data sets, such as coco (default: all)",
     )
     parser.add_argument(
         "--jobs", type=int, default=2, help="notebooks that run side by side (default: 2)"

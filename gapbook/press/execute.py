@@ -5,6 +5,8 @@ package, the data, the versions of Python and of all packages, and the sources o
 hand. Where only prose changed, kept outputs are set into the new text.
 """
 
+import contextlib
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +20,8 @@ from gapbook.press.cache import OutputCache
 from gapbook.press.costs import COSTS, MACHINE, Cost, write_costs
 from gapbook.press.digest import INPUTS, digest, surroundings
 from gapbook.press.failures import FAILED, keep_details
-from gapbook.press.notebooks import read_notebooks, set_profile
+from gapbook.press.notebooks import read_notebooks, set_parameters
+from gapbook.press.profiles import Settings, at_hand, read_profile, settle
 from gapbook.press.records import available_sources
 from gapbook.press.worker import Outcome, execute_side_by_side
 
@@ -30,7 +33,7 @@ PROFILE_TIMEOUT = 86_400
 def execute_book(
     out: str | Path = "_build/executed",
     *,
-    profile: str = "quick",
+    profile: str | Settings = "quick",
     jobs: int = 2,
     force: bool = False,
     timeout: int | None = None,
@@ -42,13 +45,16 @@ def execute_book(
     ----------
     out : path
         The run folder. All other files of the book are copied there, too.
-    profile : str
+    profile : str or Settings
         ``"quick"`` takes parameters as they stand in the notebooks. Any other name is that of a
-        file in ``book/profiles``.
+        file in ``book/profiles``, of whose sources those at hand are used. ``Settings`` have all
+        parameters, and may name some of the notebooks.
     jobs : int
         Number of notebooks that run side by side, from 1. They share the processors.
     force : bool
-        Whether to execute every notebook, changed or not.
+        Whether to execute every notebook, changed or not. In another profile than quick, a call
+        that follows one that did not come to its end goes on: notebooks that were finished by that
+        one, and have not changed since, are kept.
     timeout : int, optional
         Seconds that one cell may take; 10 minutes by default, a day in other profiles. A notebook
         that hangs runs once more.
@@ -72,15 +78,18 @@ def execute_book(
         raise PressError(f"at least 1 notebook must run at a time; got jobs = {jobs}")
     root = Path("book").resolve()
     run = Path(out).resolve()
-    notebooks = read_notebooks(root)
-    if profile != "quick":
-        set_profile(notebooks, root / "profiles" / f"{profile}.yml")
+    notebooks = _with_parameters(root, profile)
     if timeout is None:
         timeout = QUICK_TIMEOUT if profile == "quick" else PROFILE_TIMEOUT
     _set_digests(notebooks, inputs)
     _mirror(root, run)
     cache = OutputCache.open(run.parent / "cache")
-    stale = {name: book for name, book in notebooks.items() if force or book not in cache}
+    finished = Finished(run, force and profile != "quick")
+    stale = {
+        name: book
+        for name, book in notebooks.items()
+        if book not in cache or (force and cache.key(book) not in finished)
+    }
     failures = []
     tracebacks = run.parent / FAILED
     shutil.rmtree(tracebacks, ignore_errors=True)
@@ -93,11 +102,13 @@ def execute_book(
         else:
             cost = Cost(seconds=outcome.seconds, memory_mb=outcome.memory_mb)
             cache.keep(name, notebooks[name], outcome.notebook, cost)
+            finished.add(cache.key(notebooks[name]))
             print(f"{name}: {_took(cost)}", flush=True)
 
     execute_side_by_side(stale, finish, folder=run.parent, jobs=jobs, timeout=timeout)
     if failures:
         raise PressError("\n".join(sorted(failures)))
+    finished.forget()
     changes = {}
     costs = {}
     for name, notebook in notebooks.items():
@@ -110,6 +121,53 @@ def execute_book(
             print(f"{name}: {changes[name]}", flush=True)
     write_costs(run, costs)
     return changes
+
+
+class Finished:
+    """The keys of what a run of many hours has finished, in a file until it has come to its end.
+
+    Parameters
+    ----------
+    run : Path
+        The run folder, beside which the file lies.
+    keeps : bool
+        Whether there is such a file. Without one, nothing counts as finished.
+    """
+
+    def __init__(self, run: Path, keeps: bool) -> None:
+        self.path = run.with_name(f"{run.name}.unfinished.json")
+        self.keeps = keeps
+        self.keys: list[str] = []
+        with contextlib.suppress(OSError, ValueError):
+            if keeps:
+                self.keys = list(json.loads(self.path.read_text(encoding="utf-8")))
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.keys
+
+    def add(self, key: str) -> None:
+        """Note that a notebook is finished."""
+        if self.keeps:
+            self.keys.append(key)
+            write_whole(self.path, json.dumps(self.keys).encode())
+
+    def forget(self) -> None:
+        """Remove the file: the next run begins anew."""
+        self.path.unlink(missing_ok=True)
+
+
+def _with_parameters(root: Path, profile: str | Settings) -> dict[str, NotebookNode]:
+    """Read the notebooks that run, and set the parameters of a profile in them."""
+    notebooks = read_notebooks(root)
+    if profile == "quick":
+        return notebooks
+    if isinstance(profile, str):
+        path = root / "profiles" / f"{profile}.yml"
+        profile = settle(read_profile(path, notebooks), at_hand)
+    set_parameters(notebooks, profile.parameters)
+    if profile.only is None:
+        return notebooks
+    return {name: book for name, book in notebooks.items() if name in profile.only}
 
 
 def _set_digests(notebooks: dict[str, NotebookNode], inputs: Sequence[Path]) -> None:

@@ -3,25 +3,29 @@
 import fcntl
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from gapbook.exceptions import PressError
 from gapbook.press.baseline import accept, check, load_expected
 from gapbook.press.execute import execute_book
-from gapbook.press.notebooks import require_book
+from gapbook.press.needs import needs_of
+from gapbook.press.notebooks import read_notebooks, require_book
+from gapbook.press.profiles import Settings, at_hand, read_profile, settle
 from gapbook.press.records import available_sources, read_records
 from gapbook.press.scoreboard import compare
 from gapbook.press.site import SITE_SCRATCH, build_site
 from gapbook.press.worker import SCRATCH
-from gapbook.published import problems_in, registry, search_folders
+from gapbook.published import fetch, problems_in, registry, search_folders
 
 BOOK = Path("book")
 BUILD = Path("_build")
 
 
-def run_command(command: str, *, profile: str = "quick", jobs: int = 2) -> None:
+def run_command(
+    command: str, *, profile: str = "quick", jobs: int = 2, only: Sequence[str] = ()
+) -> None:
     """Run one command in the working directory, the root of a book.
 
     Parameters
@@ -29,9 +33,14 @@ def run_command(command: str, *, profile: str = "quick", jobs: int = 2) -> None:
     command : str
         ``"book"``, ``"execute"``, ``"build"``, ``"accept"`` or ``"regress"``.
     profile : str
-        ``"quick"``, or the name of a file in ``book/profiles``.
+        ``"quick"``, or the name of a file in ``book/profiles``. Of the sources that it needs,
+        ``"regress"`` fetches what is not at hand, after it has said what that takes; the other
+        commands use what is.
     jobs : int
         Number of notebooks that run side by side.
+    only : sequence of str
+        Sources or data sets, such as "coco": only what needs one of them runs, in a run folder of
+        its own. For ``"execute"`` and ``"regress"``.
 
     Raises
     ------
@@ -39,27 +48,72 @@ def run_command(command: str, *, profile: str = "quick", jobs: int = 2) -> None:
         If the book cannot be made; the message says why.
     """
     require_book(BOOK)
+    if only and command in ("accept", "build", "book"):
+        raise PressError(f"{command} is about a whole profile; leave out --only {' '.join(only)}")
     suffix = "" if profile == "quick" else f"-{profile}"
-    run = BUILD / f"executed{suffix}"
+    run = BUILD / "-".join([f"executed{suffix}", *only])
     baseline = Path("data", f"expected{suffix}.yml")
     # read before minutes of work: a slip of the hand there is found at once
     load_expected(baseline)
     with _alone(BUILD):
+        settings: str | Settings = profile
         if command != "build":
             for note in unused_data():
                 print(f"note: {note}", file=sys.stderr)
-            execute_book(run, profile=profile, jobs=jobs, force=command == "regress")
+            settings = _settle(profile, only, download=command == "regress")
+            execute_book(run, profile=settings, jobs=jobs, force=command == "regress")
         if command == "accept":
             changes = accept(read_records(run), baseline, available_sources())
             print("\n".join(changes) or "nothing changed", f"({baseline.name})")
         if command == "regress":
             print(compare(read_records(run)).verdict.value_counts().to_string())
         if command in ("book", "regress"):
-            records = read_records(run)
-            check(records, load_expected(baseline), available_sources())
-            print(f"{len(records)} records agree with {baseline.name}")
+            _check(run, baseline, settings)
         if command in ("book", "build"):
             print(f"site: {build_site(run)}")
+        if isinstance(settings, Settings):
+            _say_what_is_absent(settings)
+
+
+def _settle(profile: str, only: Sequence[str], download: bool) -> str | Settings:
+    """Return the parameters of a profile, with the paths of its sources, which may be fetched."""
+    if profile == "quick":
+        if only:
+            raise PressError(f"the profile quick uses no sources: PROFILE=full ONLY={only[0]}")
+        return profile
+    stated = read_profile(BOOK / "profiles" / f"{profile}.yml", read_notebooks(BOOK))
+    if only:
+        stated = stated.part(only)
+    if not stated.sources():
+        return settle(stated, at_hand)
+    if not download:
+        settings = settle(stated, at_hand)
+    else:
+        print("\n".join(needs_of(stated)), flush=True)
+        settings = settle(stated, fetch)
+    _say_what_is_absent(settings)
+    return settings
+
+
+def _say_what_is_absent(settings: Settings) -> None:
+    for reason in settings.absent.values():
+        print(f"cannot be had: {reason}", file=sys.stderr)
+    for note in settings.left_out:
+        print(f"note: {note}", file=sys.stderr)
+
+
+def _check(run: Path, baseline: Path, settings: str | Settings) -> None:
+    """Compare the records of a run with its baseline, if there is one yet."""
+    records = read_records(run)
+    expected = load_expected(baseline)
+    if isinstance(settings, Settings):
+        if not expected:
+            print(f"{len(records)} records; {baseline} has no baseline yet: make accept makes one")
+            return
+        if settings.only is not None:
+            expected = {key: e for key, e in expected.items() if e.notebook in settings.only}
+    check(records, expected, available_sources())
+    print(f"{len(records)} records agree with {baseline.name}")
 
 
 def unused_data() -> list[str]:

@@ -1,6 +1,5 @@
-"""Read the notebooks of the book, and the parameters that a profile sets in them."""
+"""Read the notebooks of the book, and set parameters in them."""
 
-import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,11 +7,9 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
-from papermill import inspect_notebook
 from papermill.translators import translate_parameters
 
-from gapbook.exceptions import PressError, nearest
-from gapbook.press.mappings import read_mapping
+from gapbook.exceptions import PressError
 
 INJECTED = "injected-parameters"
 
@@ -50,36 +47,21 @@ def require_book(root: Path) -> None:
         )
 
 
-def set_profile(notebooks: Mapping[str, NotebookNode], path: Path) -> None:
-    """Set the parameters of a profile, in a new cell after each notebook's own parameters.
+def set_parameters(
+    notebooks: Mapping[str, NotebookNode], parameters: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Set parameters, in a new cell after each notebook's own parameters.
 
     Parameters
     ----------
     notebooks : mapping of str to NotebookNode
-        Notebooks by name. Those that the profile names are changed in place.
-    path : Path
-        YAML file with values by parameter by notebook.
-
-    Raises
-    ------
-    PressError
-        If there is no such profile, notebook or parameter; the message suggests the nearest name.
+        Notebooks by name. Those that get parameters are changed in place.
+    parameters : mapping of mappings
+        Values by parameter by notebook.
     """
-    if not path.exists():
-        profiles = [file.stem for file in path.parent.glob("*.yml")]
-        raise PressError(f"there is no profile {path.stem!r}; {nearest(path.stem, profiles)}")
-    for name, values in read_mapping(path).items():
-        if name not in notebooks:
-            hint = nearest(name, notebooks)
-            raise PressError(f"{path.name} sets parameters of {name!r}, not a notebook; {hint}")
-        if not isinstance(values, dict):
-            got = reprlib.repr(values)
-            raise PressError(f"{path.name}: {name} must have a mapping of parameters; got {got}")
-        # papermill itself only warns of a wrong name
-        known = inspect_notebook(notebooks[name])
-        for wrong in values.keys() - known.keys():
-            raise PressError(f"{name} has no parameter {wrong!r}; {nearest(wrong, known)}")
-        _add_parameters(notebooks[name], values)
+    for name, values in parameters.items():
+        if name in notebooks and values:
+            _add_parameters(notebooks[name], values)
 
 
 def is_injected(cell: NotebookNode) -> bool:

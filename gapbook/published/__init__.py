@@ -10,4 +10,4 @@ from gapbook.published.registry import (
     registry_entry,
     sources_named,
 )
-from gapbook.published.space import free_bytes, in_units
+from gapbook.published.space import FreeBytes, free_bytes, in_units
