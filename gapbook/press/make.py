@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from gapbook.exceptions import PressError
@@ -12,7 +13,7 @@ from gapbook.press.baseline import accept, check, load_expected
 from gapbook.press.execute import execute_book
 from gapbook.press.needs import needs_of
 from gapbook.press.notebooks import read_notebooks, require_book
-from gapbook.press.profiles import Settings, at_hand, read_profile, settle
+from gapbook.press.profiles import Getter, Settings, at_hand, read_profile, settle
 from gapbook.press.records import available_sources, read_records
 from gapbook.press.scoreboard import compare
 from gapbook.press.site import SITE_SCRATCH, build_site
@@ -24,7 +25,12 @@ BUILD = Path("_build")
 
 
 def run_command(
-    command: str, *, profile: str = "quick", jobs: int = 2, only: Sequence[str] = ()
+    command: str,
+    *,
+    profile: str = "quick",
+    jobs: int = 2,
+    only: Sequence[str] = (),
+    pause: float = 1.0,
 ) -> None:
     """Run one command in the working directory, the root of a book.
 
@@ -41,6 +47,8 @@ def run_command(
     only : sequence of str
         Sources or data sets, such as "coco": only what needs one of them runs, in a run folder of
         its own. For ``"execute"`` and ``"regress"``.
+    pause : float
+        Seconds before a download that broke off is tried again.
 
     Raises
     ------
@@ -60,7 +68,8 @@ def run_command(
         if command != "build":
             for note in unused_data():
                 print(f"note: {note}", file=sys.stderr)
-            settings = _settle(profile, only, download=command == "regress")
+            get = partial(fetch, pause=pause) if command == "regress" else at_hand
+            settings = _settle(profile, only, get)
             execute_book(run, profile=settings, jobs=jobs, force=command == "regress")
         if command == "accept":
             changes = accept(read_records(run), baseline, available_sources())
@@ -75,7 +84,7 @@ def run_command(
             _say_what_is_absent(settings)
 
 
-def _settle(profile: str, only: Sequence[str], download: bool) -> str | Settings:
+def _settle(profile: str, only: Sequence[str], get: Getter) -> str | Settings:
     """Return the parameters of a profile, with the paths of its sources, which may be fetched."""
     if profile == "quick":
         if only:
@@ -84,13 +93,12 @@ def _settle(profile: str, only: Sequence[str], download: bool) -> str | Settings
     stated = read_profile(BOOK / "profiles" / f"{profile}.yml", read_notebooks(BOOK))
     if only:
         stated = stated.part(only)
-    if not stated.sources():
-        return settle(stated, at_hand)
-    if not download:
-        settings = settle(stated, at_hand)
-    else:
+    if get is not at_hand and stated.sources():
         print("\n".join(needs_of(stated)), flush=True)
-        settings = settle(stated, fetch)
+    settings = settle(stated, get)
+    if get is not at_hand and settings.absent.keys() == set(stated.sources()) != set():
+        reasons = "\n  ".join(settings.absent.values())
+        raise PressError(f"none of the sources of profile {profile} can be had:\n  {reasons}")
     _say_what_is_absent(settings)
     return settings
 

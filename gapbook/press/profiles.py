@@ -223,8 +223,7 @@ def settle(profile: Profile, get: Getter) -> Settings:
     Raises
     ------
     PressError
-        If a source is not what it should be, two of one data set lie in two folders, or the profile
-        needs sources and none of them can be had.
+        If a source is not what it should be, or two of one data set lie in two folders.
     """
     absent: dict[str, str] = {}
     paths: dict[str, Path] = {}
@@ -235,9 +234,6 @@ def settle(profile: Profile, get: Getter) -> Settings:
             absent[name] = str(error)
         except FetchError as error:
             raise PressError(str(error)) from None
-    if absent and not paths:
-        reasons = "\n  ".join(absent.values())
-        raise PressError(f"none of the sources of profile {profile.name} can be had:\n  {reasons}")
     parameters = {name: dict(values) for name, values in profile.plain.items()}
     left_out = []
     for experiment in profile.experiments:

@@ -40,8 +40,8 @@ class Book:
     def read(self, name):
         return nbformat.read(self.path / f"{name}.ipynb", as_version=4)
 
-    def executed(self, name):
-        return nbformat.read(self.run / f"{name}.ipynb", as_version=4)
+    def executed(self, name, run="executed"):
+        return nbformat.read(self.run.with_name(run) / f"{name}.ipynb", as_version=4)
 
 
 @pytest.fixture

@@ -137,7 +137,7 @@ def test_a_long_run_that_was_stopped_goes_on_and_a_new_one_begins_anew(book, run
     with pytest.raises(PressError, match="ZeroDivisionError"):
         run(profile="full", force=True)
     book.save("02_b", "1 / 1")
-    assert run(profile="full", force=True) == {"01_a": "unchanged", "02_b": "executed"}
+    assert run(profile="full", force=True) == {"01_a": "text updated", "02_b": "executed"}
     assert run(profile="full", force=True) == {"01_a": "executed", "02_b": "executed"}
 
 

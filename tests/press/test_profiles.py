@@ -111,12 +111,6 @@ def test_what_cannot_be_had_is_left_out_with_what_belongs_to_it(read):
     ]
 
 
-def test_where_nothing_can_be_had_nothing_runs(read):
-    profile = read(FULL)
-    with pytest.raises(PressError, match="none of the sources of profile full can be had:\n  coco"):
-        settle(profile, all_but(*profile.sources()))
-
-
 def test_a_source_that_is_not_what_it_should_be_stops_everything(read):
     def get(name):
         raise FetchError("val2017.zip has the wrong sha256")
