@@ -105,7 +105,7 @@ def download_snapshot(name: str, entry: dict[str, Any], options: Options) -> Pat
     with from_extra("models", f"fetching {name}"):
         from huggingface_hub import snapshot_download
         from huggingface_hub.constants import HF_HUB_CACHE
-        from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
+        from huggingface_hub.utils import disable_progress_bars, enable_progress_bars, logging
 
     commit = _pinned_commit(name, entry)
     asked: dict[str, Any] = {
@@ -116,6 +116,9 @@ def download_snapshot(name: str, entry: dict[str, Any], options: Options) -> Pat
         "endpoint": os.environ.get("HF_ENDPOINT") or None,
     }
     disable_progress_bars()
+    # It says at length what the one sentence below says.
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
     try:
         files = snapshot_download(dry_run=True, **asked)
         asked["revision"] = commit or _common_commit(files, name)
@@ -131,6 +134,7 @@ def download_snapshot(name: str, entry: dict[str, Any], options: Options) -> Pat
         raise _problem(name, asked, error) from None
     finally:
         enable_progress_bars()
+        logging.set_verbosity(verbosity)
     wrong = what_is_wrong(folder, None, entry.get("required", {}))
     if wrong:
         raise FetchError(f"{name} at commit {asked['revision']} {wrong}; the registry is wrong")
@@ -165,6 +169,8 @@ def _problem(name: str, asked: dict[str, Any], error: Exception) -> Exception:
     from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
     where = asked["repo_id"]
+    # What stood in the way of a look at the hub before the download.
+    kind = type(error.__cause__ or error).__name__
     if isinstance(error, RepositoryNotFoundError | RevisionNotFoundError):
         return UnavailableError(
             f"cannot download {name}: {where} at commit {asked['revision']} is not on the hub; "
@@ -178,7 +184,7 @@ def _problem(name: str, asked: dict[str, Any], error: Exception) -> Exception:
                 "written in HF_HOME"
             )
     return UnavailableError(
-        f"cannot download {name}: the hub does not give {where} ({type(error).__name__}); connect "
+        f"cannot download {name}: the hub does not give {where} ({kind}); connect "
         f"to the internet and try again, or put its files into the folder {name} in a folder that "
         "GAPBOOK_DATA names"
     )

@@ -11,7 +11,8 @@ import pytest
 from gapbook.press import available_sources, compare, load_expected, read_records
 from gapbook.press.baseline import check
 from gapbook.press.costs import read_costs
-from gapbook.press.notebooks import read_notebooks, set_profile
+from gapbook.press.notebooks import read_notebooks
+from gapbook.press.profiles import read_profile
 
 ROOT = Path(__file__).parents[2]
 BOOK = ROOT / "book"
@@ -79,7 +80,7 @@ def test_source_begins_with_imports_then_parameters(source):
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
 def test_source_has_the_parameters_that_a_profile_sets(path):
-    set_profile(read_notebooks(BOOK), path)
+    read_profile(path, read_notebooks(BOOK))
 
 
 @each_chapter
