@@ -94,7 +94,18 @@ def embedding_sources() -> dict[str, dict[str, Any]]:
 
 
 def kind_of(entry: dict[str, Any]) -> str:
-    """Return what a source is, one of the keys of ``NEEDED``; embeddings need not say it."""
+    """Return what a source is.
+
+    Parameters
+    ----------
+    entry : dict
+        What the registry says of it; embeddings need not say their kind.
+
+    Returns
+    -------
+    str
+        One of the keys of ``NEEDED``.
+    """
     return str(entry.get("kind", "embeddings"))
 
 

@@ -12,7 +12,13 @@ FreeBytes = Callable[[Path], int]
 
 
 def free_bytes(folder: Path) -> int:
-    """Return the free bytes of the disk of a folder, which need not exist yet."""
+    """Return the free bytes of a disk.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder on it, which need not exist yet.
+    """
     place = folder.absolute()
     while not place.exists():
         place = place.parent
@@ -21,6 +27,11 @@ def free_bytes(folder: Path) -> int:
 
 def in_units(count: float) -> str:
     """Return a number of bytes with three digits and a unit.
+
+    Parameters
+    ----------
+    count : float
+        The number of bytes.
 
     Examples
     --------
