@@ -137,7 +137,7 @@ class GlyphCLIP(CLIPModel):
         return self.get_text_features(input_ids=tokens).pooler_output
 
 
-def build_glyphclip(seed: int, shared: bool = False) -> GlyphCLIP:
+def build_glyphclip(seed: int, shared: bool = False, text_layers: int = TEXT_LAYERS) -> GlyphCLIP:
     """Build an untrained GlyphCLIP: 3 image layers and 1 text layer, embeddings of 64 dimensions.
 
     Parameters
@@ -148,13 +148,15 @@ def build_glyphclip(seed: int, shared: bool = False) -> GlyphCLIP:
     shared : bool
         Whether texts go through the image tower's layers, last normalization and projection, so
         that only the embeddings of pixels and of words are separate.
+    text_layers : int
+        Transformer layers of the text tower, where it is not shared.
 
     Returns
     -------
     GlyphCLIP
         A ``transformers.CLIPModel`` in evaluation mode.
     """
-    config = glyph_config(WIDTH, TEXT_LAYERS)
+    config = glyph_config(WIDTH, text_layers)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = GlyphCLIP(config)

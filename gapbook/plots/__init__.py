@@ -43,7 +43,9 @@ from gapbook.plots.simulation import (
 from gapbook.plots.style import FIRST_COLOR, SECOND_COLOR, palette_png, show
 from gapbook.plots.training import (
     curves_over_epochs,
+    ends_by_length,
     gap_and_recall_by_scale,
+    gap_by_loss,
     gap_decay_with_fits,
 )
 from gapbook.plots.zeroshot import (

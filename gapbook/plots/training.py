@@ -13,11 +13,13 @@ from gapbook.plots.style import (
     BLACK,
     BLUE,
     GREEN,
+    GRID_COLOR,
     GROUP_COLORS,
     LEGEND_RIGHT,
     ORANGE,
     PURPLE,
     SKY,
+    VERMILION,
     assign,
     styled,
 )
@@ -36,9 +38,14 @@ VARIANT_STYLES: dict[str, tuple[Any, Dashes]] = {
     "turned back": (PURPLE, DASHED),
     "turned together": (BLUE, DOTTED),
     "one modality": (ORANGE, DASH_DOTTED),
+    "same seed": (VERMILION, DASHED),
     "shared": (SKY, DOTTED),
+    "deep text": (BLUE, DASHED),
 }
 LEARNED_STYLE: tuple[Any, Dashes] = (PURPLE, DASHED)
+
+# The color of each length of training, from short to long.
+LENGTH_COLORS = (ORANGE, BLACK)
 
 # The lines of up to three fitted laws.
 LAW_DASHES = ("--", ":", "-.")
@@ -188,4 +195,66 @@ def gap_decay_with_fits(
         ax.set(xscale="log", yscale="log")
     row[0, 0].set_ylabel("modality gap")
     row[0, -1].legend(fontsize=8, loc="lower left")
+    return fig
+
+
+@styled
+def gap_by_loss(curves: pd.DataFrame) -> Figure:
+    """Draw the gap over the training loss, a line a run, in a panel for each temperature.
+
+    Parameters
+    ----------
+    curves : DataFrame with columns panel, epochs, seed, epoch, loss, gap
+        One row an epoch of a run; ``epochs`` is its length, one of two. Rows without a loss are
+        left out. A dot marks the end of each run.
+    """
+    panels = curves["panel"].unique()
+    lengths = sorted(curves["epochs"].unique())
+    colors = dict(zip(lengths, LENGTH_COLORS, strict=False))
+    size = (1.2 + 2.6 * len(panels), 3.4)
+    fig, row = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharey=True)
+    for ax, panel in zip(row[0], panels, strict=True):
+        runs = curves[curves["panel"] == panel].dropna(subset=["loss"]).sort_values("epoch")
+        for (epochs, _), run in runs.groupby(["epochs", "seed"]):
+            ax.plot(run["loss"], run["gap"], color=colors[epochs], lw=1.2)
+            ax.plot(run["loss"].iloc[-1], run["gap"].iloc[-1], "o", color=colors[epochs], ms=4)
+        ax.set(title=panel, xlabel="training loss (nats)", xscale="log", ylim=(0, None))
+        ax.invert_xaxis()
+    row[0, 0].set_ylabel("modality gap")
+    handles = [plt.Line2D([], [], color=colors[epochs]) for epochs in lengths]
+    labels = [f"{epochs} epochs" for epochs in lengths]
+    fig.legend(handles, labels, loc=LEGEND_RIGHT, fontsize=9)
+    return fig
+
+
+@styled
+def ends_by_length(ends: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
+    """Draw what runs of two lengths end with: a dot a seed, and a line from mean to mean.
+
+    Parameters
+    ----------
+    ends : DataFrame with columns run, epochs, seed, and those that are drawn
+        One row a run; ``run`` names what it is, and has a line in the order of first appearance.
+    columns : mapping of str to str
+        What is drawn, a panel each, and its label.
+    """
+    names = list(ends["run"].unique())
+    lengths = sorted(ends["epochs"].unique())
+    colors = dict(zip(lengths, LENGTH_COLORS, strict=False))
+    size = (1.8 + 3.2 * len(columns), 0.8 + 0.34 * len(names))
+    fig, row = plt.subplots(1, len(columns), figsize=size, squeeze=False, sharey=True)
+    for ax, (column, label) in zip(row[0], columns.items(), strict=True):
+        for place, name in enumerate(names):
+            of_run = ends[ends["run"] == name]
+            means = of_run.groupby("epochs")[column].mean()
+            ax.plot(means, [place] * len(means), color=GRID_COLOR, lw=2.5, zorder=1)
+            for epochs, values in of_run.groupby("epochs")[column]:
+                at = [place] * len(values)
+                ax.plot(values, at, "o", color=colors[epochs], ms=4.5, alpha=0.8)
+        ax.set(xlabel=label, xlim=(0, None), yticks=range(len(names)), yticklabels=names)
+    # All panels have one vertical axis: the first run stands at the top.
+    row[0, 0].invert_yaxis()
+    handles = [plt.Line2D([], [], color=colors[e], marker="o", ls="", ms=4.5) for e in lengths]
+    labels = [f"{epochs} epochs" for epochs in lengths]
+    fig.legend(handles, labels, loc=LEGEND_RIGHT, fontsize=9)
     return fig

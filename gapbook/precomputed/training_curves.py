@@ -5,7 +5,7 @@ Each experiment is a recipe by some seeds. Finished runs are kept in ``_build/tr
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,7 @@ VARIANTS = {
     "one modality": "two image encoders, two views of each character",
     "same seed": "two image encoders that begin with the same weights",
     "shared": "one tower for both, behind separate embeddings of pixels and of words",
+    "deep text": "two towers, and in that of texts as many layers as in the shared one",
     "trained": "the bundled model of temperature 1/100, trained on at a tenth of the rate",
     "first word": "captions cut to their first word, for training and after",
     "two words": "captions cut to their first two words",
@@ -57,6 +58,9 @@ ROTATED = ("amended", "turned back", "turned together")
 # Variants whose second encoder sees images.
 TWINS = ("one modality", "same seed")
 
+# As many as the image tower has, through which texts go in the variant "shared".
+DEEP_TEXT_LAYERS = 3
+
 # Variants whose characters are cut, and by what.
 CUTS: dict[str, Callable[[Glyphs], Glyphs]] = {
     "first word": first_words,
@@ -68,8 +72,12 @@ CUTS: dict[str, Callable[[Glyphs], Glyphs]] = {
 FINE_TUNING_RATE = LEARNING_RATE / 10
 FINE_TUNING_EPOCHS = 10
 
-# Ten times as long as the bundled models are trained: how long does the gap go on falling?
+# Ten times as long as the bundled models are trained: what holds of a model that has learned more?
 LONG_EPOCHS = 300
+
+# The temperatures of long ordinary runs, and the variants that are trained long at 1/100.
+LONG_LABELS = ("1/100", "learned", "1/30", "1/10")
+LONG_VARIANTS = (*ROTATED, *TWINS, "shared")
 
 # What tells runs apart.
 KEYS = ["variant", "tau_label", "epochs", "seed"]
@@ -122,11 +130,11 @@ def experiments() -> list[Experiment]:
     listed.append(Experiment("turned together", "1/100"))
     listed += [Experiment("ordinary", label) for label in not_bundled]
     listed += [Experiment("trained", label, FINE_TUNING_EPOCHS) for label in fixed]
-    listed += [Experiment(variant, "1/100") for variant in (*TWINS, "shared")]
+    listed += [Experiment(variant, "1/100") for variant in (*TWINS, "shared", "deep text")]
     for variant in CUTS:
         listed += [Experiment(variant, label) for label in MAIN_LABELS]
-    for label in ("1/100", "learned", "1/30"):
-        listed.append(Experiment("ordinary", label, LONG_EPOCHS, seeds=(0,)))
+    listed += [Experiment("ordinary", label, LONG_EPOCHS) for label in LONG_LABELS]
+    listed += [Experiment(variant, "1/100", LONG_EPOCHS) for variant in LONG_VARIANTS]
     return listed
 
 
@@ -160,6 +168,48 @@ def _read_stored() -> pd.DataFrame:
 def _read_csv(path: Path) -> pd.DataFrame:
     # Else the label "1" were a number.
     return pd.read_csv(path, dtype={"tau_label": str})
+
+
+def gap_at_loss(curve: pd.DataFrame, losses: Sequence[float]) -> pd.Series:
+    """Return the gap of one run where its training loss first falls to given values.
+
+    Parameters
+    ----------
+    curve : pandas.DataFrame
+        One run, with the columns epoch, loss (nats) and gap of ``read_curves``.
+    losses : sequence of float
+        Values of the training loss in nats.
+
+    Returns
+    -------
+    pandas.Series
+        The gap at each loss, interpolated linearly in the loss between the first epoch at or below
+        it and the epoch before; NaN for a loss that the run never reaches, and for one that its
+        first epoch is below already.
+
+    Notes
+    -----
+    An epoch's loss is the mean over its batches, its gap that of held-out pairs after it. The loss
+    of single epochs may rise again; only the first crossing counts.
+
+    Examples
+    --------
+    >>> table = {"epoch": [0, 1, 2, 3], "loss": [None, 3.0, 1.0, 2.0], "gap": [1.2, 1.0, 0.6, 0.5]}
+    >>> gap_at_loss(pd.DataFrame(table), [4, 2, 0.5]).tolist()
+    [nan, 0.8, nan]
+    """
+    measured = curve.dropna(subset=["loss"]).sort_values("epoch")
+    loss = measured["loss"].to_numpy(float)
+    gap = measured["gap"].to_numpy(float)
+    gaps = []
+    for wanted in losses:
+        below = np.flatnonzero(loss <= wanted)
+        if len(below) == 0 or below[0] == 0:
+            gaps.append(np.nan)
+            continue
+        crossing = slice(below[0] - 1, below[0] + 1)
+        gaps.append(float(np.interp(-wanted, -loss[crossing], gap[crossing])))
+    return pd.Series(gaps, pd.Index(losses, name="loss"), name="gap")
 
 
 def run_experiment(
@@ -250,6 +300,8 @@ def build_variant(
         return encoders.load_glyphclip("glyphclip"), None
     if variant in TWINS:
         return encoders.GlyphTwins(seed, same=variant == "same seed"), None
+    if variant == "deep text":
+        return encoders.build_glyphclip(seed, text_layers=DEEP_TEXT_LAYERS), None
     model = encoders.build_glyphclip(seed, shared=variant == "shared")
     if variant not in ROTATED:
         return model, None

@@ -106,3 +106,44 @@ def test_a_long_run_is_drawn_with_every_law_on_logarithmic_axes() -> None:
 def test_a_run_without_fits_is_an_error() -> None:
     with pytest.raises(KeyError, match="1/100"):
         plots.gap_decay_with_fits({"1/100": pd.Series([1.0], index=[1])}, {})
+
+
+def test_gap_over_loss_has_a_line_a_run_in_the_color_of_its_length() -> None:
+    rows = [
+        (panel, epochs, seed, epoch, 4 / (1 + epoch) if epoch else np.nan, 1 - epoch / 10)
+        for panel in ("1/100", "learned")
+        for epochs in (3, 6)
+        for seed in range(2)
+        for epoch in range(epochs + 1)
+    ]
+    table = pd.DataFrame(rows, columns=["panel", "epochs", "seed", "epoch", "loss", "gap"])
+    figure = plots.gap_by_loss(table)
+    for ax in figure.axes:
+        lines = [line for line in ax.lines if len(line.get_xdata()) > 1]
+        assert [len(line.get_xdata()) for line in lines] == [3, 3, 6, 6]
+        np.testing.assert_allclose(line_points(lines[0]), [(2, 0.9), (4 / 3, 0.8), (1, 0.7)])
+        assert same_color(lines[0].get_color(), lines[1].get_color())
+        assert not same_color(lines[0].get_color(), lines[2].get_color())
+        left, right = ax.get_xlim()
+        assert left > right, "training runs from left to right"
+        assert ax.get_xscale() == "log"
+    assert axis_labels(figure.axes[0]) == ("training loss (nats)", "modality gap")
+    assert legend_texts(figure) == ["3 epochs", "6 epochs"]
+
+
+def test_ends_of_two_lengths_stand_on_one_line_a_run_and_may_have_different_seeds() -> None:
+    rows = [("a", 30, 0, 0.7, 0.2), ("a", 30, 1, 0.8, 0.3), ("a", 300, 0, 0.4, 0.5)]
+    rows.append(("b", 30, 0, 0.1, 0.2))
+    ends = pd.DataFrame(rows, columns=["run", "epochs", "seed", "gap", "recall"])
+    figure = plots.ends_by_length(ends, {"gap": "modality gap", "recall": "R@1"})
+    left, right = figure.axes
+    means, short, long, other_means, other = left.lines
+    np.testing.assert_allclose(line_points(means), [(0.75, 0), (0.4, 0)])
+    assert line_points(short) == [(0.7, 0), (0.8, 0)]
+    assert line_points(long) == [(0.4, 0)]
+    assert line_points(other_means) == line_points(other) == [(0.1, 1)]
+    assert [label.get_text() for label in left.get_yticklabels()] == ["a", "b"]
+    bottom, top = left.get_ylim()
+    assert bottom > top, "the first run stands at the top"
+    assert right.get_xlabel() == "R@1"
+    assert legend_texts(figure) == ["30 epochs", "300 epochs"]

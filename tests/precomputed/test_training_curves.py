@@ -4,14 +4,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import few_glyphs
 
 from gapbook.encoders import build_glyphclip
 from gapbook.geometry import modality_gap
 from gapbook.glyphs import Glyphs, all_faces
+from gapbook.precomputed.glyphclip import SEEDS
 from gapbook.precomputed.training_curves import (
     KEYS,
+    LONG_EPOCHS,
     ROTATED,
     TAUS_BY_LABEL,
     VARIANTS,
@@ -19,12 +22,13 @@ from gapbook.precomputed.training_curves import (
     build_variant,
     bundled_models,
     experiments,
+    gap_at_loss,
     merge_curves,
     read_curves,
     run_experiment,
     select_glyphs,
 )
-from gapbook.training import embed_pairs
+from gapbook.training import EPOCHS, embed_pairs
 
 
 @pytest.fixture
@@ -37,12 +41,23 @@ def small_split() -> Glyphs:
 # ---- the stored curves
 
 
-def test_every_experiment_has_its_whole_curve() -> None:
-    stored = read_curves().groupby(KEYS)["epoch"].agg(list)
-    for e in experiments():
-        for seed in e.seeds:
-            epochs = stored[e.variant, e.tau_label, e.epochs, seed]
-            assert epochs == list(range(e.epochs + 1)), e.name(seed)
+def test_every_stored_run_is_whole() -> None:
+    for run, epochs in read_curves().groupby(KEYS)["epoch"].agg(list).items():
+        assert epochs == list(range(run[2] + 1)), run
+
+
+def test_all_runs_are_stored_but_for_long_ones_which_take_hours() -> None:
+    stored = set(read_curves().groupby(KEYS).groups)
+    listed = {(e.variant, e.tau_label, e.epochs, seed) for e in experiments() for seed in e.seeds}
+    assert {run for run in listed - stored if run[2] != LONG_EPOCHS} == set()
+    bundled = {("ordinary", label, EPOCHS, seed) for label in bundled_models() for seed in SEEDS}
+    assert stored - listed == bundled
+
+
+def test_every_variant_that_is_trained_long_is_trained_short_too() -> None:
+    short = set(read_curves().query("epochs == @EPOCHS").groupby(["variant", "tau_label"]).groups)
+    long = {(e.variant, e.tau_label) for e in experiments() if e.epochs == LONG_EPOCHS}
+    assert long <= short
 
 
 def test_the_bundled_models_are_among_the_curves() -> None:
@@ -101,6 +116,32 @@ def test_merged_curves_are_in_the_order_of_the_experiments() -> None:
     assert backwards[KEYS].equals(merged[KEYS])
 
 
+# ---- the gap at a loss
+
+
+def test_the_gap_at_a_loss_lies_between_the_epochs_around_it() -> None:
+    curve = pd.DataFrame(
+        {"epoch": range(4), "loss": [np.nan, 4, 2, 1], "gap": [1.5, 1.2, 0.8, 0.7]}
+    )
+    assert gap_at_loss(curve, [4, 3, 2, 1.5, 1]).tolist() == pytest.approx(
+        [np.nan, 1.0, 0.8, 0.75, 0.7], nan_ok=True
+    )
+    # The rows may come in any order.
+    assert gap_at_loss(curve[::-1], [3]).tolist() == pytest.approx([1.0])
+
+
+def test_the_gap_at_a_loss_counts_the_first_crossing() -> None:
+    loss = [np.nan, 4, 2, 3, 1]
+    curve = pd.DataFrame({"epoch": range(5), "loss": loss, "gap": [1.5, 1.2, 0.8, 0.1, 0.2]})
+    assert gap_at_loss(curve, [2.5]).item() == pytest.approx(0.9)
+    assert gap_at_loss(curve, [1.5]).item() == pytest.approx(0.175)
+
+
+def test_a_loss_that_a_run_never_reaches_has_no_gap() -> None:
+    curve = read_curves().query("variant == 'shared' and seed == 0 and epochs == 30")
+    assert gap_at_loss(curve, [1e-6, 50]).isna().all()
+
+
 # ---- how runs start
 
 
@@ -122,6 +163,16 @@ def test_starts_have_the_gap_that_they_promise(small_split: Glyphs) -> None:
     # All other directions stay.
     moved = rotations["turned together"] - np.eye(64)
     assert np.linalg.matrix_rank(moved, tol=1e-6) == 2
+
+
+def test_the_deep_text_tower_alone_has_more_layers() -> None:
+    deep = build_variant(Experiment("deep text", "1/100"), 0)[0]
+    usual = build_variant(Experiment("ordinary", "1/100"), 0)[0]
+    layers = {
+        tower: [len(getattr(model, tower).encoder.layers) for model in (deep, usual)]
+        for tower in ("text_model", "vision_model")
+    }
+    assert layers == {"text_model": [3, 1], "vision_model": [3, 3]}
 
 
 def selected(variant: str) -> Glyphs:
