@@ -19,7 +19,7 @@ class Product(NamedTuple):
 PRODUCTS = {
     "glyphclip": Product("data/glyphclip, book/_static/before_after.png", "ten minutes"),
     "clip": Product("data/clip", "a minute"),
-    "training_curves": Product("data/training_curves.csv", "two hours"),
+    "training_curves": Product("data/training_curves.csv", "five hours"),
     "twin_faces": Product("data/twin_faces.csv", "ten minutes"),
     "noise_cosines": Product("data/noise_cosines.csv", "two hours"),
     "references": Product("data/references.csv", "a minute"),
