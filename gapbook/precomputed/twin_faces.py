@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from gapbook.encoders import GlyphTwins
 from gapbook.encoders.clip import embed_in_batches, pixels
 from gapbook.files import data_path, write_whole
 from gapbook.geometry import modality_gap
@@ -23,7 +22,7 @@ from gapbook.precomputed.training_curves import (
     build_variant,
     select_glyphs,
 )
-from gapbook.training import train
+from gapbook.training import TwoEncoders, train
 
 # Encoder and face of either side, by what is compared.
 COMPARISONS = {
@@ -50,13 +49,13 @@ def read_twin_faces() -> pd.DataFrame:
     return pd.read_csv(data_path("twin_faces.csv"))
 
 
-def gaps_by_faces(model: GlyphTwins, glyphs: Glyphs) -> dict[str, float]:
+def gaps_by_faces(model: TwoEncoders, glyphs: Glyphs) -> dict[str, float]:
     """Measure the gap between two encoders, and between two faces.
 
     Parameters
     ----------
-    model : GlyphTwins
-        Two image encoders.
+    model : TwoEncoders
+        Two image encoders, such as ``GlyphTwins``.
     glyphs : Glyphs
         Characters.
 
