@@ -15,6 +15,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+from gapbook.press.copies.references import site_address
+from gapbook.press.copies.sphinx import write_copies
 from gapbook.press.stamp import BRANCH, install_cell
 
 # one file that carries its glyphs: browsers refuse fonts of pages opened from a disk
@@ -86,6 +88,12 @@ def keep_runnable(
         context["header_buttons"] = [b for b in buttons if b.get("label") != "launch-buttons"]
 
 
+def replace_downloads(app: Sphinx, exception: Exception | None) -> None:
+    """Let readers download notebooks that carry their numbers."""
+    if exception is None and app.builder.name == "html":
+        write_copies(app, app.config.html_baseurl or site_address(repository(Path(app.confdir))))
+
+
 def drop_unused_mathjax(app: Sphinx, exception: Exception | None) -> None:
     """Delete the combined MathJax components that no page loads, 10 MB of them."""
     for script in (Path(app.outdir) / "_static" / "mathjax").glob("*.js"):
@@ -142,5 +150,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", link_repository)
     app.connect("html-page-context", keep_runnable, priority=600)
     app.connect("doctree-resolved", link_back)
+    app.connect("build-finished", replace_downloads, priority=800)
     app.connect("build-finished", drop_unused_mathjax, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
