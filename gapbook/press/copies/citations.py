@@ -1,6 +1,6 @@
 """Cite works by author and year, with a link to where they can be read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -32,19 +32,26 @@ class Citations:
     ----------
     entries : mapping of str to Entry
         Works by key.
+    elsewhere : callable
+        Function of a key that returns an address for a work that states none, or nothing.
     """
 
-    def __init__(self, entries: Mapping[str, Entry]) -> None:
+    def __init__(
+        self, entries: Mapping[str, Entry], elsewhere: Callable[[str], str] = lambda key: ""
+    ) -> None:
         self.entries = entries
+        self.elsewhere = elsewhere
 
     @classmethod
-    def read(cls, paths: Sequence[Path]) -> Self:
+    def read(cls, paths: Sequence[Path], elsewhere: Callable[[str], str] = lambda key: "") -> Self:
         """Read BibTeX files.
 
         Parameters
         ----------
         paths : sequence of Path
             The files.
+        elsewhere : callable
+            As for the class.
 
         Returns
         -------
@@ -54,7 +61,7 @@ class Citations:
         works = BibliographyData()
         for path in paths:
             works.add_entries(parse_file(str(path)).entries.items())
-        return cls(works.entries)
+        return cls(works.entries, elsewhere)
 
     def cite(self, form: str, content: str) -> str:
         """Write a citation in Markdown.
@@ -93,9 +100,10 @@ class Citations:
             hint = nearest(target.key, self.entries)
             raise PressError(f"the bibliography has no {target.key!r}; {hint}")
         entry = self.entries[target.key]
-        year = entry.fields.get("year", "no year")
-        label = pattern.format(author=authors(entry, in_full), year=year)
-        address = url(entry)
+        author = authors(entry, in_full)
+        year = entry.fields.get("year", "")
+        label = pattern.format(author=author, year=year) if year else author
+        address = url(entry) or self.elsewhere(target.key)
         if address:
             label = f"[{label}]({address})"
         before = f"{target.pre} " if target.pre else ""

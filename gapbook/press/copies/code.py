@@ -194,7 +194,7 @@ def _bindings(node: ast.AST) -> set[str]:
 
 
 def stores(node: ast.AST) -> set[str]:
-    """Names that a statement binds, or whose object it changes in place.
+    r"""Names that a statement binds, or whose object it changes in place.
 
     Parameters
     ----------
@@ -347,14 +347,17 @@ def _drop_dead(
         changed = False
         alive = _alive(program)
         for top in program:
-            orphans = alive_before[id(top)] - alive[id(top)]
+            needed = alive[id(top)]
+            orphans = alive_before[id(top)] - needed
             if top.cell in plumbing:
-                orphans = stores(top.node) - alive[id(top)]
+                orphans = stores(top.node) - needed
             # within a loop or a branch, what the rest of it loads counts too
             for statement in _innermost_first(top):
                 stays = top.cell in kept and not _is_plumbing(statement.node)
                 if not (statement.dropped or stays):
-                    changed |= _drop_if_dead(statement, top, alive[id(top)], orphans, streams, plumbing)
+                    changed |= _drop_if_dead(
+                        statement, top, alive[id(top)], orphans, streams, plumbing
+                    )
 
 
 def _drop_if_dead(
@@ -499,7 +502,7 @@ def _is_call_of(node: ast.stmt, names: set[str]) -> bool:
 
 def _rewrite(source: str, statements: list[_Statement]) -> Pruned:
     """Remove the lines of what was dropped, with the comments above them."""
-    lines = source.splitlines()
+    lines: list[str | None] = list(source.splitlines())
     for top in statements:
         for statement in _innermost_first(top):
             _cut(lines, statement)
@@ -511,7 +514,7 @@ def _rewrite(source: str, statements: list[_Statement]) -> Pruned:
     return Pruned(text, reads)
 
 
-def _cut(lines: list[str | None], statement: _Statement) -> None:  # type: ignore[type-arg]
+def _cut(lines: list[str | None], statement: _Statement) -> None:
     node = statement.node
     first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))]) - 1
     last = node.end_lineno or node.lineno
@@ -546,7 +549,7 @@ def _shorter_import(node: ast.stmt, lost: set[str]) -> str:
 
 
 def loads_and_stores(source: str) -> tuple[set[str], set[str]]:
-    """Names that a cell needs from cells before it, and those that it binds or changes.
+    r"""Names that a cell needs from cells before it, and those that it binds or changes.
 
     Parameters
     ----------
@@ -560,7 +563,7 @@ def loads_and_stores(source: str) -> tuple[set[str], set[str]]:
 
     Examples
     --------
-    >>> loads_and_stores("a = b\\nc = a")[0]
+    >>> loads_and_stores("a = b\nc = a")[0]
     {'b'}
     """
     needed: set[str] = set()

@@ -299,7 +299,7 @@ def equation(content: str, tag: str) -> str:
 
 
 def parse_directive(info: str, content: str) -> Directive | None:
-    """Read a directive from its fence.
+    r"""Read a directive from its fence.
 
     Parameters
     ----------
@@ -315,7 +315,7 @@ def parse_directive(info: str, content: str) -> Directive | None:
 
     Examples
     --------
-    >>> parse_directive("{note} Title", ":class: tip\\n\\nText.")
+    >>> parse_directive("{note} Title", ":class: tip\n\nText.")
     Directive(name='note', argument='Title', options={'class': 'tip'}, body='Text.')
     """
     match = DIRECTIVE.fullmatch(info)
@@ -392,9 +392,7 @@ def _changes(content: str, match: _Match, writer: Writer) -> Iterator[tuple[int,
         raise PressError(f"{content[match.start : match.end]} is a substitution; write the text")
 
 
-def _link(
-    content: str, match: _Match, href: str, writer: Writer
-) -> Iterator[tuple[int, int, str]]:
+def _link(content: str, match: _Match, href: str, writer: Writer) -> Iterator[tuple[int, int, str]]:
     if re.match(r"(https?|mailto|ftp|attachment):", href):
         return
     address, title = writer.link(href)
@@ -438,7 +436,7 @@ def _places(
 
 
 def leading_directives(text: str, names: set[str]) -> tuple[str, str]:
-    """Part a text into the directives of some names that it begins with, and the rest.
+    r"""Part a text into the directives of some names that it begins with, and the rest.
 
     Parameters
     ----------
@@ -454,8 +452,8 @@ def leading_directives(text: str, names: set[str]) -> tuple[str, str]:
 
     Examples
     --------
-    >>> leading_directives("```{dropdown} Why\\nSo.\\n```\\n\\n## Next", {"dropdown"})
-    ('```{dropdown} Why\\nSo.\\n```', '## Next')
+    >>> leading_directives("```{dropdown} Why\nSo.\n```\n\n## Next", {"dropdown"})
+    ('```{dropdown} Why\nSo.\n```', '## Next')
     """
     end = 0
     for token in parser().parse(text, {MATCHES: {}}):

@@ -26,6 +26,8 @@ HEADING = re.compile(r"(#+)\s+(.*)")
 # what is said of a solution comes in such a box right after it
 REMARKS = {"dropdown", "solution"}
 CHARACTERS = 60
+# in the metadata of cells that are made here
+PLAIN = "gapbook_plain"
 
 
 def make_copy(notebook: NotebookNode, writer: PlainWriter) -> NotebookNode:
@@ -90,9 +92,7 @@ def _without_records(cells: Sequence[NotebookNode], page: str) -> list[NotebookN
         if left.source.strip():
             kept.append(cell)
         if text:
-            identity = f"{cell.id}-shown" if left.source.strip() else cell.id
-            # outputs are plain already, and are not to be read as MyST
-            kept.append(new_markdown_cell(text, id=identity[:64], metadata={"plain": True}))
+            kept.append(_plain_cell(text, cell, "shown"))
     return _without_plumbing(kept)
 
 
@@ -122,7 +122,7 @@ def _solutions_last(cells: list[NotebookNode]) -> list[NotebookNode]:
         if cell.cell_type == "markdown":
             remarks, rest = leading_directives(cell.source, REMARKS) if follows else ("", "")
             if remarks:
-                moved.append(new_markdown_cell(remarks, id=f"{cell.id}-solution"[:64]))
+                moved.append(new_markdown_cell(remarks, id=f"{cell.id}-solution"[-64:]))
                 cell.source = rest
             follows = False
             in_exercises, title = _headings(cell.source, in_exercises, title)
@@ -171,19 +171,29 @@ def _can_move(cell: NotebookNode, later: Iterable[NotebookNode]) -> bool:
 def _solution_heading(number: int, title: str, cell: NotebookNode) -> NotebookNode:
     text = re.sub(r"^\d+\.\s*", "", title)
     source = f"### Solution {number}: {text}\n\n"
-    source += f'<a id="solution-{number}"></a>[Back to the exercise](#exercise-{number})'
-    return new_markdown_cell(source, id=f"{cell.id}-title"[:64])
+    source += f"{_anchor('solution', number)}[Back to the exercise](#exercise-{number})"
+    return _plain_cell(source, cell, "title")
 
 
 def _link_to_solution(number: int, cell: NotebookNode) -> NotebookNode:
-    source = f'<a id="exercise-{number}"></a>[To solution {number}](#solution-{number})'
-    return new_markdown_cell(source, id=f"{cell.id}-link"[:64])
+    source = f"{_anchor('exercise', number)}[To solution {number}](#solution-{number})"
+    return _plain_cell(source, cell, "link")
+
+
+def _anchor(kind: str, number: int) -> str:
+    # Jupyter goes by the one, Colab by the other
+    return f'<a id="{kind}-{number}" name="{kind}-{number}"></a>'
+
+
+def _plain_cell(source: str, cell: NotebookNode, role: str) -> NotebookNode:
+    """Return a cell that goes with another one, and is no MyST."""
+    return new_markdown_cell(source, id=f"{cell.id}-{role}"[-64:], metadata={PLAIN: True})
 
 
 def _plain(cell: NotebookNode, writer: PlainWriter) -> list[NotebookNode]:
     """Return a cell in plain Markdown, or code with its caption."""
     if cell.cell_type == "markdown":
-        if not cell.metadata.pop("plain", False):
+        if not cell.metadata.pop(PLAIN, False):
             cell.source = render(cell.source, writer).strip("\n")
         return [cell] if cell.source.strip() else []
     if cell.cell_type == "raw":
@@ -195,7 +205,7 @@ def _plain(cell: NotebookNode, writer: PlainWriter) -> list[NotebookNode]:
     if not figure.get("caption"):
         return [cell]
     caption = writer.caption("figure", str(figure["caption"]), str(figure.get("name", "")))
-    return [cell, new_markdown_cell(caption, id=f"{cell.id}-caption"[:64])]
+    return [cell, new_markdown_cell(caption, id=f"{cell.id}-caption"[-64:])]
 
 
 def _settings(cell: NotebookNode, name: str) -> dict[str, Any]:
@@ -209,6 +219,8 @@ def _settings(cell: NotebookNode, name: str) -> dict[str, Any]:
 def _hide(cell: NotebookNode) -> None:
     """Hide in Jupyter and in Colab what the page hides."""
     hidden = {}
+    if _has_tag(cell, {"install"}):
+        return
     if _has_tag(cell, HIDDEN_INPUT) and not _has_tag(cell, {"hide-cell"}):
         hidden["source_hidden"] = True
         cell.metadata["cellView"] = "form"

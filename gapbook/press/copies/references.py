@@ -310,6 +310,26 @@ class SiteReferences:
                 return self._url(entry.docname, entry.node_id)
         return ""
 
+    def work(self, key: str) -> str:
+        """Return the address of a work in the bibliography of the site.
+
+        Parameters
+        ----------
+        key : str
+            Its key.
+
+        Returns
+        -------
+        str
+            The address; empty if the site has no bibliography.
+        """
+        if "cite" not in self.environment.domaindata:
+            return ""
+        listed = self.environment.get_domain("cite").data["citations"]
+        works = (work for work in listed if work.key == key)
+        places = (self._url(work.bibliography_key.docname, work.citation_id) for work in works)
+        return next(places, "")
+
     def image(self, source: str) -> str:
         """Return an address of an image that works anywhere.
 

@@ -39,7 +39,8 @@ def write_copies(app: Sphinx, site: str) -> list[Path]:
     notebooks = {name: nbformat.read(path, as_version=4) for name, path in sources.items()}
     values = Values.read(notebooks)
     files = getattr(app.config, "bibtex_bibfiles", None) or []
-    citations = Citations.read([Path(app.srcdir, file) for file in files])
+    bibliography = SiteReferences(app.env, "", site)
+    citations = Citations.read([Path(app.srcdir, file) for file in files], bibliography.work)
     written = []
     for name, notebook in notebooks.items():
         references = SiteReferences(app.env, name, site)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from gapbook.exceptions import PressError
@@ -248,9 +249,7 @@ class PlainWriter:
         text = self.values.text(page, key, pattern)
         return SPECIAL.sub(r"\\\1", text) if form != "math" else f"${text}$"
 
-    def _reference(
-        self, content: str, find: Callable[[str], Target], own: bool = False
-    ) -> str:
+    def _reference(self, content: str, find: Callable[[str], Target], own: bool = False) -> str:
         """Write a link; its text is a title that is written, the target itself, or its title."""
         match = TITLED.fullmatch(content)
         target = find(match["target"] if match else content)
@@ -336,9 +335,7 @@ class PlainWriter:
         return self._table(directive, cells)
 
     def _list_table(self, directive: Directive) -> str:
-        rows = [
-            [render(cell, self) for cell in items(row)] for row in items(directive.body)
-        ]
+        rows = [[render(cell, self) for cell in items(row)] for row in items(directive.body)]
         return self._table(directive, rows)
 
     def _table(self, directive: Directive, rows: list[list[str]]) -> str:
@@ -374,7 +371,7 @@ def quote(title: str, body: str) -> str:
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    """Write a table; its first row is its header.
+    r"""Write a table; its first row is its header.
 
     Parameters
     ----------
@@ -391,7 +388,7 @@ def markdown_table(rows: Sequence[Sequence[str]]) -> str:
     >>> print(markdown_table([["a", "b"], ["1", "x|y"]]))
     | a | b |
     | --- | --- |
-    | 1 | x\\|y |
+    | 1 | x\|y |
     """
     lines = []
     for row in rows:
@@ -402,7 +399,7 @@ def markdown_table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def items(text: str) -> Iterator[str]:
-    """Yield the items of a list in Markdown, without their bullets.
+    r"""Yield the items of a list in Markdown, without their bullets.
 
     Parameters
     ----------
@@ -416,8 +413,8 @@ def items(text: str) -> Iterator[str]:
 
     Examples
     --------
-    >>> list(items("* - a\\n  - b\\n* - c"))
-    ['- a\\n- b', '- c']
+    >>> list(items("* - a\n  - b\n* - c"))
+    ['- a\n- b', '- c']
     """
     lines = text.splitlines()
     level = -1
@@ -454,7 +451,7 @@ def inline_html(text: str) -> str:
     return str(markdown.renderInline(text)).strip()
 
 
-def _keep_tex(self: object, tokens: Sequence, index: int, *rest: object) -> str:  # type: ignore[type-arg]
+def _keep_tex(self: object, tokens: Sequence[Token], index: int, *rest: object) -> str:
     return f"${html.escape(tokens[index].content)}$"
 
 
