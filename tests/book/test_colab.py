@@ -1,9 +1,9 @@
 """Each chapter as Colab runs it.
 
 That is: PyTorch and a kernel at hand that has loaded older packages than the book's, an empty
-folder, and the stamped install cell. A chapter runs up to its first figure, which needs the
-installed package, its data and its libraries; the executed book runs the rest. With COLAB=whole, as
-every week, chapters run to their ends here too.
+folder, and the stamped install cell of the copy that the site offers. A chapter runs up to its
+first figure, which needs the installed package, its data and its libraries; the executed book runs
+the rest. With COLAB=whole, as every week, chapters run to their ends here too.
 """
 
 import json
@@ -74,11 +74,11 @@ def versions(machine: Path) -> set[str]:
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_stamped_chapter_runs_on_a_machine_of_its_own(
-    chapter: str, colab: Path, tmp_path: Path
+    chapter: str, colab: Path, built_site: Path, tmp_path: Path
 ) -> None:
     commit = output("git", "rev-parse", "HEAD")
-    source = nbformat.reads(output("git", "show", f"HEAD:book/{chapter}"), as_version=4)
-    stamped = stamp(source, ROOT.as_uri(), commit, (ROOT / "constraints.txt").read_text())
+    copy = nbformat.read(built_site / "_sources" / chapter, as_version=4)
+    stamped = stamp(copy, ROOT.as_uri(), commit, (ROOT / "constraints.txt").read_text())
     if os.environ.get("COLAB") != "whole":
         first = next(i for i, cell in enumerate(stamped.cells) if "plots.show(" in cell.source)
         del stamped.cells[first + 1 :]

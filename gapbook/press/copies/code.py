@@ -20,6 +20,7 @@ STREAMS = {"default_rng", "Generator", "RandomState"}
 GLOBAL_STREAMS = ("np.random.", "numpy.random.", "torch.rand", "torch.manual_seed", "random.")
 TOLERANCE = "Tolerance"
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+COMPUTES = (ast.BinOp, ast.Call, ast.Compare)
 BODIES = ("body", "orelse", "finalbody", "handlers", "cases")
 MUTATORS = {"add", "append", "clear", "extend", "insert", "pop", "setdefault", "sort", "update"}
 
@@ -52,6 +53,8 @@ class _Statement:
     reads_records: bool = False
     # names of an import that go, where others of it stay
     lost: set[str] = field(default_factory=set)
+    # what is printed where it was recorded
+    instead: ast.expr | None = None
 
     @property
     def children(self) -> list["_Statement"]:
@@ -61,6 +64,8 @@ class _Statement:
         """Names that what is left of the statement needs from before it."""
         if self.dropped:
             return set()
+        if self.instead:
+            return loads(self.instead)
         if not self.blocks or isinstance(self.node, ast.FunctionDef | ast.ClassDef):
             dropped = [child.node for child in self.walk() if child.dropped]
             return loads(self.node, dropped)
@@ -109,7 +114,7 @@ def prune(sources: Sequence[str], shown: Collection[int] = ()) -> list[Pruned]:
         for node in _parse(source, number).body
     ]
     alive_before = _alive(program)
-    _drop_records(program)
+    _drop_records(program, shown)
     _drop_dead(program, alive_before, shown)
     pruned = []
     for number, source in enumerate(sources):
@@ -239,13 +244,16 @@ def _statement(node: ast.stmt, cell: int) -> _Statement:
     return statement
 
 
-def _drop_records(program: list[_Statement]) -> None:
+def _drop_records(program: list[_Statement], shown: Collection[int]) -> None:
     """Drop statements that record, and those that need what records or was read from records."""
     recorders = _recorders(program)
     readers = set(READERS)
     for top in program:
         for statement in _innermost_first(top):
-            _drop_record(statement, recorders, readers)
+            if top.cell in shown:
+                statement.instead = _worth_printing(statement.node, recorders, readers)
+            if not statement.instead:
+                _drop_record(statement, recorders, readers)
         if not top.dropped:
             # a name that is bound anew can be read again
             readers -= _rebound(top.node) - READERS
@@ -282,6 +290,22 @@ def _drop_record(statement: _Statement, recorders: set[str], readers: set[str]) 
     statement.reads_records = bool(names & readers) and not _is_call_of(node, recorders)
     if not isinstance(node, ast.Expr):
         readers |= stores(node)
+
+
+def _worth_printing(node: ast.stmt, recorders: set[str], readers: set[str]) -> ast.expr | None:
+    """Return what a part of the story computes only to record it, as a call that prints it."""
+    if not _is_call_of(node, recorders & {"record"}):
+        return None
+    call = node.value  # type: ignore[attr-defined]
+    if len(call.args) < 2 or not any(isinstance(p, COMPUTES) for p in ast.walk(call.args[1])):
+        return None
+    key, value = call.args[:2]
+    is_quoted = isinstance(value, ast.Call) and _last(value.func).startswith("paper_")
+    if is_quoted or loads(value) & (recorders | readers):
+        return None
+    if isinstance(key, ast.Constant):
+        key = ast.Constant(f"{str(key.value).rpartition('.')[2]}:")
+    return ast.Call(ast.Name("print", ast.Load()), [key, value], [])
 
 
 def _only_records(statement: _Statement) -> bool:
@@ -522,6 +546,9 @@ def _cut(lines: list[str | None], statement: _Statement) -> None:
         while first and re.fullmatch(r"\s*#.*", lines[first - 1] or ""):
             first -= 1
         lines[first:last] = [None] * (last - first)
+    elif statement.instead:
+        lines[first:last] = [None] * (last - first)
+        lines[first] = " " * node.col_offset + ast.unparse(statement.instead)
     elif statement.lost:
         indent = " " * node.col_offset
         shorter = _shorter_import(node, statement.lost)

@@ -7,9 +7,11 @@ between stays as it was written.
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
+from textwrap import dedent
 from typing import Any, Protocol
 
 from markdown_it import MarkdownIt
@@ -29,7 +31,6 @@ EXTENSIONS = {
     "colon_fence",
     "deflist",
     "dollarmath",
-    "fieldlist",
     "substitution",
     "tasklist",
 }
@@ -167,8 +168,16 @@ def render(text: str, writer: Writer) -> str:
     tokens = parser().parse(text, environment)
     in_table = False
     cursor = (0, 0)
-    for token in tokens:
-        if token.type in ("td_open", "th_open"):
+    definitions_end = 0
+    for position, token in enumerate(tokens):
+        if token.map and token.map[0] < definitions_end:
+            continue
+        if token.type == "dl_open":
+            assert token.map is not None
+            first, definitions_end = token.map
+            listed = _definitions(source, tokens[position:], writer)
+            source.replace_lines(first, definitions_end, listed)
+        elif token.type in ("td_open", "th_open"):
             in_table = True
         elif token.type in ("td_close", "th_close"):
             in_table = False
@@ -217,6 +226,8 @@ def parser() -> MarkdownIt:
     """Return a parser of MyST that notes where its rules have matched."""
     config = MdParserConfig(enable_extensions=EXTENSIONS)
     markdown = create_md_parser(config, RendererHTML)
+    # it hands attributes on to the next block, and their line would not be seen
+    markdown.core.ruler.disable("attr")
     for rule in list(markdown.inline.ruler.__rules__):
         if rule.name in INLINE:
             markdown.inline.ruler.at(rule.name, _noting(rule.name, rule.fn))
@@ -264,8 +275,28 @@ def _block(source: _Source, token: Token, writer: Writer) -> None:
         begin = source.starts[first]
         mark = source.text.index(f"[^{label}]:", begin)
         source.edits.append(_Edit(mark, mark + len(f"[^{label}]:"), _footnote(label)))
-    elif token.type in ("substitution_block", "dl_open", "field_list_open"):
-        raise PressError(f"{token.type.removesuffix('_open')} has no form in plain Markdown yet")
+    elif token.type == "substitution_block":
+        raise PressError(f"{{{{{token.content}}}}} is a substitution: write the text")
+
+
+def _definitions(source: _Source, tokens: Sequence[Token], writer: Writer) -> str:
+    """Write a list of definitions, of which its first token is the beginning, as a list."""
+    assert tokens[0].map is not None
+    level = tokens[0].level + 1
+    end = next(i for i, t in enumerate(tokens) if t.type == "dl_close" and t.level == level - 1)
+    parts = [i for i, t in enumerate(tokens[:end]) if t.level == level and t.map]
+    begins = [tokens[i].map[0] for i in parts] + [tokens[0].map[1]]  # type: ignore[index]
+    written = []
+    for i, (first, last) in zip(parts, pairwise(begins), strict=True):
+        if tokens[i].type == "dt_open":
+            written.append(f"* **{render(tokens[i + 1].content, writer)}**:")
+            continue
+        lines = "".join(source.lines[first:last])
+        text = render(dedent(re.sub(r"^(\s*):", r"\1 ", lines)).strip("\n"), writer)
+        beginning, *rest = text.splitlines()
+        written[-1] += f" {beginning}"
+        written += [f"  {line}".rstrip() for line in rest]
+    return "\n".join(written)
 
 
 def equation(content: str, tag: str) -> str:
@@ -362,7 +393,7 @@ def _inline(
             if in_table:
                 text = text.replace("|", "\\|")
             place = places(start)
-            if start == 0 and re.match(r"\d+$", text) and token.content[end : end + 1] in ".)":
+            if start == 0 and text.isdigit() and re.match(r"[.)]\s", token.content[end:]):
                 # no list begins here
                 text += "\\"
             source.edits.append(_Edit(place, places(end - 1) + 1 if end > start else place, text))

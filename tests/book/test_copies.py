@@ -1,0 +1,91 @@
+"""The notebooks that readers download: they carry their numbers, and run without the book."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from gapbook.press.copies.markdown import myst_in
+from gapbook.press.costs import read_costs
+from gapbook.press.notebooks import read_notebooks
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = list(read_notebooks(ROOT / "book"))
+CHAPTERS = [name for name in NOTEBOOKS if re.match(r"\d\d_", name)]
+# what a reader would take for a slip, found without the parser that the copies are made with
+ROLE = re.compile(r"\{[A-Za-z][\w:+-]*\}`")
+DIRECTIVE = re.compile(r"^[>\s]*(`{3,}|:{3,}|~{3,})\s*\{", re.MULTILINE)
+TARGET = re.compile(r"^\([\w-]+\)=$", re.MULTILINE)
+RECORD = re.compile(r"\b(record\w*|tell)\(")
+EXERCISES = re.compile(r"^#+ Exercise", re.MULTILINE)
+SOLUTIONS = "## Solutions"
+
+each_notebook = pytest.mark.parametrize("name", NOTEBOOKS)
+each_chapter = pytest.mark.parametrize("name", CHAPTERS)
+
+
+@pytest.fixture
+def copy(name, built_site):
+    """The notebook as a reader downloads it."""
+    return nbformat.read(built_site / "_sources" / f"{name}.ipynb", as_version=4)
+
+
+def sources(notebook, kind):
+    return [cell.source for cell in notebook.cells if cell.cell_type == kind]
+
+
+@each_notebook
+def test_copy_is_plain_markdown(copy):
+    nbformat.validate(copy)
+    for text in sources(copy, "markdown"):
+        assert list(myst_in(text)) == []
+        for pattern in (ROLE, DIRECTIVE, TARGET):
+            assert not pattern.search(text), text
+
+
+@each_notebook
+def test_copy_keeps_no_records(copy):
+    own = re.compile(r"^def record", re.MULTILINE)
+    for code in sources(copy, "code"):
+        assert own.search(code) or not RECORD.search(code), code
+    outputs = [output for cell in copy.cells for output in cell.get("outputs", ())]
+    assert not any("scrapbook" in output.get("metadata", {}) for output in outputs)
+
+
+@each_notebook
+def test_copy_links_to_no_file_that_a_download_lacks(copy):
+    for text in sources(copy, "markdown"):
+        for address in re.findall(r"\]\(([^)\s]+)", text):
+            assert re.match(r"https?:|mailto:|data:|#(exercise|solution)-\d+$", address), address
+
+
+@each_chapter
+def test_copy_has_its_solutions_at_the_end(copy):
+    cells = [cell.source for cell in copy.cells]
+    end = cells.index(SOLUTIONS)
+    tags = [set(cell.metadata.get("tags", ())) for cell in copy.cells]
+    solutions = [i for i, names in enumerate(tags) if names & {"hide-cell", "solution"}]
+    exercises = next(i for i, text in enumerate(cells) if EXERCISES.search(text))
+    late = [i for i in solutions if i > exercises]
+    assert late and min(late) > end
+    links = [text for text in sources(copy, "markdown") if "](#solution-" in text]
+    assert len(links) == len(late)
+
+
+@pytest.mark.slow
+def test_a_copy_runs_to_its_end_in_a_kernel_of_its_own(built_site, executed_book, tmp_path):
+    seconds = read_costs(executed_book).loc[CHAPTERS, "time (s)"]
+    path = built_site / "_sources" / f"{seconds.idxmin()}.ipynb"
+    copy = nbformat.read(path, as_version=4)
+    before = [cell.outputs for cell in copy.cells if cell.cell_type == "code"]
+    NotebookClient(copy, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute(
+        cleanup_kc=True
+    )
+    after = [cell.outputs for cell in copy.cells if cell.cell_type == "code"]
+    figures = [
+        sum("image/png" in out.get("data", {}) for outs in side for out in outs)
+        for side in (before, after)
+    ]
+    assert figures[0] == figures[1] > 0
