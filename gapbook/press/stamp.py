@@ -2,8 +2,9 @@ r"""Stamp published copies of the notebooks with the cell that installs this pac
 
 A notebook in the repository cannot know the commit that will publish it, and the name ``gapbook``
 on package indexes is not ours. So its install cell only says what to do, and the publish workflow
-replaces it in two sets of copies: the downloads on the site, and ``book/*.ipynb`` on the branch
-``notebooks``, which is the published commit plus stamps. The Colab button opens
+replaces it in the copies for readers that :mod:`gapbook.press.copies` makes. They are the downloads
+on the site, and ``book/*.ipynb`` on the branch ``notebooks``, which is otherwise the published
+commit. The Colab button opens
 ``colab.research.google.com/github/OWNER/REPOSITORY/blob/notebooks/book/01_modality_gap.ipynb``.
 
 ``python -m gapbook.press.stamp FOLDER URL COMMIT`` stamps the notebooks below FOLDER in place.

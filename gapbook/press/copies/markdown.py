@@ -291,8 +291,11 @@ def _definitions(source: _Source, tokens: Sequence[Token], writer: Writer) -> st
         if tokens[i].type == "dt_open":
             written.append(f"* **{render(tokens[i + 1].content, writer)}**:")
             continue
+        # a definition may count the line of its term as its own
+        while not re.match(r"\s*[:~]\s", source.lines[first]):
+            first += 1
         lines = "".join(source.lines[first:last])
-        text = render(dedent(re.sub(r"^(\s*):", r"\1 ", lines)).strip("\n"), writer)
+        text = render(dedent(re.sub(r"^(\s*)[:~]", r"\1 ", lines)).strip("\n"), writer)
         beginning, *rest = text.splitlines()
         written[-1] += f" {beginning}"
         written += [f"  {line}".rstrip() for line in rest]
