@@ -1,6 +1,8 @@
 """The notebooks that readers download: they carry their numbers, and run without the book."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -52,6 +54,14 @@ def test_copy_keeps_no_records(copy):
         assert own.search(code) or not RECORD.search(code), code
     outputs = [output for cell in copy.cells for output in cell.get("outputs", ())]
     assert not any("scrapbook" in output.get("metadata", {}) for output in outputs)
+
+
+@each_notebook
+def test_copy_defines_every_name_that_it_uses(copy):
+    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821", "-"]
+    code = "\n".join(sources(copy, "code"))
+    done = subprocess.run(ruff, input=code, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout or done.stderr
 
 
 @each_notebook

@@ -9,7 +9,7 @@ IMPORT = "from gapbook.press import Tolerance, paper_value, record, record_table
 
 
 def left(*cells, shown=()):
-    first, *rest = prune([IMPORT, *cells], [number + 1 for number in shown])
+    _imports, *rest = prune([IMPORT, *cells], [number + 1 for number in shown])
     sources = [cell.source for cell in rest]
     return sources[0] if len(cells) == 1 else sources
 

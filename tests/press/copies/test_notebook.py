@@ -1,0 +1,136 @@
+"""Copies of whole notebooks."""
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from gapbook.exceptions import PressError
+from gapbook.press.copies.notebook import make_copy
+
+
+def markdown(source, name="text"):
+    return new_markdown_cell(source, id=name)
+
+
+def code(source, *tags, name="code", outputs=(), **metadata):
+    metadata |= {"tags": list(tags)} if tags else {}
+    return new_code_cell(source, id=name, metadata=metadata, outputs=list(outputs))
+
+
+def shown(**data):
+    data = {mime.replace("_", "/"): value for mime, value in data.items()}
+    return new_output("display_data", data=data)
+
+
+def recorded(key):
+    data = {"application/papermill.record/text/plain": "1"}
+    return new_output("display_data", data=data, metadata={"scrapbook": {"name": key}})
+
+
+@pytest.fixture
+def copied(writer):
+    """Function that copies a notebook of cells, and returns its cells."""
+
+    def copy(*cells):
+        notebook = new_notebook(cells=list(cells), metadata={"gapbook": "digest"})
+        before = nbformat.writes(notebook)
+        result = make_copy(notebook, writer)
+        assert nbformat.writes(notebook) == before
+        assert "gapbook" not in result.metadata
+        return result.cells
+
+    return copy
+
+
+def sources(cells):
+    return [cell.source for cell in cells]
+
+
+def test_records_go_with_their_outputs(copied):
+    text = new_output("stream", name="stdout", text="a")
+    cells = copied(
+        code("from gapbook.press import record", "remove-input", name="a"),
+        code("record('ch01.x', 1)", "remove-input", name="b", outputs=[recorded("ch01.x")]),
+        code("record('ch01.y', 1)\nprint('a')", name="c", outputs=[recorded("ch01.y"), text]),
+    )
+    assert sources(cells) == ["print('a')"] and cells[0].outputs == [text]
+
+
+def test_what_was_read_from_records_stays_as_text(copied):
+    cells = copied(
+        code("from gapbook.press import recorded, tell", name="a"),
+        code("tell('{x:.1f}', 'clip')", name="b", outputs=[shown(text_markdown="**0.5** it is")]),
+        code("recorded()", name="c", outputs=[shown(text_html="<p>\n\n1</p><style>\n</style>")]),
+        code("print(recorded())", name="d", outputs=[new_output("stream", text="2\n")]),
+        code("tell('', 'clip')", name="e"),
+    )
+    assert sources(cells) == ["**0.5** it is", "<p>\n1</p>", "```text\n2\n```"]
+    assert {cell.cell_type for cell in cells} == {"markdown"}
+
+
+def test_what_the_page_removes_goes_unless_it_is_needed(copied):
+    cells = copied(
+        code("# how to install", "install", "remove-cell", name="a"),
+        code("width = 3", "remove-cell", name="b"),
+        code("print(1)", "remove-cell", name="c"),
+        code("print(width)", name="d"),
+    )
+    assert [cell.id for cell in cells] == ["a", "b", "d"]
+
+
+def test_what_the_page_hides_is_folded(copied):
+    cells = copied(
+        code("1", "hide-input", name="a"),
+        code("2", "hide-output", name="b"),
+        code("3", name="c"),
+    )
+    assert cells[0].metadata["jupyter"] == {"source_hidden": True}
+    assert cells[0].metadata["cellView"] == "form"
+    assert cells[1].metadata["jupyter"] == {"outputs_hidden": True}
+    assert "jupyter" not in cells[2].metadata
+
+
+def test_captions_of_figures_stand_below_them(copied):
+    figure = {"figure": {"caption": "A gap of {glue:text}`ch01.gap:.1f`.", "name": "fig-a"}}
+    cells = copied(code("draw()", mystnb=figure))
+    assert sources(cells) == ["draw()", "**Figure 3.** A gap of 0.9."]
+    assert "mystnb" not in cells[0].metadata
+
+
+def test_solutions_stand_at_the_end_with_links(copied):
+    cells = copied(
+        markdown("# Title", "a"),
+        code("x = 1", "hide-cell", name="b"),
+        markdown("## Exercises\n\n### 1. Double it\n\nText.", "c"),
+        code("def double(x): ...", name="d"),
+        code("def solution(x):\n    return 2 * x\n\n\nprint(solution(x))", "hide-cell", name="e"),
+        markdown("```{dropdown} What happens\nIt is {glue:text}`ch01.n`.\n```\n\n### 2. Next", "f"),
+        code("4", "hide-cell", name="g"),
+        markdown("## Takeaways", "h"),
+        code("5", "hide-cell", name="i"),
+    )
+    assert [cell.id for cell in cells[:4]] == ["a", "b", "c", "d"]
+    after = sources(cells)[4:]
+    assert "[To solution 1](#solution-1)" in after[0]
+    assert after[1] == "### 2. Next" and "(#solution-2)" in after[2]
+    assert after[3:6] == ["## Takeaways", "5", "## Solutions"]
+    assert after[6].startswith("### Solution 1: Double it\n")
+    assert "[Back to the exercise](#exercise-1)" in after[6]
+    assert after[7].startswith("def solution") and "1072" in after[8]
+    assert after[9].startswith("### Solution 2: Next") and after[10] == "4"
+
+
+def test_a_solution_that_later_code_needs_stays(copied):
+    cells = copied(
+        markdown("## Exercises", "a"),
+        code("answer = 1", "hide-cell", name="b"),
+        code("print(answer)", name="c"),
+    )
+    assert [cell.id for cell in cells] == ["a", "b", "c"]
+
+
+def test_a_role_without_a_form_is_named_with_its_place(copied):
+    with pytest.raises(PressError, match=r"01, cell 2 \(Look at\): \{unheard\} is a role"):
+        copied(markdown("# Title", "a"), markdown("Look at\n{unheard}`this`", "b"))
+    with pytest.raises(PressError, match="01, code cell 1: not Python"):
+        copied(code("a = 1", name="a"), code("a = = 1", name="b"))

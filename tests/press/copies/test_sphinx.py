@@ -1,0 +1,143 @@
+"""Copies in a site that Sphinx has built: what they refer to is where the site has it."""
+
+from copy import deepcopy
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from sphinx.application import Sphinx
+
+from gapbook.press.copies.references import site_address
+from gapbook.press.records import PREFIX
+
+SETTINGS = {
+    "extensions": [
+        "myst_nb",
+        "sphinx_book_theme",
+        "sphinxcontrib.bibtex",
+        "sphinx-mathjax-offline",
+        "gapbook.press.sphinx_ext",
+    ],
+    "html_theme": "sphinx_book_theme",
+    "myst_enable_extensions": ["dollarmath", "colon_fence"],
+    "myst_heading_anchors": 3,
+    "bibtex_bibfiles": ["works.bib"],
+    "nb_execution_mode": "off",
+    "numfig": True,
+}
+GLOSSARY = "# Words\n\n:::{glossary}\nmodality gap\n  A distance.\n:::\n\n```{bibliography}\n```\n"
+FIRST = """\
+# First
+
+The {term}`gap <modality gap>` of {glue:text}`second.ipynb::ch02.gap:.1f` in {ref}`part`,
+{doc}`the next chapter <second>` and [its section](second.ipynb#a-part), {cite:p}`cho`; see
+{eq}`loss`, {numref}`fig` and {func}`gapbook.modality_gap`.
+
+$$
+a = b
+$$ (loss)
+
+```{figure} image.png
+:name: fig
+:alt: A point
+
+A {term}`modality gap`.
+```
+"""
+SECOND = "# Second\n\n(part)=\n## A part\n\nText."
+API = "# Functions\n\n```{py:function} gapbook.modality_gap(x, y)\nIt.\n```"
+PIXEL = (
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    "1f15c4890000000a49444154789c6300010000050001 0d0a2db40000000049454e44ae426082"
+)
+
+
+@pytest.fixture
+def build(tmp_path, monkeypatch):
+    """Function that builds a book with a text for its first chapter; returns that, and warnings."""
+
+    def make(first=FIRST, repository="somebody/a-book"):
+        if repository:
+            monkeypatch.setenv("GITHUB_REPOSITORY", repository)
+        else:
+            monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
+        toctree = "first\nsecond\nwords\napi"
+        (tmp_path / "index.md").write_text(f"# Book\n\n```{{toctree}}\n{toctree}\n```\n")
+        (tmp_path / "words.md").write_text(GLOSSARY)
+        (tmp_path / "api.md").write_text(API)
+        (tmp_path / "image.png").write_bytes(bytes.fromhex(PIXEL.replace(" ", "")))
+        (tmp_path / "works.bib").write_text(
+            "@article{cho, author={Cho, Y.}, title={T}, journal={J}, year={2009}}"
+        )
+        record = new_output(
+            "display_data",
+            data={PREFIX + "text/plain": "0.82"},
+            metadata={
+                "scrapbook": {"name": "ch02.gap", "mime_prefix": "application/papermill.record/"}
+            },
+        )
+        kernel = {"kernelspec": {"name": "python3", "display_name": "x", "language": "python"}}
+        chapters = {
+            "first": [new_markdown_cell(first, id="text")],
+            "second": [
+                new_markdown_cell(SECOND, id="a"),
+                new_code_cell("1", id="b", outputs=[record]),
+            ],
+        }
+        for name, cells in chapters.items():
+            notebook = new_notebook(cells=cells, metadata=kernel)
+            nbformat.write(notebook, tmp_path / f"{name}.ipynb")
+        warnings = tmp_path / "warnings"
+        with warnings.open("w") as stream:
+            app = Sphinx(
+                tmp_path,
+                None,
+                tmp_path / "out",
+                tmp_path / "doctrees",
+                "html",
+                confoverrides=deepcopy(SETTINGS),
+                status=None,
+                warning=stream,
+            )
+            app.build()
+        return tmp_path / "out" / "_sources" / "first.ipynb", warnings.read_text()
+
+    return make
+
+
+def test_references_lead_to_the_published_site(build):
+    path, warnings = build()
+    [cell] = nbformat.read(path, as_version=4).cells
+    site = "https://somebody.github.io/a-book/"
+    words = " ".join(cell.source.split())
+    assert f"[gap]({site}words.html#term-modality-gap) of 0.8 in" in words
+    assert f"[A part]({site}second.html#part), [the next chapter]({site}second.html)" in words
+    assert f"[its section]({site}second.html#a-part), ([Cho, 2009]({site}words.html#" in words
+    assert f"(1), Fig. 1 and [`gapbook.modality_gap`]({site}api.html#gapbook.modality_gap)" in words
+    assert r"\tag{1}" in words and "![A point](data:image/png;base64,iVBOR" in words
+    assert f"**Fig. 1.** A [modality gap]({site}words.html" in words
+    assert "no copy" not in warnings
+
+
+def test_without_a_repository_references_are_text(build):
+    path, _ = build(repository=None)
+    words = " ".join(nbformat.read(path, as_version=4).cells[0].source.split())
+    assert "The gap of 0.8 in A part, the next chapter and its section, (Cho, 2009); see" in words
+
+
+def test_a_notebook_that_cannot_be_copied_is_a_warning_that_fails_the_build(build):
+    path, warnings = build("# First\n\n{rfc}`1`")
+    assert "no copy for readers: first, cell 1 (# First): {rfc} is a role" in warnings
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("repository", "address"),
+    [
+        ("https://github.com/A/b", "https://a.github.io/b/"),
+        ("https://github.com/A/a.github.io", "https://a.github.io/"),
+        (None, ""),
+    ],
+)
+def test_the_address_of_the_site_follows_from_the_repository(repository, address):
+    assert site_address(repository) == address
