@@ -164,6 +164,8 @@ def loads(node: ast.AST, skip: Iterable[ast.AST] = ()) -> set[str]:
         if part not in outside:
             names |= loads(part, [*skip, *outside])
     names -= _local(node)
+    if isinstance(node, ast.AugAssign):
+        names |= {_root(node.target)} - {""}
     return names.union(*(loads(part, skip) for part in outside))
 
 

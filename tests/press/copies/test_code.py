@@ -32,6 +32,8 @@ def test_what_others_need_stays():
     assert left(before, "print(table)") == ["table = compute()", "print(table)"]
     used_by_function = "def check(x):\n    return x - table"
     assert left(before, used_by_function)[0] == "table = compute()"
+    added_to = "table |= other()\nprint(table)"
+    assert left(before, added_to)[0] == "table = compute()"
     bound_anew = "table = other()\nprint(table)"
     assert left(before, bound_anew)[0] == ""
 
