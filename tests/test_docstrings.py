@@ -1,4 +1,4 @@
-"""What the page of functions shows describes each parameter that the code has, and no other."""
+"""What the pages of functions show describes each parameter that the code has, and no other."""
 
 import ast
 import importlib
@@ -13,9 +13,17 @@ INTERNAL = {"array_files", "checks", "files"}
 SECTION = re.compile(r"^(Parameters|Returns|Yields|Raises|Notes|References|Examples)\n-+$", re.M)
 
 
+def pages_of_functions():
+    """Return the text of the pages that list functions: for readers, and for the book itself."""
+    appendix = PACKAGE.parent / "book" / "appendix"
+    return "\n".join(
+        (appendix / name).read_text(encoding="utf-8") for name in ("api.md", "plumbing.md")
+    )
+
+
 def shown_names():
-    """Return the names that the page of functions lists and those that packages re-export."""
-    page = (PACKAGE.parent / "book" / "appendix" / "api.md").read_text(encoding="utf-8")
+    """Return the names that the pages of functions list and those that packages re-export."""
+    page = pages_of_functions()
     listed = re.findall(r":members: (.*)", page)
     names = {name.strip() for line in listed for name in line.split(",")}
     for path in PACKAGE.rglob("__init__.py"):
@@ -68,8 +76,8 @@ def test_every_parameter_of_a_public_function_is_described(function):
 
 
 def listed_names():
-    """Yield each module and name of the page of functions."""
-    page = (PACKAGE.parent / "book" / "appendix" / "api.md").read_text(encoding="utf-8")
+    """Yield each module and name of the pages of functions."""
+    page = pages_of_functions()
     for module, names in re.findall(r"automodule:: (\S+)\n   :members: (.*)", page):
         for name in names.split(","):
             yield pytest.param(module, name.strip(), id=f"{module}.{name.strip()}")

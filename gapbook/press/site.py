@@ -101,5 +101,5 @@ def _digest(pages: Path) -> str:
     """Digest of all that a site depends on: pages, settings, this package, and where it lives."""
     files = [path for path in pages.rglob("*") if path.is_file()]
     places = sorted(path.relative_to(pages).as_posix() for path in files)
-    press = sorted(Path(__file__).parent.rglob("*.py"))
+    press = [path for path in Path(__file__).parent.rglob("*") if path.suffix in (".py", ".js")]
     return digest([*files, *press, CONFIG], places, repository(Path()))

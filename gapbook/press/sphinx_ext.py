@@ -17,6 +17,7 @@ from sphinx.config import Config
 
 from gapbook.press.copies.references import site_address
 from gapbook.press.copies.sphinx import write_copies
+from gapbook.press.search import SearchableBuilder
 from gapbook.press.stamp import BRANCH, install_cell
 
 # one file that carries its glyphs: browsers refuse fonts of pages opened from a disk
@@ -145,6 +146,7 @@ def plain_text(
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the functions above; Sphinx calls this."""
     app.setup_extension("sphinx.ext.autodoc")
+    app.add_builder(SearchableBuilder, override=True)
     # before napoleon, which takes the underlines away
     app.connect("autodoc-process-docstring", plain_text, priority=400)
     app.connect("config-inited", link_repository)
