@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-import yaml
 from docutils import nodes
 from docutils.utils import new_document
 from sphinx import addnodes
@@ -20,11 +19,20 @@ from sphinx.builders.html import StandaloneHTMLBuilder
 from sphinx.search import IndexBuilder
 from sphinx.util import logging
 
+from gapbook.press.mappings import read_mapping
+
 logger = logging.getLogger(__name__)
 SCORER = Path(__file__).with_name("search.js")
 WORDS = "search.yml"
-# code and what it has printed and drawn, and what no reader searches for
-CODE = (nodes.literal_block, nodes.doctest_block, nodes.raw, nodes.math_block, nodes.comment)
+# terms, which are parts of their own; code, what it has printed, and what no reader searches for
+OTHERS = (
+    addnodes.glossary,
+    nodes.literal_block,
+    nodes.doctest_block,
+    nodes.raw,
+    nodes.math_block,
+    nodes.comment,
+)
 # what asks for a term of the glossary without naming it
 ABOUT_A_TERM = "definition meaning glossary"
 
@@ -70,9 +78,10 @@ def parts(doctree: nodes.document) -> Iterator[Part]:
         term = item.next_node(nodes.term)
         if term is not None and term["ids"]:
             about = nodes.paragraph("", ABOUT_A_TERM)
-            # its title is a term, too
             heading = nodes.title("", term.astext())
-            yield Part(term["ids"][0], term.astext(), [heading, *item.children[1:], about])
+            entries = list(term.findall(addnodes.index))
+            content = [heading, *entries, *item.children[1:], about]
+            yield Part(term["ids"][0], term.astext(), content)
 
 
 class SectionIndex(IndexBuilder):
@@ -115,7 +124,7 @@ class SectionIndex(IndexBuilder):
             Names of pages.
         """
         kept = set(docnames)
-        super().prune(name for name in list(self._titles) if name.partition("#")[0] in kept)
+        super().prune([name for name in self._titles if name.partition("#")[0] in kept])
 
 
 class SearchableBuilder(StandaloneHTMLBuilder):
@@ -152,7 +161,7 @@ def read_words(path: Path) -> dict[str, str]:
     """
     if not path.is_file():
         return {}
-    return {str(words): str(place) for words, place in yaml.safe_load(path.read_text()).items()}
+    return {str(words): str(place) for words, place in read_mapping(path).items()}
 
 
 def _prose(part: Part) -> nodes.document:
@@ -161,7 +170,7 @@ def _prose(part: Part) -> nodes.document:
     section = nodes.section(ids=[part.anchor])
     section += [node.deepcopy() for node in part.content]
     document += section
-    for node in list(document.findall(lambda node: isinstance(node, CODE))):
+    for node in list(document.findall(lambda node: isinstance(node, OTHERS))):
         if node.parent is not None:
             node.parent.remove(node)
     return document

@@ -300,6 +300,31 @@ def test_search_finds_a_word(base: str, page: Page) -> None:
     expect(results.first).to_be_visible()
 
 
+@pytest.mark.parametrize(
+    ("query", "place"),
+    [
+        ("vector database", "07_your_model.html#"),
+        ("threshold", "07_your_model.html#"),
+        ("anisotropy", "appendix/glossary.html#term-anisotropy"),
+        ("modality gap definition", "appendix/glossary.html#term-modality-gap"),
+        ("modality gap", "appendix/glossary.html#term-modality-gap"),
+        ("Procrustes", r"0\d_\w+.html|appendix/glossary.html"),
+        ("glyphs", r"0\d_\w+.html|appendix/glossary.html"),
+    ],
+)
+def test_search_finds_the_right_section_first(
+    base: str, page: Page, query: str, place: str
+) -> None:
+    page.goto(f"{base}/search.html?q={query}")
+    first = page.locator("#search-results li a").first
+    expect(first).to_have_attribute("href", re.compile(place))
+
+
+def test_search_does_not_find_code(base: str, page: Page) -> None:
+    page.goto(f"{base}/search.html?q=linspace")
+    expect(page.locator(".search-summary")).to_contain_text("did not match")
+
+
 def test_every_notebook_can_be_downloaded(built_site: Path, base: str, page: Page) -> None:
     for name in pages(built_site):
         page.goto(f"{base}/{name}")
