@@ -86,7 +86,7 @@ class Curve:
     uncertainty : float or dict of str to float
         How exactly the points could be read, by axis if that differs.
     network, bias : str
-        In Figure 2b, what made it, by the names of :mod:`gapbook.cone.networks`.
+        In Figure 2b, what made it, by the names of ``gapbook.cone.networks``.
     delta : list of float
         In Figure 3, the shift of each point.
     """
