@@ -79,7 +79,8 @@ def parts(doctree: nodes.document) -> Iterator[Part]:
         if term is not None and term["ids"]:
             about = nodes.paragraph("", ABOUT_A_TERM)
             heading = nodes.title("", term.astext())
-            entries = list(term.findall(addnodes.index))
+            asked = ("single", f"{term.astext()} definition", term["ids"][0], "main", None)
+            entries = [*term.findall(addnodes.index), addnodes.index(entries=[asked])]
             content = [heading, *entries, *item.children[1:], about]
             yield Part(term["ids"][0], term.astext(), content)
 

@@ -76,6 +76,7 @@ def test_sections_and_terms_are_found_by_themselves(index):
     assert places(found, found["terms"]["below"]) == ["index#deeper"]
     assert places(found, found["terms"]["narrow"]) == ["index#term-anisotropy"]
     assert places(found, found["titleterms"]["anisotropi"]) == ["index#term-anisotropy"]
+    assert "anisotropy definition" in found["indexentries"]
     [(number, anchor, is_main)] = found["indexentries"]["turning"]
     assert places(found, number) == [home] and anchor == "closing-the-gap" and is_main
     assert found["titles"][found["docnames"].index(home)] == "Closing the gap"
