@@ -7,7 +7,7 @@ from sphinx.application import Sphinx
 
 SETTINGS = {
     "extensions": [
-        "myst_parser",
+        "myst_nb",
         "sphinx_book_theme",
         "sphinx-mathjax-offline",
         "gapbook.press.sphinx_ext",
