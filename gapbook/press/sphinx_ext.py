@@ -137,6 +137,7 @@ def plain_text(
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the functions above; Sphinx calls this."""
     app.setup_extension("sphinx.ext.autodoc")
+    app.setup_extension("gapbook.press.captions")
     # before napoleon, which takes the underlines away
     app.connect("autodoc-process-docstring", plain_text, priority=400)
     app.connect("config-inited", link_repository)
