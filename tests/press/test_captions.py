@@ -2,22 +2,10 @@
 
 import re
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from sphinx.application import Sphinx
-from sphinx.util.docutils import docutils_namespace
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 PIXEL = "iVBORw0KGgo="
-KERNEL = {"kernelspec": {"name": "python3", "display_name": "x", "language": "python"}}
-SETTINGS = {
-    "extensions": ["myst_nb", "gapbook.press.captions"],
-    "html_theme": "basic",
-    "nb_execution_mode": "off",
-    "numfig": True,
-    "numfig_format": {"figure": "Figure %s", "table": "Table %s"},
-    "myst_enable_extensions": ["colon_fence"],
-}
 
 
 def shows(tags=(), **data):
@@ -39,30 +27,6 @@ def caption(label, text):
     return new_markdown_cell(f":::{{caption}} {label}\n{text}\n:::\n\nText after it.")
 
 
-@pytest.fixture
-def build(tmp_path):
-    """Function that builds a book of pages of cells; it returns pages and warnings."""
-
-    def make(**pages):
-        source = tmp_path / "source"
-        source.mkdir()
-        listed = "\n".join(pages)
-        (source / "index.md").write_text(f"# Book\n\n```{{toctree}}\n:numbered:\n{listed}\n```\n")
-        for name, cells in pages.items():
-            cells = [new_markdown_cell(f"# Page {name}"), *cells]
-            nbformat.write(new_notebook(cells=cells, metadata=KERNEL), source / f"{name}.ipynb")
-        log = tmp_path / "warnings"
-        out = tmp_path / "out"
-        with docutils_namespace(), log.open("w") as warning:
-            Sphinx(
-                source, None, out, tmp_path / "doctrees", "html",
-                confoverrides=SETTINGS, status=None, warning=warning,
-            ).build()  # fmt: skip
-        return {name: (out / f"{name}.html").read_text() for name in pages}, log.read_text()
-
-    return make
-
-
 def figures(page):
     """Return figures by their ids."""
     found = re.findall(r'<figure [^>]*id="([^"]+)".*?</figure>', page, re.DOTALL)
@@ -76,8 +40,8 @@ def caption_of(figure):
     return " ".join(re.sub(r"<[^>]+>", "", inner[0]).replace("¶", "").split())
 
 
-def test_images_tables_and_html_are_numbered_by_chapter(build):
-    pages, warnings = build(
+def test_images_tables_and_html_are_numbered_by_chapter(build_pages):
+    pages, warnings = build_pages(
         one=[
             shows(image_png=PIXEL),
             caption("fig-a", "The gap *stays*."),
@@ -109,16 +73,16 @@ def test_images_tables_and_html_are_numbered_by_chapter(build):
     ]
 
 
-def test_code_stays_outside_of_the_figure_and_text_after_it(build):
-    pages, _ = build(one=[shows(image_png=PIXEL), caption("fig-a", "The gap.")])
+def test_code_stays_outside_of_the_figure_and_text_after_it(build_pages):
+    pages, _ = build_pages(one=[shows(image_png=PIXEL), caption("fig-a", "The gap.")])
     figure = figures(pages["one"])["fig-a"]
     assert "draw" in pages["one"] and "draw" not in figure
     assert "Text after it." in pages["one"] and "Text after it." not in figure
 
 
-def test_a_hidden_input_hides_no_figure(build):
+def test_a_hidden_input_hides_no_figure(build_pages):
     cell = shows(["hide-input"], image_png=PIXEL)
-    pages, warnings = build(one=[cell, caption("fig-a", "The gap.")])
+    pages, warnings = build_pages(one=[cell, caption("fig-a", "The gap.")])
     folded = re.findall(r"<details.*?</details>", pages["one"], re.DOTALL)
     assert len(folded) == 1
     assert "draw" in folded[0] and "<img" not in folded[0]
@@ -126,13 +90,15 @@ def test_a_hidden_input_hides_no_figure(build):
     assert not warnings
 
 
-def test_a_hidden_output_takes_its_caption_along(build):
-    pages, _ = build(one=[shows(["hide-output"], image_png=PIXEL), caption("fig-a", "The gap.")])
+def test_a_hidden_output_takes_its_caption_along(build_pages):
+    pages, _ = build_pages(
+        one=[shows(["hide-output"], image_png=PIXEL), caption("fig-a", "The gap.")]
+    )
     folded = re.findall(r"<details.*?</details>", pages["one"], re.DOTALL)
     assert "<img" in folded[0] and "The gap." in folded[0]
 
 
-def test_recorded_numbers_stand_in_captions(build):
+def test_recorded_numbers_stand_in_captions(build_pages):
     cells = [
         records("ch01.gap", 0.70812),
         shows(image_png=PIXEL),
@@ -140,7 +106,7 @@ def test_recorded_numbers_stand_in_captions(build):
             "fig-a", "The gap is {glue:text}`ch01.gap:.2f`.\n\nSeed {glue:text}`ch01.gap:.1f`."
         ),
     ]
-    pages, warnings = build(one=cells, two=[
+    pages, warnings = build_pages(one=cells, two=[
         shows(image_png=PIXEL),
         caption("fig-b", "It was {glue:text}`one.ipynb::ch01.gap:.3f`."),
     ])  # fmt: skip
@@ -149,9 +115,9 @@ def test_recorded_numbers_stand_in_captions(build):
     assert caption_of(figures(pages["two"])["fig-b"]) == "Figure 2.1 It was 0.708."
 
 
-def test_a_removed_cell_between_is_no_hindrance(build):
+def test_a_removed_cell_between_is_no_hindrance(build_pages):
     cells = [shows(image_png=PIXEL), records("ch01.gap", 0.7), caption("fig-a", "The gap.")]
-    _, warnings = build(one=cells)
+    _, warnings = build_pages(one=cells)
     assert not warnings
 
 
@@ -168,6 +134,6 @@ def test_a_removed_cell_between_is_no_hindrance(build):
         ),
     ],
 )
-def test_a_caption_of_nothing_is_refused(build, cells, message):
-    _, warnings = build(one=cells)
+def test_a_caption_of_nothing_is_refused(build_pages, cells, message):
+    _, warnings = build_pages(one=cells)
     assert message in warnings
