@@ -1,4 +1,7 @@
-"""Sliders that move in a static page: every frame is drawn once, and a script swaps them."""
+"""Sliders that move in a static page: every frame is drawn once, and a script swaps them.
+
+In a notebook with a kernel the same call makes a live control, see ``gapbook.interactive.live``.
+"""
 
 import html
 import io
@@ -10,6 +13,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
+from gapbook.interactive.live import is_live, live_slider
 from gapbook.interactive.markup import Interactive, asset, data_uri
 
 # Pixels an inch of each frame, a quarter more than a page's own 96, so that it stays sharp.
@@ -34,8 +38,13 @@ def slider(
     *,
     alt: Callable[..., str],
     start: int | tuple[int, int] = 0,
+    continuous: bool = False,
+    live: bool | None = None,
 ) -> Interactive:
-    """Draw a figure for each value, once, and show it under a slider that works with no kernel.
+    """Show a figure under a slider, on a page without a kernel and in a notebook with one.
+
+    For a page, a figure is drawn for each value, once. In a notebook that runs in Jupyter, Colab or
+    VS Code, ipywidgets draw the figure anew at each move.
 
     Parameters
     ----------
@@ -50,11 +59,18 @@ def slider(
         Returns a sentence that states what that frame shows, for those who do not see it.
     start : int, or tuple of two int
         The position, or positions, shown first.
+    continuous : bool
+        Whether ``draw`` and ``alt`` take any number between the smallest and the largest value:
+        then the live slider offers them all, on a logarithmic scale if the values are spaced so,
+        and only integers if all values are. A page has the frames of the values alone.
+    live : bool, optional
+        Whether a kernel draws. By default it does where there is one, unless the environment
+        variable ``GAPBOOK_STATIC`` is set, as it is when the book is made.
 
     Returns
     -------
     Interactive
-        What a notebook's cell shows, about 20 kB a frame.
+        What a notebook's cell shows, on a page about 20 kB a frame.
 
     Raises
     ------
@@ -70,6 +86,14 @@ def slider(
     <slider over 3 frames>
     """
     controls = _controls(values, label, start)
+    if is_live() if live is None else live:
+        return live_slider(
+            lambda *point: _image(_render(draw, point), alt(*point), shown=True),
+            [control.values for control in controls],
+            [control.label for control in controls],
+            [control.start for control in controls],
+            continuous=continuous,
+        )
     points = list(product(*(control.values for control in controls)))
     positions = list(product(*(range(len(control.values)) for control in controls)))
     first = positions.index(tuple(control.start for control in controls))
