@@ -3,7 +3,6 @@
 import html
 import importlib.util
 import math
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,9 +12,7 @@ from typing import Any
 import numpy as np
 
 from gapbook.interactive.markup import Interactive
-
-# Where this variable is set, figures are for pages without a kernel, as when the book is made.
-STATIC = "GAPBOOK_STATIC"
+from gapbook.plots.pages import is_static
 
 # How many steps a slider over a range of numbers has.
 STEPS = 100
@@ -29,7 +26,7 @@ TOLERANCE = 0.01
 
 def is_live() -> bool:
     """Tell whether cells run for a reader with a kernel, and not for a page."""
-    if os.environ.get(STATIC):
+    if is_static():
         return False
     # without IPython nobody has started a kernel
     ipython = sys.modules.get("IPython")

@@ -138,6 +138,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the functions above; Sphinx calls this."""
     app.setup_extension("sphinx.ext.autodoc")
     app.setup_extension("gapbook.press.captions")
+    app.setup_extension("gapbook.press.page_images")
     app.setup_extension("gapbook.press.predictions")
     # before napoleon, which takes the underlines away
     app.connect("autodoc-process-docstring", plain_text, priority=400)

@@ -9,8 +9,9 @@ import ipywidgets
 import pytest
 from matplotlib.figure import Figure
 
-from gapbook.interactive.live import STATIC, LiveSlider, control, is_live
+from gapbook.interactive.live import LiveSlider, control, is_live
 from gapbook.interactive.sliders import slider
+from gapbook.plots.pages import STATIC
 
 
 def draw(*point: float) -> Figure:

@@ -71,8 +71,12 @@ def build_pages(tmp_path):
     from sphinx.util.docutils import docutils_namespace
 
     settings = {
-        "extensions": ["myst_nb", "gapbook.press.captions", "gapbook.press.predictions"],
-        "html_theme": "basic",
+        "extensions": [
+            "myst_nb",
+            "gapbook.press.captions",
+            "gapbook.press.page_images",
+            "gapbook.press.predictions",
+        ],
         "html_static_path": [str(STATIC)],
         "html_css_files": [path.name for path in STATIC.glob("*.css")],
         "html_js_files": [path.name for path in STATIC.glob("*.js")],
@@ -82,7 +86,7 @@ def build_pages(tmp_path):
         "myst_enable_extensions": ["colon_fence", "dollarmath"],
     }
 
-    def make(**pages):
+    def make(theme="basic", **pages):
         source = tmp_path / "source"
         source.mkdir()
         listed = "\n".join(pages)
@@ -95,6 +99,7 @@ def build_pages(tmp_path):
         out = tmp_path / "out"
         doctrees = tmp_path / "doctrees"
         with docutils_namespace(), log.open("w") as warning:
+            settings["html_theme"] = theme
             site = Sphinx(
                 source, None, out, doctrees, "html", settings, status=None, warning=warning
             )
