@@ -1,5 +1,6 @@
 """Settings of all tests, and the book, executed and built once for those that look at it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -41,3 +42,16 @@ def built_site(executed_book):
     """Folder with the site, built from the executed chapters with warnings as errors."""
     press("build")
     return ROOT / "_build" / "html"
+
+
+# not of the session: while it is open, no other test could run an event loop
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -24,7 +24,7 @@ class Interactive:
     markup: str
     summary: str
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> str | None:
         return self.markup
 
     def __repr__(self) -> str:

@@ -13,6 +13,10 @@ document.querySelectorAll(".gap-frames:not([data-ready])").forEach((figure) => {
       slider.nextElementSibling.textContent = text;
     });
   };
+  // on a page each frame is a file: all are fetched before the first move
+  const fetchAll = () => images.forEach((image) => { image.loading = "eager"; });
+  ["pointerenter", "focusin", "touchstart"].forEach(
+    (event) => figure.addEventListener(event, fetchAll, { once: true, passive: true }));
   let timer = null;
   const stop = () => {
     clearInterval(timer);

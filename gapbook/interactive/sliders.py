@@ -1,4 +1,7 @@
-"""Sliders that move in a static page: every frame is drawn once, and a script swaps them."""
+"""Sliders that move in a static page: every frame is drawn once, and a script swaps them.
+
+In a notebook with a kernel the same call makes a live control, see ``gapbook.interactive.live``.
+"""
 
 import html
 import io
@@ -6,11 +9,12 @@ from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
-import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
+from gapbook.interactive.live import is_live, live_slider
 from gapbook.interactive.markup import Interactive, asset, data_uri
+from gapbook.plots.pages import picture
 
 # Pixels an inch of each frame, a quarter more than a page's own 96, so that it stays sharp.
 DPI = 120
@@ -34,8 +38,13 @@ def slider(
     *,
     alt: Callable[..., str],
     start: int | tuple[int, int] = 0,
+    continuous: bool = False,
+    live: bool | None = None,
 ) -> Interactive:
-    """Draw a figure for each value, once, and show it under a slider that works with no kernel.
+    """Show a figure under a slider, on a page without a kernel and in a notebook with one.
+
+    For a page, a figure is drawn for each value, once. In a notebook that runs in Jupyter, Colab or
+    VS Code, ipywidgets draw the figure anew at each move.
 
     Parameters
     ----------
@@ -50,11 +59,18 @@ def slider(
         Returns a sentence that states what that frame shows, for those who do not see it.
     start : int, or tuple of two int
         The position, or positions, shown first.
+    continuous : bool
+        Whether ``draw`` and ``alt`` take any number between the smallest and the largest value:
+        then the live slider offers them all, on a logarithmic scale if the values are spaced so,
+        and only integers if all values are. A page has the frames of the values alone.
+    live : bool, optional
+        Whether a kernel draws. By default it does where there is one, unless the environment
+        variable ``GAPBOOK_STATIC`` is set, as it is when the book is made.
 
     Returns
     -------
     Interactive
-        What a notebook's cell shows, about 20 kB a frame.
+        What a notebook's cell shows, on a page about 20 kB a frame.
 
     Raises
     ------
@@ -70,17 +86,26 @@ def slider(
     <slider over 3 frames>
     """
     controls = _controls(values, label, start)
+    if is_live() if live is None else live:
+        return live_slider(
+            lambda *point: picture(_drawn(draw, point), alt(*point), encode=_png, narrow=False),
+            [control.values for control in controls],
+            [control.label for control in controls],
+            [control.start for control in controls],
+            continuous=continuous,
+        )
     points = list(product(*(control.values for control in controls)))
     positions = list(product(*(range(len(control.values)) for control in controls)))
     first = positions.index(tuple(control.start for control in controls))
-    pictures = [_render(draw, point) for point in points]
-    sizes = {picture.size for picture in pictures}
+    sizes = set()
+    images = ""
+    for number, point in enumerate(points):
+        figure = _drawn(draw, point)
+        sizes.add(tuple(figure.get_size_inches().tolist()))
+        attributes = "" if number == first else "hidden"
+        images += picture(figure, alt(*point), encode=_png, attributes=attributes)
     if len(sizes) > 1:
-        raise ValueError(f"Expected draw to return figures of one size; got {sorted(sizes)} pixels")
-    images = "".join(
-        _image(picture, alt(*point), shown=number == first)
-        for number, (picture, point) in enumerate(zip(pictures, points, strict=True))
-    )
+        raise ValueError(f"Expected draw to return figures of one size; got {sorted(sizes)} inches")
     inputs = "".join(_range_input(control) for control in controls)
     if len(controls) == 1:
         inputs += '<button type="button" class="gap-play">Play</button>'
@@ -112,28 +137,21 @@ def _controls(values: Any, label: str | tuple[str, str], start: Any) -> list[_Co
     return controls
 
 
-def _render(draw: Callable[..., Figure], point: tuple[Any, ...]) -> Image.Image:
-    """Draw one frame and close its figure, so that no cell shows it again."""
+def _drawn(draw: Callable[..., Figure], point: tuple[Any, ...]) -> Figure:
+    """Draw one frame, after checking that it is one."""
     figure = draw(*point)
     if not isinstance(figure, Figure):
         raise TypeError(
             f"Expected draw to return a Matplotlib Figure; got {type(figure).__name__} at {point}"
         )
+    return figure
+
+
+def _png(figure: Figure) -> str:
+    """Return a frame as a data URI."""
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=DPI, facecolor="white", format="png")
-    plt.close(figure)
-    return Image.open(buffer)
-
-
-def _image(picture: Image.Image, alt: str, shown: bool) -> str:
-    """Return the element of one frame, in the pixels of a page: 96 an inch."""
-    width = picture.width * 96 // DPI
-    height = picture.height * 96 // DPI
-    hidden = "" if shown else " hidden"
-    return (
-        f'<img src="{data_uri(picture, COLORS)}" alt="{html.escape(alt)}" '
-        f'width="{width}" height="{height}"{hidden}>'
-    )
+    return data_uri(Image.open(buffer), COLORS)
 
 
 def _range_input(control: _Control) -> str:

@@ -24,6 +24,7 @@ from gapbook.plots.geometry import (
 )
 from gapbook.plots.landscape import loss_by_mitigation, loss_curves, shift_frame
 from gapbook.plots.mitigation import tradeoff_panels
+from gapbook.plots.pages import show
 from gapbook.plots.pairs import (
     clouds,
     clouds_grid,
@@ -40,7 +41,7 @@ from gapbook.plots.simulation import (
     sphere_frame,
     toy_losses,
 )
-from gapbook.plots.style import FIRST_COLOR, SECOND_COLOR, palette_png, show
+from gapbook.plots.style import FIRST_COLOR, SECOND_COLOR, palette_png
 from gapbook.plots.training import (
     curves_over_epochs,
     ends_by_length,

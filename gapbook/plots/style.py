@@ -6,9 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import matplotlib.pyplot as plt
-from matplotlib.figure import Figure
-
-from gapbook.extras import from_extra
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -125,28 +122,3 @@ def palette_png(image: "Image", colors: int = 256) -> bytes:
     buffer = io.BytesIO()
     reduced.save(buffer, "png", optimize=True)
     return buffer.getvalue()
-
-
-def show(fig: Figure, alt: str) -> None:
-    """Display a figure once, with an alternative text for those who do not see it.
-
-    Parameters
-    ----------
-    fig : Figure
-        The figure, which is closed.
-    alt : str
-        A sentence that states what the figure shows.
-    """
-    from PIL import Image
-
-    with from_extra("chapters", "showing a figure"):
-        from IPython.display import display
-
-    drawn = io.BytesIO()
-    fig.savefig(drawn, format="png", dpi=DPI)
-    plt.close(fig)
-    display(
-        {"image/png": palette_png(Image.open(drawn))},
-        metadata={"image/png": {"alt": alt}},
-        raw=True,
-    )

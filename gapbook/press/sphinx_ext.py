@@ -147,6 +147,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the functions above; Sphinx calls this."""
     app.setup_extension("sphinx.ext.autodoc")
     app.add_builder(SearchableBuilder, override=True)
+    app.setup_extension("gapbook.press.captions")
+    app.setup_extension("gapbook.press.page_images")
+    app.setup_extension("gapbook.press.predictions")
     # before napoleon, which takes the underlines away
     app.connect("autodoc-process-docstring", plain_text, priority=400)
     app.connect("config-inited", link_repository)

@@ -188,6 +188,8 @@ def _set_environment(run: Path, threads: int) -> None:
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     os.environ["IPYTHONDIR"] = str(run / "ipython")
     os.environ.pop("MPLBACKEND", None)
+    # figures that move are for a page, which has no kernel
+    os.environ["GAPBOOK_STATIC"] = "1"
     for name in ("GAPBOOK_DATA", "GAPBOOK_CACHE"):
         if folder := os.environ.get(name):
             # relative to where the book is made, not to the folder of the kernel

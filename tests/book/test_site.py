@@ -5,7 +5,6 @@ Nothing comes from elsewhere, nothing is missing, and everything that moves, mov
 
 import functools
 import http.server
-import os
 import re
 import threading
 from collections.abc import Iterator
@@ -21,7 +20,6 @@ from playwright.sync_api import (
     Response,
     Route,
     expect,
-    sync_playwright,
 )
 
 NO_ALT = re.compile(
@@ -49,15 +47,6 @@ def base(built_site: Path) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def pages(site: Path) -> list[str]:

@@ -77,19 +77,3 @@ def test_a_palette_makes_a_plot_smaller() -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer)
     assert len(style.palette_png(Image.open(buffer), 48)) < 0.6 * len(buffer.getvalue())
-
-
-def test_a_shown_figure_has_its_alternative_text_and_is_closed(monkeypatch) -> None:
-    shown = {}
-
-    def display(data, metadata, raw) -> None:
-        shown.update(data=data, metadata=metadata, raw=raw)
-
-    monkeypatch.setattr("IPython.display.display", display)
-    figure = plt.figure(figsize=(3, 2))
-    style.show(figure, alt="Nothing at all")
-    assert shown["metadata"] == {"image/png": {"alt": "Nothing at all"}}
-    assert shown["raw"]
-    size = Image.open(io.BytesIO(shown["data"]["image/png"])).size
-    assert size == (3 * style.DPI, 2 * style.DPI)
-    assert not plt.fignum_exists(figure.number)

@@ -1,9 +1,12 @@
 """Small books and notebooks."""
 
+from pathlib import Path
+
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+STATIC = Path(__file__).parents[2] / "book" / "_static"
 KERNEL = {"kernelspec": {"name": "of-another-machine", "display_name": "x", "language": "python"}}
 
 
@@ -55,5 +58,52 @@ def chapter():
             new_code_cell("1 + 1"),
         ]
         return new_notebook(cells=cells, metadata=KERNEL)
+
+    return make
+
+
+@pytest.fixture
+def build_pages(tmp_path):
+    """Function that builds a site of pages of cells in a plain theme; it returns their HTML, and
+    what Sphinx warns of. Scripts and styles are those of the book.
+    """
+    from sphinx.application import Sphinx
+    from sphinx.util.docutils import docutils_namespace
+
+    settings = {
+        "extensions": [
+            "myst_nb",
+            "gapbook.press.captions",
+            "gapbook.press.page_images",
+            "gapbook.press.predictions",
+        ],
+        "html_static_path": [str(STATIC)],
+        "html_css_files": [path.name for path in STATIC.glob("*.css")],
+        "html_js_files": [path.name for path in STATIC.glob("*.js")],
+        "nb_execution_mode": "off",
+        "numfig": True,
+        "numfig_format": {"figure": "Figure %s", "table": "Table %s"},
+        "myst_enable_extensions": ["colon_fence", "dollarmath"],
+    }
+
+    def make(theme="basic", **pages):
+        source = tmp_path / "source"
+        source.mkdir()
+        listed = "\n".join(pages)
+        (source / "index.md").write_text(f"# Book\n\n```{{toctree}}\n:numbered:\n{listed}\n```\n")
+        for name, cells in pages.items():
+            cells = [new_markdown_cell(f"# Page {name}"), *cells]
+            page = new_notebook(cells=cells, metadata=KERNEL)
+            nbformat.write(page, source / f"{name}.ipynb")
+        log = tmp_path / "warnings"
+        out = tmp_path / "out"
+        doctrees = tmp_path / "doctrees"
+        with docutils_namespace(), log.open("w") as warning:
+            settings["html_theme"] = theme
+            site = Sphinx(
+                source, None, out, doctrees, "html", settings, status=None, warning=warning
+            )
+            site.build()
+        return {name: (out / f"{name}.html").read_text() for name in pages}, log.read_text()
 
     return make

@@ -174,3 +174,16 @@ def test_the_rest_of_the_book_is_mirrored(book, run):
     assert (book.run / "intro.md").read_text() == "two"
     assert not (book.run / "_static" / "a.css").exists()
     assert not (book.run / "renamed.ipynb").exists()
+
+
+def test_what_moves_is_executed_for_a_page(book):
+    draw = (
+        "from matplotlib.figure import Figure\n"
+        "from gapbook.interactive import slider\n"
+        "slider(lambda n: Figure((2, 1)), [1, 2], 'n', alt=str)"
+    )
+    book.save("01_a", draw)
+    execute_book()
+    shown = book.executed("01_a").cells[-1].outputs[0].data
+    assert shown["text/html"].count("<img") == 2
+    assert "application/vnd.jupyter.widget-view+json" not in shown
