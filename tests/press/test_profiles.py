@@ -176,6 +176,6 @@ def test_the_books_own_profile_fits_its_notebooks():
     root = Path(__file__).parents[2] / "book"
     profile = read_profile(root / "profiles" / "full.yml", read_notebooks(root))
     settings = settle(profile, anything)
-    assert settings.parameters["02_cone_effect"]["coco"] == "/data/coco"
+    assert settings.parameters["02_cone_effect"]["items"] == 5000
     assert settings.parameters["05_implications"]["task_folders"]["SVHN"] == "/data/svhn-test"
     assert profile.part(["coco"]).only <= set(settings.parameters)
