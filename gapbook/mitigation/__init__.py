@@ -2,6 +2,7 @@
 
 from gapbook.mitigation.transformers import (
     Center,
+    DotProducts,
     Mitigation,
     NearestNeighborNormalization,
     Noise,

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from gapbook.checks.memory import require_memory
@@ -157,17 +157,22 @@ def _check_integer(name: str, value: Any, low: int, high: int | None = None) -> 
 
 
 class Center(Mitigation):
-    """Subtract from each modality its own mean: x' = N(x - mean_x), y' = N(y - mean_y).
+    """Subtract from each modality its own mean: x' = N(x - a mean_x), y' = N(y - a mean_y).
 
-    N brings rows to unit length.
+    N brings rows to unit length, and a is ``amount``.
+
+    Parameters
+    ----------
+    amount : float
+        The part of the mean that is subtracted: 0 changes nothing, 1 takes the whole mean away.
 
     Notes
     -----
-    On the pairs that it was fitted to, both means are exactly 0 before N and close to 0 after it.
-    So the gap closes up to what N changes. Centering also removes what the modalities share, and
-    with it the cones. The dot product before N ranks candidates as ``NearestNeighborNormalization``
-    does with all references as neighbors and alpha 1. The result follows a joint rotation of both
-    modalities.
+    With amount 1, on the pairs that it was fitted to, both means are exactly 0 before N and close
+    to 0 after it. So the gap closes up to what N changes. Centering also removes what the
+    modalities share, and with it the cones. The dot product before N ranks candidates as
+    ``NearestNeighborNormalization`` does with all references as neighbors and alpha 1. The result
+    follows a joint rotation of both modalities.
 
     References
     ----------
@@ -180,12 +185,18 @@ class Center(Mitigation):
     (array([ 0.447, -0.894], dtype=float32), array([0.949, 0.316], dtype=float32))
     """
 
+    def __init__(self, amount: float = 1.0) -> None:
+        self.amount = amount
+
     def _learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        _check_number("amount", self.amount)
         self.mean_x_ = _mean_row(x)
         self.mean_y_ = _mean_row(y)
 
     def _move(self, x: torch.Tensor, y: torch.Tensor) -> Rows:
-        return x - _like(self.mean_x_, x), y - _like(self.mean_y_, y)
+        moved_x = x - _like(self.amount * self.mean_x_, x)
+        moved_y = y - _like(self.amount * self.mean_y_, y)
+        return moved_x, moved_y
 
 
 class Standardize(Center):
@@ -202,6 +213,9 @@ class Standardize(Center):
     >>> x[0].round(3), y[0].round(3)
     (array([ 0.707, -0.707], dtype=float32), array([0.707, 0.707], dtype=float32))
     """
+
+    def __init__(self) -> None:
+        super().__init__()
 
     def _learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
         super()._learn(x, y)
@@ -469,6 +483,61 @@ class Noise(Mitigation):
         rng = np.random.default_rng(self.seed)
         noise = rng.standard_normal(tuple(y.shape), np.float32)
         return x, y + _like(noise, y) * (self.scale / y.shape[1] ** 0.5)
+
+
+class DotProducts(Mitigation):
+    """Move rows as another mitigation does, and score by their dot products: no unit length.
+
+    Parameters
+    ----------
+    mitigation : Mitigation
+        What moves the rows: ``ShiftAlongGap()`` or ``Center()``, say.
+
+    Notes
+    -----
+    This tells apart what a move does and what bringing rows back to unit length does.
+    ``transform`` divides all moved rows by one length, twice that of the longest in ``fit``, and
+    appends two dimensions, x' = (x, sqrt(1 - ||x||^2), 0) and y' = (y, 0, sqrt(1 - ||y||^2)). The
+    cosine of x' and y' is the dot product of the moved rows, up to one factor for all, so that any
+    search by cosine across the modalities gives their order. The first d dimensions are the moved
+    rows. A row that is longer than that one length is refused.
+
+    Examples
+    --------
+    >>> x, y = [[1, 0], [0.6, 0.8]], [[0, 1], [-0.6, 0.8]]
+    >>> a, b = DotProducts(Center()).fit_transform(x, y)
+    >>> (a @ b.T).round(3)  # 0.02 and -0.02, over four times the longest squared length, 0.2
+    array([[ 0.025, -0.025],
+           [-0.025,  0.025]], dtype=float32)
+    """
+
+    def __init__(self, mitigation: Mitigation) -> None:
+        self.mitigation = mitigation
+
+    def _learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        if not isinstance(self.mitigation, Mitigation):
+            raise PairsError(f"Expected a mitigation that moves rows; got {self.mitigation!r}")
+        self.fitted_ = clone(self.mitigation).fit(x, y)
+        lengths = [torch.linalg.vector_norm(z, dim=1).max() for z in self.fitted_._move(x, y)]
+        self.length_ = 2 * max(float(longest) for longest in lengths)
+        if self.length_ < MIN_LENGTH:
+            raise PairsError("DotProducts leaves nothing of any row; all rows of a side are equal")
+
+    def _move(self, x: torch.Tensor, y: torch.Tensor) -> Rows:
+        a, b = (rows / self.length_ for rows in self.fitted_._move(x, y))
+        length_of_a, length_of_b = (torch.linalg.vector_norm(rows, dim=1) for rows in (a, b))
+        for name, lengths in (("x", length_of_a), ("y", length_of_b)):
+            if float(lengths.max()) > 1:
+                raise PairsError(
+                    f"Expected rows like those of fit; row {int(lengths.argmax())} of {name} is "
+                    f"more than twice as long, once it is moved"
+                )
+        ends_of_a = [_rest(length_of_a), torch.zeros_like(length_of_a)]
+        ends_of_b = [torch.zeros_like(length_of_b), _rest(length_of_b)]
+        return (
+            torch.cat([a, torch.stack(ends_of_a, 1)], 1),
+            torch.cat([b, torch.stack(ends_of_b, 1)], 1),
+        )
 
 
 class NearestNeighborNormalization(Mitigation):

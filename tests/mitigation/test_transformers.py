@@ -16,6 +16,7 @@ from gapbook import PairsError, modality_gap, retrieval
 from gapbook.geometry import gap_vector
 from gapbook.mitigation import (
     Center,
+    DotProducts,
     Mitigation,
     NearestNeighborNormalization,
     Noise,
@@ -29,6 +30,7 @@ from gapbook.pairs import load_pairs
 
 ALL = [
     Center(),
+    Center(0.5),
     Standardize(),
     ShiftAlongGap(),
     ShiftAlongGap(-0.3),
@@ -39,6 +41,8 @@ ALL = [
     ProjectOut(3, by="gap"),
     Noise(0.7, seed=3),
     NearestNeighborNormalization(k=3),
+    DotProducts(ShiftAlongGap()),
+    DotProducts(Center()),
 ]
 DEPEND_ON_AXES = [Standardize(), ProjectOut(2), Noise(0.7, seed=3)]
 FOLLOW_ROTATIONS = [m for m in ALL if repr(m) not in map(repr, DEPEND_ON_AXES)]
@@ -194,6 +198,27 @@ def test_center_takes_away_each_mean() -> None:
     x, y = Center().fit(X, Y).transform(NEW_X, NEW_Y)
     np.testing.assert_allclose(x, unit(NEW_X - X.astype(float).mean(0)), atol=1e-6)
     np.testing.assert_allclose(y, unit(NEW_Y - Y.astype(float).mean(0)), atol=1e-6)
+
+
+def test_center_takes_away_a_part_of_each_mean_if_told_so() -> None:
+    x, _ = Center(0.25).fit(X, Y).transform(NEW_X, NEW_Y)
+    np.testing.assert_allclose(x, unit(NEW_X - X.astype(float).mean(0) / 4), atol=1e-6)
+    for rows, new in zip(Center(0).fit(X, Y).transform(NEW_X, NEW_Y), (NEW_X, NEW_Y), strict=True):
+        np.testing.assert_allclose(rows, unit(new), atol=1e-6)
+
+
+@pytest.mark.parametrize("moved", [ShiftAlongGap(), Center()], ids=repr)
+def test_cosines_of_dot_products_are_those_of_moved_rows_over_one_length(moved) -> None:
+    gap = gap_vector(X, Y)
+    steps = gap / 2, -gap / 2
+    if isinstance(moved, Center):
+        steps = X.astype(float).mean(0), Y.astype(float).mean(0)
+    a, b = NEW_X - steps[0], NEW_Y - steps[1]
+    x, y = DotProducts(moved).fit(X, Y).transform(NEW_X, NEW_Y)
+    moved_pairs = X - steps[0], Y - steps[1]
+    length = 2 * max(np.linalg.norm(rows, axis=1).max() for rows in moved_pairs)
+    np.testing.assert_allclose(x @ y.T, a @ b.T / length**2, atol=1e-5)
+    np.testing.assert_allclose(x[:, :-2], a / length, atol=1e-5)
 
 
 def test_standardize_is_scikit_learns_scaler_for_each_side() -> None:
@@ -404,6 +429,8 @@ def test_nnn_with_all_neighbors_orders_as_centering_before_rows_are_normalized()
     [
         (ShiftAlongGap(np.nan), "amount as a finite number; got nan"),
         (ShiftAlongGap("0.5"), "amount as a finite number; got '0.5'"),
+        (Center(np.inf), "amount as a finite number; got inf"),
+        (DotProducts("Center"), "a mitigation that moves rows; got 'Center'"),
         (ProcrustesAlign(-1), "ridge as a finite number from 0; got -1"),
         (ProjectOut(0), "k as an integer from 1 to 11; got 0"),
         (ProjectOut(12), "k as an integer from 1 to 11; got 12"),
@@ -428,6 +455,9 @@ def test_a_row_of_which_nothing_is_left_is_named() -> None:
     _, texts = cones(4, 2)
     with pytest.raises(PairsError, match="Center leaves nothing of row 0 of x"):
         Center().fit_transform(collapsed, texts)
+    alike = DotProducts(Center()).fit([[1, 0], [1, 0.1]], [[0, 1], [0.1, 1]])
+    with pytest.raises(PairsError, match="row 1 of x is more than twice as long"):
+        alike.transform([[1, 0], [-1, 0]], [[0, 1]])
     fitted = ProjectOut(1).fit([[1, 0.1], [1, 0.2]], [[-1, 0.1], [-1, 0.2]])
     with pytest.raises(PairsError, match="ProjectOut leaves nothing of row 1 of y"):
         fitted.transform([[1, 1], [1, 1]], [[1, 1], [1, 0]])
