@@ -457,7 +457,7 @@ def test_a_row_of_which_nothing_is_left_is_named() -> None:
         Center().fit_transform(collapsed, texts)
     alike = DotProducts(Center()).fit([[1, 0], [1, 0.1]], [[0, 1], [0.1, 1]])
     with pytest.raises(PairsError, match="row 1 of x is more than twice as long"):
-        alike.transform([[1, 0], [-1, 0]], [[0, 1]])
+        alike.transform([[1, 0], [-1, 0]], [[0, 1], [0.1, 1]])
     fitted = ProjectOut(1).fit([[1, 0.1], [1, 0.2]], [[-1, 0.1], [-1, 0.2]])
     with pytest.raises(PairsError, match="ProjectOut leaves nothing of row 1 of y"):
         fitted.transform([[1, 1], [1, 1]], [[1, 1], [1, 0]])
