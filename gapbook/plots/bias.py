@@ -1,4 +1,4 @@
-"""Figures of counts (chapter 5): rates by group with intervals, and what a paired test may find."""
+"""Figures of counts (chapter 6): rates by group with intervals, and what a paired test may find."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Figures of measures, dimensions, causes and subspaces (chapter 6)."""
+"""Figures of measures, dimensions, causes and subspaces (chapter 7)."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Figures of ways to close the gap (chapter 6): what each gains and costs on unseen pairs."""
+"""Figures of ways to close the gap (chapter 7): what each gains and costs on unseen pairs."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Figures of the report on one model (chapter 7 and the command line)."""
+"""Figures of the report on one model (chapter 9 and the command line)."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Figures of zero-shot classification under shift (chapter 5): accuracy, gains and confusion."""
+"""Figures of zero-shot classification under shift (chapter 6): accuracy, gains and confusion."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

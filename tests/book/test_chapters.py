@@ -26,9 +26,9 @@ USUAL = 8
 WITH_LONG_HIDDEN_CELLS = {
     "03_initialization",
     "04_optimization",
-    "05_implications",
-    "06_since_2022",
-    "07_your_model",
+    "06_implications",
+    "07_since_2022",
+    "09_your_model",
 }
 HIDDEN = {"hide-cell", "hide-input", "remove-cell", "remove-input"}
 CODE_OR_MATH = re.compile(

@@ -292,8 +292,8 @@ def test_search_finds_a_word(base: str, page: Page) -> None:
 @pytest.mark.parametrize(
     ("query", "place"),
     [
-        ("vector database", "07_your_model.html#"),
-        ("threshold", "07_your_model.html#"),
+        ("vector database", "09_your_model.html#"),
+        ("threshold", "09_your_model.html#"),
         ("anisotropy", "appendix/glossary.html#term-anisotropy"),
         ("modality gap definition", "appendix/glossary.html#term-modality-gap"),
         ("modality gap", "appendix/glossary.html#term-modality-gap"),

@@ -1,6 +1,6 @@
 from gapbook.press import Record, best_scale, compare, coverage_html, paper_coverage, paper_items
 
-PAGES = {f"{number:02}": f"../{number:02}.html" for number in range(1, 6)}
+PAGES = {f"{number:02}": f"../{number:02}.html" for number in range(1, 10)}
 
 
 def test_every_part_of_the_paper_has_a_row():

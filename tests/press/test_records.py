@@ -87,7 +87,7 @@ def test_what_is_no_number_is_refused(value, words):
     "key",
     [
         "ch01.gaps.clip-coco",
-        "ch07.report.gap.ci95_low",
+        "ch09.report.gap.ci95_low",
         "ch04.train.1_100.gap.sd",
         "ch04.close.center.se",
         "errata.e17.CIFAR100.at_most",
