@@ -93,8 +93,9 @@ def read_fairface(folder: str | os.PathLike[str]) -> Faces:
     ----------
     folder : path
         A folder with ``fairface_label_val.csv`` and ``val/*.jpg``, as FairFace's page has it; or
-        with ``validation-*.parquet``, as a hub of data sets keeps it, whose columns image, race and
-        gender hold encoded images and numbers of the classes that the file names.
+        with ``validation-*.parquet`` (or ``0.25/validation-*.parquet``), as a hub of data sets
+        keeps it, whose columns image, race and gender hold encoded images and numbers of the
+        classes that the file names.
 
     Returns
     -------
@@ -110,7 +111,8 @@ def read_fairface(folder: str | os.PathLike[str]) -> Faces:
     """
     folder = Path(folder)
     path = folder / "fairface_label_val.csv"
-    tables = sorted(folder.glob("validation-*.parquet"))
+    names = ("validation-*.parquet", "0.25/validation-*.parquet")
+    tables = sorted(found for name in names for found in folder.glob(name))
     if tables and not path.is_file():
         return _read_tables(tables)
     if not path.is_file():

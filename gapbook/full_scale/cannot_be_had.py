@@ -1,13 +1,11 @@
-"""Facts of the paper whose data nobody can be sent to, each with the reason."""
+"""Facts of the paper whose data nobody can be sent to, each with the reason.
 
-HATEFUL_MEMES = (
-    "the licence of HatefulMemes must be accepted by hand, and the authors state neither which "
-    "part they used nor how large it is"
-)
+The reasons stand in ``data/paper.yml``: where a licence must be accepted by hand, and where it is
+not stated which data were used.
+"""
 
-# The same reasons stand as ``cannot_be_had`` in data/paper.yml.
+from gapbook.press.paper import paper_facts
+
 CANNOT_BE_HAD: dict[str, str] = {
-    "table1.HatefulMemes.original": HATEFUL_MEMES,
-    "table1.HatefulMemes.modified": HATEFUL_MEMES,
-    "table1.HatefulMemes.direction": HATEFUL_MEMES,
+    key: fact.cannot_be_had for key, fact in paper_facts().items() if fact.cannot_be_had
 }

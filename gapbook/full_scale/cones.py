@@ -96,7 +96,8 @@ def random_cones(inputs: Inputs) -> Outcome:
     Parameters
     ----------
     inputs : Inputs
-        With "coco" and "clip_b32", whose sizes and tokenizer the random networks have.
+        With "coco" and "clip_b32", whose sizes and tokenizer the random networks have; their
+        ResNet has the size of "resnet18", where it is named, or else that of ResNet-18.
 
     Returns
     -------
@@ -121,11 +122,14 @@ def random_cones(inputs: Inputs) -> Outcome:
         )
         for side in sorted({config.vision_config.image_size, RESNET_SIDE})
     }
+    resnet_size: Any = "ResNet-18"
+    if "resnet18" in inputs.places:
+        resnet_size = open_resnet18(inputs.place("resnet18"), inputs.device)[0].config
     tokens = tokenize(clip.checkpoint, captions)["input_ids"]
     statistics: dict[Network, list[dict[str, float]]] = {name: [] for name in NETWORK_NAMES}
     scatters = {name: _Scatter() for name in NETWORK_NAMES}
     for seed in range(inputs.networks):
-        for name, rows in _random_embeddings(inputs, clip, stores, tokens, seed):
+        for name, rows in _random_embeddings(inputs, clip, stores, tokens, resnet_size, seed):
             statistics[name].append(_statistics(rows))
             scatters[name].add(rows)
     facts = _random_facts(statistics)
@@ -140,6 +144,7 @@ def _random_embeddings(
     clip: Loaded,
     stores: dict[int, PixelStore],
     tokens: torch.Tensor,
+    resnet_size: Any,
     seed: int,
 ) -> Iterator[tuple[Network, np.ndarray]]:
     """Yield the embeddings of COCO by each network of one seed."""
@@ -160,9 +165,9 @@ def _random_embeddings(
             inputs.progress,
         ),
     )
-    resnet: Any = random_resnet18(seed)
+    resnet: Any = random_resnet18(seed, size=resnet_size)
     resnet.to(inputs.device)
-    weights = f"random {seed} of resnet18"
+    weights = f"random {seed} of {resnet.config.to_json_string()}"
     store = stores[RESNET_SIDE]
     yield "resnet18", _embed_store(inputs, f"random{seed}-resnet18", weights, resnet, store)
 

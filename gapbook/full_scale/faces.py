@@ -84,7 +84,7 @@ def face_facts(x: np.ndarray, t: np.ndarray, faces: Faces, along: np.ndarray) ->
     """
     names = np.array([name for kind in FACE_LABELS.values() for name in kind])
     predicted = names[shifted_predictions(x, t, list(SHIFTS.values()), "images", along)]
-    facts = {"table2.n_images": Result(len(x), "images")}
+    facts = {"table2.n_images": Result(len(x), "images", 0, "a count")}
     for shift, called in zip(SHIFTS, predicted, strict=True):
         key = f"table2.delta_{shift}"
         facts |= _by_race(key, called, faces, names, in_percent=shift == IN_PERCENT)

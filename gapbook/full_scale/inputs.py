@@ -25,7 +25,7 @@ SOURCES = {
     "cifar10": "a folder with the binary version of CIFAR-10",
     "cifar100": "a folder with the binary version of CIFAR-100",
     "eurosat": "a folder with EuroSAT_RGB's folders of images",
-    "svhn": "a folder with test_32x32.mat of SVHN",
+    "svhn": "test_32x32.mat of SVHN, or its folder",
     "fairface": "a folder with FairFace's validation images, as files or in Parquet",
 }
 TASKS = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "eurosat": "EuroSAT", "svhn": "SVHN"}
@@ -133,6 +133,8 @@ class Inputs:
         """
         name = TASKS[source]
         folder = Path(self.place(source))
+        if folder.name == FILES["SVHN"].records and folder.is_file():
+            folder = folder.parent
         if not folder.is_dir():
             raise PairsError(f"Expected --{source}, {SOURCES[source]}; {folder} is no folder")
         return load_benchmark(name, _unpacked(folder, name), part=part)
