@@ -192,7 +192,10 @@ class Run:
             "epoch", "loss" (the mean over the epoch in nats) and the measures, from epoch 0, the
             start.
         """
-        if checkpoint is not None and checkpoint.exists():
+        there = checkpoint is not None and checkpoint.exists()
+        # All processes look before the first one writes.
+        wait(self.ranks)
+        if checkpoint is not None and there:
             self.resume(checkpoint)
         if not self.history:
             self._finish_epoch(evaluate, checkpoint)

@@ -176,10 +176,11 @@ def train_all(
     if not chosen:
         example = experiments()[0].run_name(0)
         raise PairsError(f"Expected a pattern that a run matches, such as {example}; got {pattern}")
+    # All processes look before the first one writes.
+    missing = {run for run in chosen if not result_path(inputs.folder, *run).exists()}
     laboratory = one_after_the_first(ranks, lambda: _Laboratory(inputs, scale, ranks))
     for experiment, seed in chosen:
-        path = result_path(inputs.folder, experiment, seed)
-        if not path.exists():
+        if (experiment, seed) in missing:
             laboratory.train(experiment, seed, after_step)
         yield experiment.run_name(seed)
 

@@ -41,32 +41,13 @@ HUB_RACES = [
     "Southeast Asian",
 ]
 HUB_GENDERS = ["Male", "Female"]
+TEN = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+LANDS = ["AnnualCrop", "Forest", "HerbaceousVegetation", "Highway", "Industrial"]
+LANDS += ["Pasture", "PermanentCrop", "Residential", "River", "SeaLake"]
 CLASSES = {
-    "CIFAR10": [
-        "airplane",
-        "automobile",
-        "bird",
-        "cat",
-        "deer",
-        "dog",
-        "frog",
-        "horse",
-        "ship",
-        "truck",
-    ],
+    "CIFAR10": TEN,
     "CIFAR100": [f"thing_{number}" for number in range(100)],
-    "EuroSAT": [
-        "AnnualCrop",
-        "Forest",
-        "HerbaceousVegetation",
-        "Highway",
-        "Industrial",
-        "Pasture",
-        "PermanentCrop",
-        "Residential",
-        "River",
-        "SeaLake",
-    ],
+    "EuroSAT": LANDS,
 }
 COLORS = ["red", "green", "blue", "yellow", "white", "black", "orange", "purple", "gray", "brown"]
 SHAPES = ("ellipse", "rectangle")

@@ -189,13 +189,17 @@ def test_two_processes_train_as_one_does(
     places: dict[str, str], kept: Path, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command += ["--master-addr", "127.0.0.1", "--master-port", "0", "--rdzv-backend", "c10d"]
-    command += ["--rdzv-endpoint", "127.0.0.1:0", "-m", "gapbook.full_scale", "finetune"]
+    command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
+    command += ["-m", "gapbook.full_scale", "finetune"]
     command += options(places, "coco", "clip_b16", "cifar10")
     command += ["--folder", str(tmp_path), "--pairs", str(PAIRS), "--batch-size", str(BATCH_SIZE)]
     command += ["--only", "tau_1_10-0", "--device", "cpu", "--quiet"]
     done = subprocess.run(
-        command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        command,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("finished tau_1_10-0") == 1
