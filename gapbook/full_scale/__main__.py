@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0, 2 after one sentence on stderr that says what is wrong, 130 after an interruption.
     """
     options = _parser().parse_args(arguments)
+    _silence_transformers()
     try:
         return options.run(options)
     except KeyboardInterrupt:
@@ -49,6 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = " ".join(str(error).split()) if isinstance(error, ValueError) else reason(error)
         print(f"gapbook.full_scale: {text}", file=sys.stderr)
         return 2
+
+
+def _silence_transformers() -> None:
+    """Show no bars of what takes a second, among those of what takes hours."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
 
 
 def _parser() -> argparse.ArgumentParser:
