@@ -49,7 +49,7 @@ def test_a_zero_tolerance_is_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [np.nan, [1.0, np.inf], np.array([[np.nan]])])
 def test_what_is_not_finite_is_refused(value: object) -> None:
-    with pytest.raises(PairsError, match="^gap is (nan|inf): the embeddings"):
+    with pytest.raises(PairsError, match=r"^gap is (nan|inf): the embeddings"):
         plain("gap", value)
 
 
