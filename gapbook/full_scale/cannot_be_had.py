@@ -1,6 +1,6 @@
 """Facts of the paper whose data nobody can be sent to, each with the reason.
 
-The reasons stand in ``data/paper.yml``: where a licence must be accepted by hand, and where it is
+The reasons stand in ``data/paper.yml``: where a license must be accepted by hand, and where it is
 not stated which data were used.
 """
 

@@ -19,6 +19,7 @@ from gapbook.full_scale.inputs import Inputs
 from gapbook.full_scale.parts import PARTS
 from gapbook.full_scale.results import read_results
 from gapbook.full_scale.runs import Scale, experiments, train_all
+from gapbook.press import compare, load_full
 from gapbook.press.paper import Fact, reported
 from gapbook.published import registry
 
@@ -328,3 +329,18 @@ def test_the_file_of_results_is_yaml_with_a_header(kept: Path) -> None:
     text = (kept / "full.yml").read_text()
     assert text.startswith("# The paper's experiments at its own scale")
     assert set(yaml.safe_load(text)) == {"parts", "facts", "own"}
+
+
+def test_the_scoreboard_judges_every_value(kept: Path, tmp_path: Path) -> None:
+    full = load_full(kept / "full.yml")
+    assert full is not None
+    # Stand-ins are not of the paper's scale, but for what has none.
+    assert set(full.records) == {"clip.logit_scale"}
+    content = yaml.safe_load((kept / "full.yml").read_text())
+    for part in content["parts"].values():
+        part.pop("not_as_in_paper", None)
+    path = tmp_path / "full.yml"
+    path.write_text(yaml.safe_dump(content))
+    verdicts = compare({}, load_full(path)).set_index("id").verdict
+    assert set(verdicts[list(open_facts())]) <= {"reproduced", "differs", "erratum"}
+    assert set(verdicts[list(CANNOT_BE_HAD)]) == {"cannot be had"}
