@@ -318,7 +318,7 @@ class Run:
         PairsError
             For the checkpoint of another recipe, or a file that is none.
         """
-        notes, tensors = _read_checkpoint(path)
+        notes, tensors = read_checkpoint(path)
         if notes["recipe"] != asdict(self.recipe):
             raise PairsError(
                 f"Expected a checkpoint of {asdict(self.recipe)}; {path_text(path)} is of "
@@ -340,7 +340,26 @@ class Run:
         self.step = notes["step"]
 
 
-def _read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Read a checkpoint of a run.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        What ``Run.save`` wrote.
+
+    Returns
+    -------
+    notes : dict
+        "recipe", "history", "losses", "epoch" and "step".
+    tensors : dict of str to torch.Tensor
+        Weights by "model." and their names, states of the optimizer by "adam.".
+
+    Raises
+    ------
+    PairsError
+        For a file that is none.
+    """
     try:
         with safe_open(path, "pt") as file:
             notes = json.loads(file.metadata()["notes"])

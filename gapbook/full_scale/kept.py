@@ -98,7 +98,7 @@ def digest(stated: dict[str, Any]) -> str:
     Examples
     --------
     >>> digest({"weights": "a", "items": 2})
-    'a37fa82a11389be4'
+    'f042d2189f5e4bfc'
     """
     text = json.dumps(stated, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]

@@ -14,7 +14,7 @@ from full_scale.stand_ins import MODELS, TRAIN_IMAGES, VAL_IMAGES
 
 from gapbook.full_scale.__main__ import main
 from gapbook.full_scale.cannot_be_had import CANNOT_BE_HAD
-from gapbook.full_scale.fine_tuning import _read_checkpoint
+from gapbook.full_scale.fine_tuning import read_checkpoint
 from gapbook.full_scale.inputs import Inputs
 from gapbook.full_scale.parts import PARTS
 from gapbook.full_scale.results import read_results
@@ -170,8 +170,8 @@ def test_an_interrupted_training_goes_on_to_the_same_result(
             list(train_all(inputs, pattern, (0,), SMALL, after_step=interrupt))
         assert not (tmp_path / "runs" / f"{pattern}.json").exists()
         assert list(train_all(inputs, pattern, (0,), SMALL)) == [pattern]
-        whole, tensors = _read_checkpoint(kept / "runs" / f"{pattern}.checkpoint")
-        resumed, own = _read_checkpoint(tmp_path / "runs" / f"{pattern}.checkpoint")
+        whole, tensors = read_checkpoint(kept / "runs" / f"{pattern}.checkpoint")
+        resumed, own = read_checkpoint(tmp_path / "runs" / f"{pattern}.checkpoint")
         assert resumed["history"] == whole["history"]
         assert set(own) == set(tensors)
         for name, tensor in tensors.items():
@@ -204,8 +204,8 @@ def test_two_processes_train_as_one_does(
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("finished tau_1_10-0") == 1
-    alone, tensors = _read_checkpoint(kept / "runs" / "tau_1_10-0.checkpoint")
-    shared, own = _read_checkpoint(tmp_path / "runs" / "tau_1_10-0.checkpoint")
+    alone, tensors = read_checkpoint(kept / "runs" / "tau_1_10-0.checkpoint")
+    shared, own = read_checkpoint(tmp_path / "runs" / "tau_1_10-0.checkpoint")
     for row, other in zip(alone["history"], shared["history"], strict=True):
         assert other == pytest.approx(row, abs=1e-5)
     scale = "model.logit_scale"
