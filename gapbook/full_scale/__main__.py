@@ -79,6 +79,9 @@ def _parser() -> argparse.ArgumentParser:
             if command is facts or source in ("coco", "clip_b16", "cifar10"):
                 command.add_argument(f"--{source.replace('_', '-')}", metavar="PLACE", help=what)
         command.add_argument(
+            "--fetched", action="store_true", help="use also what gapbook fetch has fetched"
+        )
+        command.add_argument(
             "--folder", type=Path, default=FOLDER, help=f"where all is kept (default: {FOLDER})"
         )
         command.add_argument("--device", default="", help="cpu or cuda (default: cuda if there)")
@@ -194,10 +197,11 @@ def _finetune(options: argparse.Namespace) -> int:
 
 
 def _places(options: argparse.Namespace) -> dict[str, str]:
-    from gapbook.full_scale.inputs import SOURCES
+    from gapbook.full_scale.inputs import SOURCES, fetched_places
 
     named = {source: getattr(options, source, None) for source in SOURCES}
-    return {source: place for source, place in named.items() if place}
+    places = fetched_places() if options.fetched else {}
+    return places | {source: place for source, place in named.items() if place}
 
 
 if __name__ == "__main__":

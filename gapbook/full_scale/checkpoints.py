@@ -1,26 +1,22 @@
-"""Pretrained networks from folders: CLIP of any kind of file, and ResNet-18 as timm keeps it."""
+"""Pretrained networks from folders: CLIP, and ResNet-18 as timm keeps it."""
 
+import hashlib
 import re
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from gapbook.encoders import Checkpoint, load_clip
 from gapbook.exceptions import PairsError, one_line
 from gapbook.extras import from_extra
-from gapbook.files import path_text, whole_file
+from gapbook.files import path_text
 from gapbook.full_scale.kept import DIGITS, file_digest
 
 if TYPE_CHECKING:
     from transformers import ResNetModel
-
-PICKLED = "pytorch_model.bin"
-# What transformers 5 counts by itself, and older checkpoints hold.
-COUNTED = ".position_ids"
 
 
 class Loaded(NamedTuple):
@@ -30,7 +26,7 @@ class Loaded(NamedTuple):
     weights: str
 
 
-def open_clip(place: str, folder: Path, device: torch.device) -> Loaded:
+def open_clip(place: str, device: torch.device) -> Loaded:
     """Load a CLIP from a folder or from the hub.
 
     Parameters
@@ -38,9 +34,6 @@ def open_clip(place: str, folder: Path, device: torch.device) -> Loaded:
     place : str
         A folder; or a name on the hub with its commit, such as
         "openai/clip-vit-base-patch32@" and 40 hexadecimal digits.
-    folder : pathlib.Path
-        Where the weights are converted to, if they are in ``pytorch_model.bin`` alone: it is read
-        with ``weights_only``, which runs no code.
     device : torch.device
         Where the model shall lie.
 
@@ -52,52 +45,21 @@ def open_clip(place: str, folder: Path, device: torch.device) -> Loaded:
     Raises
     ------
     ValueError
-        As ``load_clip`` does, and for a damaged ``pytorch_model.bin``.
+        As ``load_clip`` does.
     """
     name, _, revision = place.partition("@")
-    source = Path(name)
-    if source.is_dir() and not any(source.glob("*.safetensors")) and (source / PICKLED).is_file():
-        source = _converted(source, folder)
-    checkpoint = load_clip(source if source.is_dir() else name, revision or None)
+    checkpoint = load_clip(name, revision or None)
     weights = _weights_of(checkpoint)
     return Loaded(checkpoint._replace(model=checkpoint.model.to(device)), weights)
 
 
 def _weights_of(checkpoint: Checkpoint) -> str:
     """Return a digest of a model's weights, wherever they were read from."""
-    import hashlib
-
     whole = hashlib.sha256()
     for key, value in checkpoint.model.state_dict().items():
         whole.update(key.encode())
         whole.update(value.cpu().numpy().tobytes())
     return whole.hexdigest()[:DIGITS]
-
-
-def _converted(source: Path, folder: Path) -> Path:
-    """Return a folder with the same checkpoint in safetensors."""
-    pickled = source / PICKLED
-    target = folder / "checkpoints" / file_digest([pickled])[:DIGITS]
-    weights = target / "model.safetensors"
-    if weights.is_file():
-        return target
-    target.mkdir(parents=True, exist_ok=True)
-    try:
-        state = torch.load(pickled, map_location="cpu", weights_only=True)
-        tensors = {
-            key: value.contiguous().clone()
-            for key, value in state.items()
-            if not key.endswith(COUNTED)
-        }
-    # PyTorch and pickle have many exceptions for a damaged or another file.
-    except Exception as error:
-        reason = one_line(f"{type(error).__name__}: {error}", 200)
-        raise ValueError(f"{path_text(pickled)} cannot be read as weights ({reason})") from None
-    for file in (*source.glob("*.json"), *source.glob("*.txt")):
-        shutil.copyfile(file, target / file.name)
-    with whole_file(weights) as temporary:
-        save_file(tensors, temporary, {"format": "pt"})
-    return target
 
 
 def open_resnet18(place: str, device: torch.device) -> tuple["ResNetModel", str]:

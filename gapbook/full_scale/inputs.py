@@ -14,6 +14,7 @@ from gapbook.encoders import embed_images, embed_texts
 from gapbook.exceptions import PairsError
 from gapbook.full_scale.checkpoints import Loaded, open_clip
 from gapbook.full_scale.kept import fingerprint, kept_embeddings
+from gapbook.published import locate
 from gapbook.zeroshot.benchmarks import FILES, Benchmark, Part, load_benchmark
 
 # What each source is, for messages and help.
@@ -27,6 +28,18 @@ SOURCES = {
     "eurosat": "a folder with EuroSAT_RGB's folders of images",
     "svhn": "test_32x32.mat of SVHN, or its folder",
     "fairface": "a folder with FairFace's validation images, as files or in Parquet",
+}
+# Their names in the list of what can be fetched.
+REGISTERED = {
+    "coco": ("coco-val2017", "coco-annotations"),
+    "clip_b32": ("clip-vit-base-patch32",),
+    "clip_b16": ("clip-vit-base-patch16",),
+    "resnet18": ("resnet18",),
+    "cifar10": ("cifar10",),
+    "cifar100": ("cifar100",),
+    "eurosat": ("eurosat",),
+    "svhn": ("svhn-test",),
+    "fairface": ("fairface",),
 }
 TASKS = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "eurosat": "EuroSAT", "svhn": "SVHN"}
 
@@ -96,7 +109,7 @@ class Inputs:
         Loaded
             The checkpoint on the device, with the digest of its weights.
         """
-        return open_clip(self.place(source), self.folder, self.device)
+        return open_clip(self.place(source), self.device)
 
     def coco_val(self, caption: Any) -> tuple[list[Path], list[str]]:
         """Read COCO's validation images, each with one caption.
@@ -189,6 +202,22 @@ def _unpacked(folder: Path, name: str) -> Path:
         return folder
     inner = [path for path in folders if (path / FILES[name].records).is_file()]
     return inner[0] if len(inner) == 1 else folder
+
+
+def fetched_places() -> dict[str, str]:
+    """Return where the sources are that ``gapbook fetch`` has fetched.
+
+    Returns
+    -------
+    dict of str to str
+        Paths, by the keys of ``SOURCES``; nothing is downloaded.
+    """
+    places = {}
+    for source, names in REGISTERED.items():
+        at_hand = [locate(name) for name in names]
+        if at_hand[0] is not None and None not in at_hand:
+            places[source] = str(at_hand[0][1])
+    return places
 
 
 def choose_device(name: str = "") -> torch.device:

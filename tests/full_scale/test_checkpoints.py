@@ -81,26 +81,16 @@ def test_other_weights_are_one_sentence(saved_resnet: Path, change: str) -> None
     assert "\n" not in str(error.value)
 
 
-def test_a_pickled_clip_is_converted_once_and_embeds_the_same(tmp_path: Path) -> None:
+def test_a_pickled_clip_has_the_same_weights_and_embeds_the_same(tmp_path: Path) -> None:
     source = byte_clip(tmp_path / "clip")
-    expected = open_clip(str(source), tmp_path / "kept", CPU)
+    expected = open_clip(str(source), CPU)
     weights = load_file(source / "model.safetensors")
     # Older checkpoints have it, and it is no weight.
     weights["text_model.embeddings.position_ids"] = torch.arange(77)[None]
     torch.save(weights, source / "pytorch_model.bin")
     (source / "model.safetensors").unlink()
-    for _ in range(2):
-        converted = open_clip(str(source), tmp_path / "kept", CPU)
-        assert converted.weights == expected.weights
+    pickled = open_clip(str(source), CPU)
+    assert pickled.weights == expected.weights
     texts = ["A red ellipse.", "A green rectangle."]
-    same = embed_texts(converted.checkpoint, texts) == embed_texts(expected.checkpoint, texts)
+    same = embed_texts(pickled.checkpoint, texts) == embed_texts(expected.checkpoint, texts)
     assert same.all()
-    assert len(list((tmp_path / "kept" / "checkpoints").iterdir())) == 1
-
-
-def test_a_pickle_that_would_run_code_is_refused(tmp_path: Path) -> None:
-    source = byte_clip(tmp_path / "clip")
-    torch.save({"a": Path}, source / "pytorch_model.bin")
-    (source / "model.safetensors").unlink()
-    with pytest.raises(ValueError, match=r"pytorch_model\.bin cannot be read as weights"):
-        open_clip(str(source), tmp_path / "kept", CPU)

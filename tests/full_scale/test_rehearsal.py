@@ -119,7 +119,7 @@ def test_a_second_call_reads_what_the_first_one_embedded(
 def test_both_forms_of_fairface_give_the_same_facts(
     places: dict[str, str], kept: Path, results: dict[str, Any], fetched: Any, tmp_path: Path
 ) -> None:
-    hub = places | {"fairface": str(fetched("fairface"))}
+    hub = places | {"fairface": str(fetched("fairface").parent)}
     out = tmp_path / "full.yml"
     command = ["facts", *options(hub, "coco", "clip_b32", "fairface"), "--only", "faces"]
     assert main([*command, "--folder", str(tmp_path), "--out", str(out), "--quiet"]) == 0
@@ -142,6 +142,18 @@ def test_a_checkpoint_of_the_hub_s_cache_is_read_by_name_and_commit(
     assert main([*command, "--folder", str(tmp_path), "--out", str(out)]) == 0
     own = read_results(out)["facts"]
     assert own["clip.logit_scale"]["value"] == results["facts"]["clip.logit_scale"]["value"]
+
+
+def test_what_was_fetched_need_not_be_named(
+    places: dict[str, str], results: dict[str, Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "full.yml"
+    command = ["facts", "--fetched", *options(places, "clip_b16", "clip_b32"), "--quiet"]
+    command += ["--folder", str(tmp_path), "--out", str(out), "--only", "landscape", "svhn"]
+    assert main(command) == 0
+    own = read_results(out)["facts"]
+    for key in ("fig3.gap_default", "table1.SVHN.modified"):
+        assert own[key]["value"] == results["facts"][key]["value"]
 
 
 def test_fewer_networks_leave_out_figure_2c(places: dict[str, str], tmp_path: Path) -> None:
@@ -291,7 +303,7 @@ def test_a_missing_picture_is_named(
     coco = tmp_path / "coco"
     (coco / "val2017").mkdir(parents=True)
     (coco / "annotations").symlink_to(Path(places["coco"]) / "annotations")
-    for path in sorted((Path(places["coco"]) / "val2017").iterdir())[1:]:
+    for path in sorted((Path(places["coco"]) / "val2017").glob("*.jpg"))[1:]:
         (coco / "val2017" / path.name).write_bytes(path.read_bytes())
     given = options(places | {"coco": str(coco)})
     said = sentence(capsys, "facts", "--only", "landscape", *given, *elsewhere)
