@@ -15,11 +15,13 @@ from gapbook.files import path_text
 from gapbook.files.image_files import is_file, require_images
 from gapbook.pairs import PairedEmbeddings
 
-ANNOTATIONS = "captions_val2017.json"
-HOW_TO_GET = (
-    "get val2017.zip (778 MB) and annotations_trainval2017.zip (241 MB) of "
-    "https://cocodataset.org/#download, and unpack both into the folder"
-)
+Split = Literal["val2017", "train2017"]
+
+# The archives of each split's images, and how large they are.
+ARCHIVES: dict[Split, str] = {
+    "val2017": "val2017.zip (778 MB)",
+    "train2017": "train2017.zip (18 GB)",
+}
 
 
 class Captioned(NamedTuple):
@@ -33,6 +35,7 @@ def read_coco(
     folder: str | os.PathLike[str],
     caption: Literal["first", "last"] = "first",
     limit: int | None = None,
+    split: Split = "val2017",
 ) -> list[tuple[Path, str]]:
     """Read which images of COCO are captioned, and one caption of each.
 
@@ -47,6 +50,8 @@ def read_coco(
         the annotations, each with its last.
     limit : int, optional
         How many images to take, the first ones: at least 2.
+    split : {"val2017", "train2017"}
+        Which part of COCO: the names of its annotations and of its folder of images.
 
     Returns
     -------
@@ -56,7 +61,8 @@ def read_coco(
     Raises
     ------
     PairsError
-        If ``caption`` is another word or ``limit`` no such number, if something is missing, or if
+        If ``caption`` or ``split`` is another word or ``limit`` no such number, if something is
+        missing, or if
         the file is not in COCO's format: an image has no name of a file or two of them, two images
         have one file, an image lies outside the folder (links are followed), or a chosen caption is
         blank or no text.
@@ -66,26 +72,37 @@ def read_coco(
         raise PairsError(f"Expected caption 'first' or 'last'; got {quoted(caption)}")
     if limit is not None and (not isinstance(limit, int | np.integer) or limit < 2):
         raise PairsError(f"Expected limit as a number of images, at least 2; got {quoted(limit)}")
-    path = _annotations(folder)
+    if split not in ARCHIVES:
+        raise PairsError(f"Expected split as one of {', '.join(ARCHIVES)}; got {quoted(split)}")
+    path = _annotations(folder, split)
     chosen = _captioned(path, caption)[:limit]
-    place = _image_folder(folder, chosen)
+    place = _image_folder(folder, split, chosen)
     missing = [each.file for each in chosen if not is_file(place / each.file)]
     if missing or len(chosen) < 2:
         first = quoted(missing[0]) if missing else "none"
         raise PairsError(
             f"Expected at least 2 captioned images, with their files in {path_text(place)}; "
-            f"{len(missing)} of {len(chosen)} are missing (first: {first}); {HOW_TO_GET}"
+            f"{len(missing)} of {len(chosen)} are missing (first: {first}); "
+            f"{_how_to_get(split)}"
         )
     require_images([each.file for each in chosen], place, path)
     return [(place / each.file, each.caption) for each in chosen]
 
 
-def _annotations(folder: Path) -> Path:
+def _annotations(folder: Path, split: Split) -> Path:
     """Return where the annotations lie."""
-    for path in (folder / "annotations" / ANNOTATIONS, folder / ANNOTATIONS):
+    name = f"captions_{split}.json"
+    for path in (folder / "annotations" / name, folder / name):
         if path.is_file():
             return path
-    raise PairsError(f"Expected annotations/{ANNOTATIONS} in {path_text(folder)}; {HOW_TO_GET}")
+    raise PairsError(f"Expected annotations/{name} in {path_text(folder)}; {_how_to_get(split)}")
+
+
+def _how_to_get(split: Split) -> str:
+    return (
+        f"get {ARCHIVES[split]} and annotations_trainval2017.zip (241 MB) of "
+        "https://cocodataset.org/#download, and unpack both into the folder"
+    )
 
 
 def _captioned(path: Path, caption: Literal["first", "last"]) -> list[Captioned]:
@@ -140,9 +157,9 @@ def _with_file(image: object, caption: object, files: Mapping[Any, str]) -> Capt
     return Captioned(files[image], str(caption))
 
 
-def _image_folder(folder: Path, captioned: list[Captioned]) -> Path:
+def _image_folder(folder: Path, split: Split, captioned: list[Captioned]) -> Path:
     """Return the folder that holds the first image, or where it should lie."""
-    places = [folder / "val2017", folder / "images", folder]
+    places = [folder / split, folder / "images", folder]
     for place in places:
         if captioned and is_file(place / captioned[0].file):
             return place

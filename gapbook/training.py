@@ -200,6 +200,10 @@ class TrainingRun:
         Batches of an epoch.
     rotation : numpy.ndarray of shape (d, d), optional
         What turns the second side's embeddings.
+
+    Notes
+    -----
+    Embeddings have unit length in the loss, unless ``recipe`` has "unit_length" as False.
     """
 
     def __init__(
@@ -242,8 +246,11 @@ class TrainingRun:
             The loss before the step, in nats.
         """
         self.model.train()
-        x = normalize(self.model.encode_first(images), dim=1)
-        y = normalize(self.model.encode_second(second), dim=1)
+        x = self.model.encode_first(images)
+        y = self.model.encode_second(second)
+        if self.recipe.get("unit_length", True):
+            x = normalize(x, dim=1)
+            y = normalize(y, dim=1)
         if self.rotation is not None:
             y = y @ self.rotation
         loss = contrastive_loss(x, y, torch.exp(-self.model.logit_scale))
@@ -351,6 +358,7 @@ def train(  # noqa: PLR0913 - a training run has that many settings
     seed: int = 0,
     learning_rate: float = LEARNING_RATE,
     rotation: np.ndarray | None = None,
+    unit_length: bool = True,
     held_out: Glyphs | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
@@ -375,6 +383,8 @@ def train(  # noqa: PLR0913 - a training run has that many settings
     rotation : numpy.ndarray of shape (d, d), optional
         An orthogonal matrix, which turns the second side's embeddings, in the loss as in the
         history, and stays as it is.
+    unit_length : bool
+        Whether embeddings have unit length in the loss. They always have where they are measured.
     held_out : Glyphs, optional
         Characters that are measured after each epoch.
     checkpoint : path, optional
@@ -397,6 +407,8 @@ def train(  # noqa: PLR0913 - a training run has that many settings
         rotation, or a checkpoint of another recipe.
     """
     recipe = _recipe(tau, epochs, seed, len(data), learning_rate, rotation)
+    if not unit_length:
+        recipe["unit_length"] = False
     run = TrainingRun(model, recipe, len(data) // BATCH_SIZE, rotation)
     path = Path(checkpoint) if checkpoint else None
     if path and path.exists():

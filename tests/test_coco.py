@@ -225,3 +225,17 @@ def test_a_file_that_is_no_json_is_refused(coco: Path, content: bytes) -> None:
     with pytest.raises(PairsError, match="not in COCO's format") as error:
         read_coco(coco)
     assert len(str(error.value)) < 400 + len(str(coco))
+
+
+def test_the_training_split_has_its_own_annotations_and_images(coco: Path) -> None:
+    content = (coco / "annotations" / "captions_val2017.json").read_text()
+    with pytest.raises(
+        PairsError, match=r"captions_train2017\.json in .* train2017\.zip \(18 GB\)"
+    ):
+        read_coco(coco, split="train2017")
+    (coco / "annotations" / "captions_train2017.json").write_text(content)
+    (coco / "val2017").rename(coco / "train2017")
+    items = read_coco(coco, "last", split="train2017")
+    assert [path.parent.name for path, _ in items] == ["train2017"] * 3
+    with pytest.raises(PairsError, match="Expected split as one of val2017, train2017"):
+        read_coco(coco, split="test2017")  # type: ignore[arg-type]

@@ -131,3 +131,35 @@ TOKENS = {
     "dual_roberta": "roberta",
     "flava": "clip",
 }
+
+
+def byte_clip(folder: Path, seed: int = 0) -> Path:
+    """Save a tiny CLIP that reads all printable ASCII, at the largest token id, into 64 dimensions.
+
+    Its configuration is of the kind that the hub's checkpoints of CLIP have.
+    """
+    from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+
+    folder.mkdir(parents=True, exist_ok=True)
+    letters = [chr(code) for code in range(33, 127)]
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters)]
+    tokens += ["<|startoftext|>", "<|endoftext|>"]
+    numbers = {token: i for i, token in enumerate(tokens)}
+    CLIPTokenizer(vocab=numbers, merges=[]).save_pretrained(folder)
+    size = {"height": 32, "width": 32}
+    CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size=size).save_pretrained(folder)
+    tower = TOWER | {"hidden_size": 32, "intermediate_size": 64}
+    text = {
+        "vocab_size": len(tokens),
+        "max_position_embeddings": 77,
+        "bos_token_id": 0,
+        # Where it is 2, transformers reads at the largest token id.
+        "eos_token_id": 2,
+        "pad_token_id": 1,
+    }
+    vision = {"image_size": 32, "patch_size": 8}
+    config = CLIPConfig(text_config=tower | text, vision_config=tower | vision, projection_dim=64)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        CLIPModel(config).save_pretrained(folder)
+    return folder

@@ -34,7 +34,7 @@ PATCH_SIZE = 8
 SECOND_SEED_OFFSET = 1_000_000
 
 
-def glyph_config(width: int, text_layers: int) -> CLIPConfig:
+def glyph_config(width: int, text_layers: int, dim: int = EMBEDDING_DIM) -> CLIPConfig:
     """Describe a small CLIP of 32 x 32 images of one channel and captions of 16 tokens.
 
     Parameters
@@ -43,18 +43,20 @@ def glyph_config(width: int, text_layers: int) -> CLIPConfig:
         The width of both towers, a multiple of its 4 heads.
     text_layers : int
         Transformer layers of the text tower; the image tower has 3.
+    dim : int
+        Dimensions of the embeddings.
 
     Returns
     -------
     transformers.CLIPConfig
-        Embeddings have 64 dimensions. Text is read at the end token.
+        Text is read at the end token.
     """
     tokens = vocabulary()
     tower = {
         "hidden_size": width,
         "intermediate_size": 4 * width,
         "num_attention_heads": 4,
-        "projection_dim": EMBEDDING_DIM,
+        "projection_dim": dim,
     }
     text = {
         "num_hidden_layers": text_layers,
@@ -71,9 +73,7 @@ def glyph_config(width: int, text_layers: int) -> CLIPConfig:
         "patch_size": PATCH_SIZE,
         "num_channels": 1,
     }
-    return CLIPConfig(
-        text_config=tower | text, vision_config=tower | vision, projection_dim=EMBEDDING_DIM
-    )
+    return CLIPConfig(text_config=tower | text, vision_config=tower | vision, projection_dim=dim)
 
 
 class Stem(nn.Sequential):
@@ -137,8 +137,10 @@ class GlyphCLIP(CLIPModel):
         return self.get_text_features(input_ids=tokens).pooler_output
 
 
-def build_glyphclip(seed: int, shared: bool = False, text_layers: int = TEXT_LAYERS) -> GlyphCLIP:
-    """Build an untrained GlyphCLIP: 3 image layers and 1 text layer, embeddings of 64 dimensions.
+def build_glyphclip(
+    seed: int, shared: bool = False, text_layers: int = TEXT_LAYERS, dim: int = EMBEDDING_DIM
+) -> GlyphCLIP:
+    """Build an untrained GlyphCLIP, by default of 3 image layers, 1 text layer and 64 dimensions.
 
     Parameters
     ----------
@@ -150,13 +152,15 @@ def build_glyphclip(seed: int, shared: bool = False, text_layers: int = TEXT_LAY
         that only the embeddings of pixels and of words are separate.
     text_layers : int
         Transformer layers of the text tower, where it is not shared.
+    dim : int
+        Dimensions of the embeddings, 64 in the bundled models.
 
     Returns
     -------
     GlyphCLIP
         A ``transformers.CLIPModel`` in evaluation mode.
     """
-    config = glyph_config(WIDTH, text_layers)
+    config = glyph_config(WIDTH, text_layers, dim)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = GlyphCLIP(config)

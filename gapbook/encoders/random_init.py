@@ -9,7 +9,7 @@ from torch import nn
 from gapbook.extras import from_extra
 
 if TYPE_CHECKING:
-    from transformers import CLIPConfig, CLIPModel, ResNetModel
+    from transformers import CLIPConfig, CLIPModel, ResNetConfig, ResNetModel
 
 # The small CLIP of `random_clip`: both towers are alike.
 SMALL_WIDTH = 64
@@ -19,7 +19,7 @@ SMALL_TEXT_LAYERS = 3
 def random_clip(
     seed: int,
     scheme: Literal["openai", "transformers"] = "openai",
-    size: Literal["ViT-B/32", "small"] = "ViT-B/32",
+    size: "Literal['ViT-B/32', 'small'] | CLIPConfig" = "ViT-B/32",
 ) -> "CLIPModel":
     """Build an untrained CLIP.
 
@@ -30,10 +30,11 @@ def random_clip(
         untouched.
     scheme : {"openai", "transformers"}
         The weight initialization: as in the original CLIP code, or the library's default.
-    size : {"ViT-B/32", "small"}
+    size : {"ViT-B/32", "small"} or transformers.CLIPConfig
         151,277,313 parameters and embeddings of 512 dimensions; or 350,273 and 64, for images of
         1 x 32 x 32 and captions of 16 tokens. ViT-B/32 reads text at the largest token id, as
-        CLIP's own code does.
+        CLIP's own code does. A configuration, such as that of a checkpoint, gives a network of its
+        sizes.
 
     Returns
     -------
@@ -70,9 +71,11 @@ def random_clip(
     return model.eval()
 
 
-def _clip_config(size: str) -> "CLIPConfig":
+def _clip_config(size: "str | CLIPConfig") -> "CLIPConfig":
     from transformers import CLIPConfig
 
+    if isinstance(size, CLIPConfig):
+        return size
     if size == "small":
         from gapbook.encoders.glyphclip import glyph_config
 
@@ -132,16 +135,18 @@ def _draw_text_tower(text: Any) -> None:
     nn.init.normal_(text.embeddings.position_embedding.weight, std=0.01)
 
 
-def random_resnet18(seed: int, size: Literal["ResNet-18", "small"] = "ResNet-18") -> "ResNetModel":
+def random_resnet18(
+    seed: int, size: "Literal['ResNet-18', 'small'] | ResNetConfig" = "ResNet-18"
+) -> "ResNetModel":
     """Build an untrained ResNet-18.
 
     Parameters
     ----------
     seed : int
         What draws the weights. They depend on it alone.
-    size : {"ResNet-18", "small"}
+    size : {"ResNet-18", "small"} or transformers.ResNetConfig
         11,176,512 parameters and features of 512 dimensions, for images of 3 channels; or an
-        eighth as wide, 64 dimensions, for images of 1 x 32 x 32.
+        eighth as wide, 64 dimensions, for images of 1 x 32 x 32; or what a configuration says.
 
     Returns
     -------
@@ -160,8 +165,10 @@ def random_resnet18(seed: int, size: Literal["ResNet-18", "small"] = "ResNet-18"
     of two of them.
     """
     with from_extra("models", "A ResNet"):
-        from transformers import ResNetConfig, ResNetModel
+        from transformers import ResNetConfig
 
+    if isinstance(size, ResNetConfig):
+        return _draw_resnet(seed, size)
     if size not in ("ResNet-18", "small"):
         raise ValueError(f"Expected size 'ResNet-18' or 'small'; got {size!r}")
     width = 64 if size == "ResNet-18" else 8
@@ -172,6 +179,13 @@ def random_resnet18(seed: int, size: Literal["ResNet-18", "small"] = "ResNet-18"
         depths=[2, 2, 2, 2],
         layer_type="basic",
     )
+    return _draw_resnet(seed, config)
+
+
+def _draw_resnet(seed: int, config: "ResNetConfig") -> "ResNetModel":
+    """Build a ResNet whose weights depend on the seed alone."""
+    from transformers import ResNetModel
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return ResNetModel(config).eval()

@@ -50,6 +50,11 @@ VARIANTS = {
     "first word": "captions cut to their first word, for training and after",
     "two words": "captions cut to their first two words",
     "both cut": "captions cut to their first word, and one image for all characters of a word",
+    "no normalization": "embeddings of any length in the loss",
+    "8 dimensions": "embeddings of 8 dimensions instead of 64",
+    "16 dimensions": "embeddings of 16 dimensions",
+    "32 dimensions": "embeddings of 32 dimensions",
+    "128 dimensions": "embeddings of 128 dimensions",
 }
 
 # Variants whose texts are rotated before training.
@@ -67,6 +72,13 @@ CUTS: dict[str, Callable[[Glyphs], Glyphs]] = {
     "two words": lambda glyphs: first_words(glyphs, 2),
     "both cut": lambda glyphs: share_image_by_caption(first_words(glyphs)),
 }
+
+# Variants whose embeddings have another number of dimensions: supplementary figure 16.
+DIMENSIONS = {f"{dim} dimensions": dim for dim in (8, 16, 32, 128)}
+
+# The variant of supplementary figure 15, whose dot products are not bounded by 1.
+NOT_NORMALIZED = "no normalization"
+NOT_NORMALIZED_LABELS = ("1", "learned")
 
 # A model that is trained already is trained on in small steps.
 FINE_TUNING_RATE = LEARNING_RATE / 10
@@ -135,6 +147,13 @@ def experiments() -> list[Experiment]:
         listed += [Experiment(variant, label) for label in MAIN_LABELS]
     listed += [Experiment("ordinary", label, LONG_EPOCHS) for label in LONG_LABELS]
     listed += [Experiment(variant, "1/100", LONG_EPOCHS) for variant in LONG_VARIANTS]
+    return listed + supplementary_experiments()
+
+
+def supplementary_experiments() -> list[Experiment]:
+    """Return the experiments of supplementary figures 15 and 16: one seed each."""
+    listed = [Experiment(NOT_NORMALIZED, label, seeds=(0,)) for label in NOT_NORMALIZED_LABELS]
+    listed += [Experiment(variant, "1/100", seeds=(0,)) for variant in DIMENSIONS]
     return listed
 
 
@@ -258,6 +277,7 @@ def run_experiment(
         seed=seed,
         learning_rate=FINE_TUNING_RATE if fine_tuned else LEARNING_RATE,
         rotation=rotation,
+        unit_length=experiment.variant != NOT_NORMALIZED,
         held_out=select_glyphs(experiment, "test", glyphs),
         checkpoint=done and done.with_suffix(".checkpoint"),
         progress=progress,
@@ -302,6 +322,8 @@ def build_variant(
         return encoders.GlyphTwins(seed, same=variant == "same seed"), None
     if variant == "deep text":
         return encoders.build_glyphclip(seed, text_layers=DEEP_TEXT_LAYERS), None
+    if variant in DIMENSIONS:
+        return encoders.build_glyphclip(seed, dim=DIMENSIONS[variant]), None
     model = encoders.build_glyphclip(seed, shared=variant == "shared")
     if variant not in ROTATED:
         return model, None

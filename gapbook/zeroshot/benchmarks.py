@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -31,12 +31,19 @@ PROMPTS = {  # the paper's table 3
 }
 
 
+Part = Literal["test", "all"]
+
+
 class ArchiveFiles(NamedTuple):
-    """The files that are read from an archive: records, class names if any, and where to get it."""
+    """The files that are read from an archive: records, class names if any, and where to get it.
+
+    ``other_records`` are those that the test split leaves out and the whole data set has.
+    """
 
     records: str
     class_names: str
     page: str
+    other_records: tuple[str, ...] = ()
 
 
 FILES = {
@@ -44,11 +51,13 @@ FILES = {
         "test_batch.bin",
         "batches.meta.txt",
         "cifar-10-binary.tar.gz of cs.toronto.edu/~kriz/cifar.html",
+        tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
     ),
     "CIFAR100": ArchiveFiles(
         "test.bin",
         "fine_label_names.txt",
         "cifar-100-binary.tar.gz of cs.toronto.edu/~kriz/cifar.html",
+        ("train.bin",),
     ),
     "SVHN": ArchiveFiles("test_32x32.mat", "", "test_32x32.mat of ufldl.stanford.edu/housenumbers"),
 }
@@ -88,7 +97,10 @@ class _Labeled(NamedTuple):
 
 
 def load_benchmark(
-    name: str, source: str | os.PathLike[str], revision: str | None = None
+    name: str,
+    source: str | os.PathLike[str],
+    revision: str | None = None,
+    part: Part = "test",
 ) -> Benchmark:
     """Load one of the image sets of the paper's table 1: its test split, or for EuroSAT all images.
 
@@ -102,6 +114,8 @@ def load_benchmark(
         all but EuroSAT, also a name on the hub of data sets.
     revision : str, optional
         The commit on the hub, 40 hexadecimal digits.
+    part : {"test", "all"}
+        Of CIFAR in a folder: the test split, or all images, those of the test split last.
 
     Returns
     -------
@@ -111,7 +125,8 @@ def load_benchmark(
     Raises
     ------
     ValueError
-        For an unknown name, and where something is missing or has another format.
+        For an unknown name, for all images of what is no folder of CIFAR or EuroSAT, and where
+        something is missing or has another format.
     MissingPackageError
         For a name on the hub, without ``datasets`` in version 4 or later.
 
@@ -122,37 +137,47 @@ def load_benchmark(
     """
     if name not in PROMPTS:
         raise ValueError(f"Expected one of {', '.join(PROMPTS)}; got {name!r}")
+    if part not in ("test", "all"):
+        raise ValueError(f"Expected part 'test' or 'all'; got {part!r}")
     folder = Path(source)
+    if part == "all" and (name == "SVHN" or not folder.is_dir()):
+        raise ValueError(f"Expected all images only of a folder of CIFAR or EuroSAT; got {name}")
     if not folder.is_dir():
         labeled = _from_hub(name, os.fspath(source), revision)
     elif name == "EuroSAT":
         labeled = _from_class_folders(folder)
     else:
-        labeled = _from_records(name, folder)
+        labeled = _from_records(name, folder, part)
     words = [name_of_class.replace("_", " ") for name_of_class in labeled.classes]
     prompts = [PROMPTS[name].format(word) for word in words]
     return Benchmark(labeled.images, np.asarray(labeled.labels, dtype=int), prompts)
 
 
-def _from_records(name: str, folder: Path) -> _Labeled:
+def _from_records(name: str, folder: Path, part: Part) -> _Labeled:
     """Read the records of CIFAR or SVHN."""
     from PIL import Image
 
     files = FILES[name]
-    for file in (files.records, files.class_names):
+    records = [files.records] if part == "test" else [*files.other_records, files.records]
+    for file in (*records, files.class_names):
         if file and not (folder / file).is_file():
             raise ValueError(f"Expected {file} in {folder}; unpack {files.page}")
-    path = folder / files.records
-    try:
-        if name == "SVHN":
-            pixels, labels = _read_svhn(path)
-            classes = [str(digit) for digit in range(10)]
-        else:
-            pixels, labels = _read_cifar(path, fine=name == "CIFAR100")
-            classes = (folder / files.class_names).read_text().split()
-        images = [Image.fromarray(np.ascontiguousarray(image)) for image in pixels]
-    except Exception as error:  # SciPy and NumPy each have their own for a damaged file
-        raise ValueError(f"{path} is damaged or not of {files.page} ({error})") from None
+    images = []
+    labels: list[int] = []
+    for file in records:
+        path = folder / file
+        try:
+            if name == "SVHN":
+                pixels, own = _read_svhn(path)
+            else:
+                pixels, own = _read_cifar(path, fine=name == "CIFAR100")
+            images += [Image.fromarray(np.ascontiguousarray(image)) for image in pixels]
+            labels += own.tolist()
+        except Exception as error:  # SciPy and NumPy each have their own for a damaged file
+            raise ValueError(f"{path} is damaged or not of {files.page} ({error})") from None
+    classes = [str(digit) for digit in range(10)]
+    if files.class_names:
+        classes = (folder / files.class_names).read_text().split()
     return _Labeled(images, labels, classes)
 
 

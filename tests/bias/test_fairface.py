@@ -1,5 +1,7 @@
 """FairFace's list of faces, read from a folder, and the prompts of its labels."""
 
+import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -84,3 +86,47 @@ def test_another_list_is_refused(tmp_path: Path, content: str, message: str) -> 
     (tmp_path / "fairface_label_val.csv").write_text(content)
     with pytest.raises(PairsError, match=message):
         read_fairface(tmp_path)
+
+
+def write_hub_form(folder: Path, about: object = None, races: object = (1, 0)) -> None:
+    """Write two faces as a hub of data sets keeps them, with the names of classes."""
+    import pyarrow
+    from pyarrow import parquet
+
+    content = io.BytesIO()
+    Image.fromarray(np.full((32, 32, 3), 80, np.uint8)).save(content, "JPEG")
+    image = {"bytes": content.getvalue(), "path": "1.jpg"}
+    table = pyarrow.table({"image": [image] * 2, "gender": [0, 1], "race": list(races)})
+    names = {"race": ["East Asian", "Latino_Hispanic"], "gender": ["Male", "Female"]}
+    features = {name: {"names": words} for name, words in names.items()}
+    stated = {"info": {"features": features}} if about is None else about
+    table = table.replace_schema_metadata({"huggingface": json.dumps(stated)})
+    folder.mkdir(exist_ok=True)
+    parquet.write_table(table, folder / "validation-00000-of-00001.parquet")
+
+
+@pytest.mark.parametrize("place", [".", "0.25"])
+def test_the_hub_s_form_gives_races_labels_and_images(tmp_path: Path, place: str) -> None:
+    write_hub_form(tmp_path / place)
+    faces = read_fairface(tmp_path)
+    assert faces.races == ["Latino", "East Asian"]
+    assert faces.labels == ["latino man", "east asian woman"]
+    assert len(faces.images) == 2
+    assert [image.size for image in faces.images[:2]] == [(32, 32)] * 2
+    assert faces.images[1] is not faces.images[1]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"about": {"info": {}}}, {"races": (1, 7)}], ids=["no names", "no such class"]
+)
+def test_a_hub_s_file_of_another_form_is_one_sentence(tmp_path: Path, changes: dict) -> None:
+    write_hub_form(tmp_path, **changes)
+    with pytest.raises(PairsError, match="Expected columns image, race, gender of FairFace in"):
+        read_fairface(tmp_path)
+
+
+def test_a_damaged_file_of_the_hub_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "validation-1.parquet").write_bytes(b"PAR1")
+    with pytest.raises(PairsError, match="it cannot be read so") as error:
+        read_fairface(tmp_path)
+    assert "\n" not in str(error.value)

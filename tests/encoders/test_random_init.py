@@ -139,3 +139,15 @@ def test_wrong_names_say_what_is_expected() -> None:
         random_clip(0, size="L")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="size 'ResNet-18' or 'small'; got '50'"):
         random_resnet18(0, "50")  # type: ignore[arg-type]
+
+
+def test_a_configuration_gives_a_network_of_its_sizes_and_the_same_weights() -> None:
+    small = random_clip(3, size="small")
+    same = random_clip(3, size=small.config)
+    assert all(
+        torch.equal(a, b) for a, b in zip(small.parameters(), same.parameters(), strict=True)
+    )
+    resnet = random_resnet18(3, "small")
+    again = random_resnet18(3, resnet.config)
+    pairs = zip(resnet.parameters(), again.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)

@@ -189,3 +189,27 @@ def test_bad_folders_are_named(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "batches.meta.txt").write_text("airplane")
     with pytest.raises(ValueError, match=message):
         load_benchmark(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["CIFAR10", "CIFAR100"])
+def test_all_of_cifar_has_the_test_split_last(tmp_path: Path, name: str) -> None:
+    write_cifar(tmp_path, name)
+    test = tmp_path / ("test_batch.bin" if name == "CIFAR10" else "test.bin")
+    others = [f"data_batch_{n}.bin" for n in range(1, 6)] if name == "CIFAR10" else ["train.bin"]
+    records = np.fromfile(test, np.uint8).reshape(3, -1)
+    for other in others:
+        records[::-1].tofile(tmp_path / other)
+    task = load_benchmark(name, tmp_path, part="all")
+    assert task.labels.tolist() == [1, 0, 2] * len(others) + [2, 0, 1]
+    np.testing.assert_array_equal(np.asarray(task.images[-1]), PIXELS[2])
+    (tmp_path / others[-1]).unlink()
+    with pytest.raises(ValueError, match=f"Expected {others[-1]} in"):
+        load_benchmark(name, tmp_path, part="all")
+    assert len(load_benchmark(name, tmp_path).labels) == 3
+
+
+def test_all_images_are_of_a_folder_of_cifar_or_eurosat(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Expected all images only of a folder"):
+        load_benchmark("SVHN", tmp_path, part="all")
+    with pytest.raises(ValueError, match="Expected part 'test' or 'all'; got 'train'"):
+        load_benchmark("CIFAR10", tmp_path, part="train")  # type: ignore[arg-type]
