@@ -4,6 +4,7 @@ from copy import deepcopy
 
 import pytest
 from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
 
 SETTINGS = {
     "extensions": [
@@ -46,7 +47,7 @@ def index(tmp_path):
     def build(words):
         (tmp_path / "index.md").write_text(PAGE)
         (tmp_path / "search.yml").write_text(words)
-        with (tmp_path / "warnings").open("w") as stream:
+        with docutils_namespace(), (tmp_path / "warnings").open("w") as stream:
             app = Sphinx(
                 tmp_path,
                 None,

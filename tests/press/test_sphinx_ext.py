@@ -6,6 +6,7 @@ from copy import deepcopy
 import nbformat
 import pytest
 from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
 
 from gapbook.press.sphinx_ext import plain_text, repository
 
@@ -53,9 +54,10 @@ def build(tmp_path, chapter):
         nbformat.write(chapter(), tmp_path / "board.ipynb")
         out = tmp_path / "out"
         doctrees = tmp_path / "doctrees"
-        Sphinx(
-            tmp_path, None, out, doctrees, "html", confoverrides=deepcopy(SETTINGS), status=None
-        ).build()
+        with docutils_namespace():
+            Sphinx(
+                tmp_path, None, out, doctrees, "html", confoverrides=deepcopy(SETTINGS), status=None
+            ).build()
         return (out / "runnable.html").read_text(), (out / "board.html").read_text()
 
     return make

@@ -6,6 +6,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
 
 from gapbook.press.copies.references import site_address
 from gapbook.press.records import PREFIX
@@ -88,7 +89,7 @@ def build(tmp_path, monkeypatch):
             notebook = new_notebook(cells=cells, metadata=kernel)
             nbformat.write(notebook, tmp_path / f"{name}.ipynb")
         warnings = tmp_path / "warnings"
-        with warnings.open("w") as stream:
+        with docutils_namespace(), warnings.open("w") as stream:
             app = Sphinx(
                 tmp_path,
                 None,
