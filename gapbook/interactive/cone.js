@@ -12,7 +12,7 @@ gapLive.start("cone", ({ stage, readout, value, say }) => () => {
   const left = `<svg viewBox="0 0 320 290" role="img" aria-label="The cone">
     <circle class="gap-line" cx="160" cy="150" r="${R}"/><path class="gap-line" d="${rays}"/>
     <g fill="#0072b2">${dots}</g><path d="M160 150V${150 - R * h}" stroke="#d55e00" stroke-width="4"/>
-    <text x="168" y="${150 - R * h / 2}">mean, length ${h.toFixed(2)}</text></svg>`;
+    <text x="160" y="172" text-anchor="middle">mean of length ${h.toFixed(2)}</text></svg>`;
   const xs = Array.from({ length: 401 }, (_, i) => -1 + i / 200);
   const ys = xs.map((x) => gapMath.coneDensity(x, c, d));
   const top = Math.max(...ys.filter((y) => y < 60), 0.1);

@@ -68,7 +68,7 @@ gapLive.start("free", ({ figure, stage, readout, value, say }) => {
     [0, 10, 100, 1000].forEach((step) => g.fillText(String(step), place(step, 0)[0], 512));
     g.fillText("step", 340, 548);
     g.textAlign = "left";
-    g.fillText("gap", 16, 26);
+    g.fillText("gap", 80, 26);
     g.lineWidth = 5;
     g.strokeStyle = "#009e73";
     g.beginPath();
