@@ -1,5 +1,8 @@
-"""Figures that answer pointer and keyboard in a static page, with no kernel."""
+"""Figures that answer pointer and keyboard: in a static page with no kernel, and live with one."""
 
+from gapbook.interactive.cones import cone_figure, cone_triangle
 from gapbook.interactive.explorer import explore_pairs
+from gapbook.interactive.free import free_vectors
 from gapbook.interactive.markup import Interactive
 from gapbook.interactive.sliders import slider
+from gapbook.interactive.softmax import softmax_matrix

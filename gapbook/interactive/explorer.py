@@ -91,7 +91,7 @@ def explore_pairs(
         f'<div class="gap-plot" role="application" aria-label="{name}. {KEYS}.">'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(alt)}">'
         f"{plot}{_highlight()}</svg></div>"
-        f'<div class="gap-card" hidden>{_sprite(images)}<p aria-live="polite">{HINT}</p></div>'
+        f'<div class="gap-card" hidden>{sprite(images)}<p aria-live="polite">{HINT}</p></div>'
         "</div></figure>"
         f"{asset('explorer.js')}"
     )
@@ -200,8 +200,14 @@ def _ticks(span: tuple[float, float], start: int, end: int) -> list[tuple[str, i
     return ticks
 
 
-def _sprite(images: np.ndarray | None) -> str:
-    """Return the element that shows one image at a time, cut from one sheet of all of them."""
+def sprite(images: np.ndarray | None) -> str:
+    """Return the element that shows one image at a time, cut from one sheet of all of them.
+
+    Parameters
+    ----------
+    images : array of shape (n, h, w), uint8, or None
+        The images, row by row on a sheet that is about square.
+    """
     if images is None:
         return ""
     n, height, width = images.shape
