@@ -109,7 +109,7 @@ def cones_by_network(table: pd.DataFrame) -> Figure:
         alpha=0.8,
         ax=ax,
     )
-    ax.set(xlabel="mean cosine of two embeddings of noise", ylabel="", xlim=(0, 1.02))
+    ax.set(xlabel="mean cosine", ylabel="", xlim=(0, 1.02))
     ax.grid(axis="x", lw=0.5, color=GRID_COLOR)
     ax.legend(title="initialization", fontsize=8, **LEGEND_BESIDE)
     return fig

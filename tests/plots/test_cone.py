@@ -57,7 +57,7 @@ def test_each_network_is_a_dot_in_the_color_of_its_initialization() -> None:
     assert sorted(dots) == [0.4, 0.9, 0.99]
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["images", "texts"]
     assert legend_texts(ax) == ["OpenAI", "library"]
-    assert axis_labels(ax) == ("mean cosine of two embeddings of noise", "")
+    assert axis_labels(ax) == ("mean cosine", "")
 
 
 def test_caps_are_labeled_by_their_dimension() -> None:
