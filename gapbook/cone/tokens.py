@@ -46,7 +46,7 @@ def reading_cosines(
     Notes
     -----
     The model is as it was afterwards. Where each input has a start of its own and the activation is
-    odd, nothing is left that inputs share, but for the biases, which are zero in a new CLIP.
+    odd, nothing is left that inputs share but the biases, which are small in a new CLIP.
 
     Examples
     --------

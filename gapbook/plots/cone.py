@@ -38,6 +38,10 @@ NETWORK_STYLES = {
     "linear+batchnorm+relu": (PURPLE, "-"),
     "linear+relu+batchnorm": (SKY, "-"),
     "residual": (ORANGE, "-"),
+    "as it is": (GREEN, "-"),
+    "no shared start": (PURPLE, "-"),
+    "tanh for GELU": (SKY, "--"),
+    "neither": (BLACK, ":"),
 }
 
 # Columns of expectations over depth: how a legend calls them, and their mark or line.
