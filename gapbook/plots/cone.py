@@ -285,10 +285,10 @@ def cosine_growth(table: pd.DataFrame) -> Figure:
     right.plot([], [], "k--", label="slack (bias alone)")
     left.axvline(0.6, color=SKY, lw=1, ls=":", zorder=0)
     left.set(xlabel="cosine of u and v", ylabel="P(cosine grows)")
-    left.set_title("Large norms: no longer certain")
+    left.set_title("At large norms growth is not certain")
     left.legend(fontsize=8, loc="lower left")
     right.set(xlabel="cosine of u and v", ylabel="growth", yscale="log")
-    right.set_title("Large norms: hardly by the bias")
+    right.set_title("At large norms the bias adds little")
     right.legend(fontsize=8, loc="lower left")
     return fig
 
