@@ -13,3 +13,4 @@ from gapbook.cone.theory import (
     stats_by_depth,
     theorem1_probability,
 )
+from gapbook.cone.tokens import reading_cosines

@@ -7,6 +7,7 @@ over seeds needs seaborn, which comes with the extra "chapters".
 from gapbook.plots.bias import group_rates, paired_p_by_changes
 from gapbook.plots.cone import (
     caps_by_dimension,
+    cones_by_network,
     cosine_by_depth,
     cosine_frame,
     cosine_growth,

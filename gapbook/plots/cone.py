@@ -1,7 +1,6 @@
 """Figures of cones and of random networks (chapters 2 and 3)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,7 +10,19 @@ from matplotlib.figure import Figure
 
 from gapbook.extras import from_extra
 from gapbook.geometry.cosines import CosineStats, Histogram
-from gapbook.plots.style import BLACK, GREEN, GROUP_COLORS, ORANGE, PURPLE, SKY, assign, styled
+from gapbook.plots.labels import colors_of, label
+from gapbook.plots.style import (
+    BLACK,
+    GREEN,
+    GRID_COLOR,
+    GROUP_COLORS,
+    LEGEND_BESIDE,
+    ORANGE,
+    PURPLE,
+    SKY,
+    assign,
+    styled,
+)
 
 # The color and the line of each random network, in every figure over depth.
 NETWORK_STYLES = {
@@ -27,6 +38,10 @@ NETWORK_STYLES = {
     "linear+batchnorm+relu": (PURPLE, "-"),
     "linear+relu+batchnorm": (SKY, "-"),
     "residual": (ORANGE, "-"),
+    "as it is": (GREEN, "-"),
+    "no shared start": (PURPLE, "-"),
+    "tanh for GELU": (SKY, "--"),
+    "neither": (BLACK, ":"),
 }
 
 # Columns of expectations over depth: how a legend calls them, and their mark or line.
@@ -43,18 +58,29 @@ def cosine_histograms(panels: Mapping[str, Mapping[str, CosineStats]]) -> Figure
     Parameters
     ----------
     panels : mapping of str to mapping of str to CosineStats
-        The statistics, by title and by label; up to four labels a panel.
+        The statistics, by title and by the name of a model or of another thing; what has no color
+        of its own gets one, up to three in a panel.
     """
-    size = (3.6 * len(panels), 3)
+    with from_extra("chapters", "this figure"):
+        import seaborn as sns
+
+    size = (3.8 * len(panels), 3.2)
     fig, row = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharex=True)
     for ax, (title, lines) in zip(row[0], panels.items(), strict=True):
-        colors = assign(lines, (*GROUP_COLORS, BLACK))
-        for label, stats in lines.items():
-            counts, edges = stats.histogram
-            density = counts / stats.n_pairs / np.diff(edges)
-            name = f"{label}: {stats.mean:.2f}"
-            ax.stairs(density, edges, color=colors[label], lw=1.5, label=name)
-        ax.set(title=title, xlabel="cosine of two items", xlim=(-0.3, 1.02))
+        for name, color in colors_of(lines).items():
+            counts, edges = lines[name].histogram
+            sns.histplot(
+                x=(edges[:-1] + edges[1:]) / 2,
+                weights=counts,
+                bins=edges.tolist(),
+                stat="density",
+                element="step",
+                fill=False,
+                color=color,
+                label=f"{label(name)}: {lines[name].mean:.2f}",
+                ax=ax,
+            )
+        ax.set(title=title, xlabel="cosine of two items", ylabel="", xlim=(-1, 1.02))
         # Narrow cones are a hundred times denser than wide ones.
         ax.set(yscale="log", ylim=(0.02, 200))
         ax.legend(loc="upper left", fontsize=8)
@@ -63,7 +89,38 @@ def cosine_histograms(panels: Mapping[str, Mapping[str, CosineStats]]) -> Figure
 
 
 @styled
-def caps_by_dimension(dimensions: Sequence[int], logs: Sequence[float], label: str) -> Figure:
+def cones_by_network(table: pd.DataFrame) -> Figure:
+    """Draw the mean cosine of each random network: a row a kind, a color an initialization.
+
+    Parameters
+    ----------
+    table : DataFrame with columns network, initialization, mean
+        One row a network; up to three initializations.
+    """
+    with from_extra("chapters", "this figure"):
+        import seaborn as sns
+
+    fig, ax = plt.subplots(figsize=(6.4, 2.6))
+    sns.stripplot(
+        table,
+        x="mean",
+        y="network",
+        hue="initialization",
+        palette=colors_of(table["initialization"].unique()),
+        dodge=True,
+        jitter=False,
+        size=7,
+        alpha=0.8,
+        ax=ax,
+    )
+    ax.set(xlabel="mean cosine", ylabel="", xlim=(0, 1.02))
+    ax.grid(axis="x", lw=0.5, color=GRID_COLOR)
+    ax.legend(title="initialization", fontsize=8, **LEGEND_BESIDE)
+    return fig
+
+
+@styled
+def caps_by_dimension(dimensions: Sequence[int], logs: Sequence[float], title: str) -> Figure:
     """Draw the share of the sphere that a cap takes, over the dimension.
 
     Parameters
@@ -72,27 +129,28 @@ def caps_by_dimension(dimensions: Sequence[int], logs: Sequence[float], label: s
         Dimensions of the space that holds the sphere.
     logs : sequence of float
         The base-10 logarithm of the share in each.
-    label : str
-        Which cap it is, the title.
+    title : str
+        Which cap it is.
     """
     fig, ax = plt.subplots(figsize=(5.6, 3))
     ax.plot(dimensions, logs, "o-", color=BLACK, ms=4)
     for d, log in zip(dimensions, logs, strict=True):
         ax.annotate(f"{d}", (d, log), textcoords="offset points", xytext=(6, 4), fontsize=8)
     ax.set(xlabel="dimension of the sphere's space", xscale="log")
-    ax.set(ylabel="log10 of the share", title=label)
+    ax.set(ylabel="log10 of the share", title=title)
     return fig
 
 
 @styled
 def cosine_by_depth(table: pd.DataFrame, sharey: bool = True) -> Figure:
-    """Draw mean cosines over depth, with bands.
+    """Draw mean cosines over depth: a line is the mean over networks, a band reaches to all.
 
     Parameters
     ----------
-    table : DataFrame with columns panel, network, depth, mean, low, high
-        And, where there are any, ``paper`` (what the authors report, dots) and ``theory`` (exact
-        curves, thin dashes). Networks are those of ``NETWORK_STYLES``.
+    table : DataFrame with columns panel, network, seed, depth, cosine
+        One row a layer of a network. Where there are any, ``paper`` (what the authors report, dots)
+        and ``theory`` (exact curves, thin dashes) are the same for all seeds. Networks have the
+        styles of ``NETWORK_STYLES``, others a color each.
     sharey : bool
         Whether all panels have one vertical axis.
     """
@@ -101,28 +159,44 @@ def cosine_by_depth(table: pd.DataFrame, sharey: bool = True) -> Figure:
     fig, row = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharey=sharey)
     for ax, panel in zip(row[0], panels, strict=True):
         rows = table[table["panel"] == panel]
-        for network, line in rows.groupby("network", sort=False):
-            _draw_network(ax, str(network), line)
-        for column, (label, style) in EXPECTATIONS.items():
+        names = rows["network"].unique().tolist()
+        others = colors_of([n for n in names if n not in NETWORK_STYLES], (*GROUP_COLORS, BLACK))
+        for name in names:
+            look = NETWORK_STYLES.get(name) or (others[name], "-")
+            _draw_network(ax, name, rows[rows["network"] == name], look)
+        for column, (text, style) in EXPECTATIONS.items():
             if column in rows and rows[column].notna().any():
-                ax.plot([], [], "k" + style, markersize=3.5, mfc="w", lw=1, label=label)
-        ax.set(title=panel, xlabel="layers", xlim=(0, table["depth"].max() + 0.5))
+                ax.plot([], [], "k" + style, markersize=3.5, mfc="w", lw=1, label=text)
+        ax.set(title=panel, xlabel="layers", ylabel="", xlim=(0, table["depth"].max() + 0.5))
         below = (0.5, -0.17)
         ax.legend(fontsize=8, handlelength=2.2, ncols=2, loc="upper center", bbox_to_anchor=below)
     row[0, 0].set_ylabel("mean cosine")
     return fig
 
 
-def _draw_network(ax: Axes, network: str, line: pd.DataFrame) -> None:
+def _draw_network(ax: Axes, name: str, rows: pd.DataFrame, look: tuple[str, str]) -> None:
     """Draw one network's band, its mean, and what is expected of it."""
-    color, dash = NETWORK_STYLES[network]
-    depth = line["depth"]
-    ax.fill_between(depth, line["low"], line["high"], color=color, alpha=0.25, lw=0)
-    ax.plot(depth, line["mean"], dash, color=color, lw=1.5, label=network)
-    if "paper" in line:
-        ax.plot(depth, line["paper"], "o", markersize=3.5, mfc="w", color=color)
-    if "theory" in line:
-        ax.plot(depth, line["theory"], "k--", lw=1)
+    with from_extra("chapters", "this figure"):
+        import seaborn as sns
+
+    color, dash = look
+    sns.lineplot(
+        rows,
+        x="depth",
+        y="cosine",
+        errorbar=("pi", 100),
+        color=color,
+        ls=dash,
+        lw=1.5,
+        err_kws={"alpha": 0.25, "lw": 0},
+        label=label(name),
+        ax=ax,
+    )
+    expected = rows.drop_duplicates("depth")
+    if "paper" in rows:
+        ax.plot(expected["depth"], expected["paper"], "o", markersize=3.5, mfc="w", color=color)
+    if "theory" in rows:
+        ax.plot(expected["depth"], expected["theory"], "k--", lw=1)
 
 
 @styled
@@ -211,26 +285,26 @@ def cosine_growth(table: pd.DataFrame) -> Figure:
     right.plot([], [], "k--", label="slack (bias alone)")
     left.axvline(0.6, color=SKY, lw=1, ls=":", zorder=0)
     left.set(xlabel="cosine of u and v", ylabel="P(cosine grows)")
-    left.set_title("Large norms: no longer certain")
+    left.set_title("At large norms growth is not certain")
     left.legend(fontsize=8, loc="lower left")
     right.set(xlabel="cosine of u and v", ylabel="growth", yscale="log")
-    right.set_title("Large norms: hardly by the bias")
+    right.set_title("At large norms the bias adds little")
     right.legend(fontsize=8, loc="lower left")
     return fig
 
 
 @styled
 def seed_clouds(
-    views: Mapping[str, Mapping[str, np.ndarray]], highlight: int | None = None
+    views: Mapping[str, Mapping[str, np.ndarray]], highlight: Sequence[int] = (0, 1, 2, 3, 4)
 ) -> Figure:
-    """Draw the points of many random networks, a color for each seed.
+    """Draw the points of many random networks, some seeds in colors of their own before the others.
 
     Parameters
     ----------
     views : mapping of str to mapping of str to array of shape (seeds, n, 2)
         The points, by view (a row each) and by encoder (a column each, three of them).
-    highlight : int, optional
-        A seed to draw before all others, which are gray then.
+    highlight : sequence of int
+        The seeds in color, up to five; all others are gray.
     """
     size = (9, 2.9 * len(views))
     fig, grid = plt.subplots(len(views), 3, figsize=size, squeeze=False)
@@ -241,17 +315,14 @@ def seed_clouds(
     return fig
 
 
-def _draw_seeds(ax: Axes, points: np.ndarray, highlight: int | None) -> None:
-    """Draw points (seeds, n, 2), a color for each seed or one seed before the others."""
+def _draw_seeds(ax: Axes, points: np.ndarray, highlight: Sequence[int]) -> None:
+    """Draw points (seeds, n, 2): gray ones, and before them a color for each highlighted seed."""
     x, y = points.reshape(-1, 2).T
-    style: dict[str, Any] = {"s": 4, "linewidths": 0}
-    if highlight is None:
-        color = np.repeat(np.linspace(0, 1, len(points)), points.shape[1])
-        ax.scatter(x, y, c=color, cmap="viridis", **style)
-    else:
-        ax.scatter(x, y, c="#cccccc", **style)
-        before_x, before_y = points[highlight].T
-        ax.scatter(before_x, before_y, s=9, color=GREEN, linewidths=0)
+    ax.scatter(x, y, s=4, c="#cccccc", linewidths=0)
+    colors = (*GROUP_COLORS, ORANGE, BLACK)
+    for seed, color in assign(highlight, colors).items():
+        before_x, before_y = points[seed].T
+        ax.scatter(before_x, before_y, s=9, color=color, linewidths=0)
 
 
 @styled
@@ -272,19 +343,19 @@ def gap_by_center_cosine(
     d : int
         The dimension: cosines of random directions follow N(0, 1/d), the dashed curve.
     """
-    label = "cosine of the two centers"
+    with from_extra("chapters", "this figure"):
+        import seaborn as sns
+
+    axis = "cosine of the two means"
     fig, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.5))
-    left.plot(*prediction, "k--", lw=1.2, label="predicted from the mean cones")
-    left.plot(cosines, gaps, "o", color=GREEN, ms=4.5, label="measured, one network each")
-    left.axvline(0, color="#bbbbbb", lw=0.8, zorder=0)
-    left.set(xlabel=label, ylabel="modality gap")
-    left.set_title("The angle makes most of the scatter")
-    left.legend(fontsize=8, loc="upper right")
+    left.plot(*prediction, "k--", lw=1.2, label="from the mean cones")
+    sns.scatterplot(x=cosines, y=gaps, color=GREEN, s=35, label="one network each", ax=left)
+    left.set(xlabel=axis, ylabel="modality gap", title="The gap falls with the cosine")
+    left.legend(fontsize=8, loc="lower left")
     at = np.linspace(-4, 4, 200) / d**0.5
     normal = (d / 2 / np.pi) ** 0.5 * np.exp(-d * at**2 / 2)
-    right.hist(cosines, bins=6, density=True, color=GREEN, alpha=0.6)
+    sns.histplot(x=cosines, bins=6, stat="density", color=GREEN, alpha=0.6, ax=right)
     right.plot(at, normal, "k--", lw=1.2, label=f"N(0, 1/{d})")
-    right.set(xlabel=label, ylabel="density")
-    right.set_title("The angle is one of random directions")
+    right.set(xlabel=axis, ylabel="density", title="Cosines spread like random directions")
     right.legend(fontsize=8)
     return fig

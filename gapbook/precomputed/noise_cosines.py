@@ -17,6 +17,9 @@ from gapbook.geometry import cosine_stats
 # Noise images, and noise captions: as many as the authors drew.
 ITEMS = 5000
 
+# As many as show how two initializations differ: both of them, for three networks each.
+FEW_ITEMS = 48
+
 # Networks of each kind.
 SEEDS = 3
 
@@ -24,8 +27,14 @@ KEYS = ["model", "scheme", "seed", "items"]
 STATISTICS = ["mean", "std", "min", "q25", "median", "q75", "max"]
 
 
-def read_noise_cosines() -> pd.DataFrame:
-    """Read the stored table of 5,000 items.
+def read_noise_cosines(items: int = ITEMS) -> pd.DataFrame:
+    """Read the stored table.
+
+    Parameters
+    ----------
+    items : int
+        Which rows: those of 5,000 items, with OpenAI's initialization alone, or those of 48, with
+        that of the library as well.
 
     Returns
     -------
@@ -33,7 +42,8 @@ def read_noise_cosines() -> pd.DataFrame:
         Columns model, scheme, seed, items; mean, std, min, q25, median, q75 and max of the
         cosines; and the versions of torch and transformers. One row a network.
     """
-    return pd.read_csv(data_path("noise_cosines.csv"))
+    table = pd.read_csv(data_path("noise_cosines.csv"))
+    return table[table["items"] == items].reset_index(drop=True)
 
 
 def measure_noise_cosines(
@@ -93,4 +103,5 @@ def _networks(seeds: int) -> list[tuple[str, str, int]]:
 
 def main() -> None:
     """Compute the table, or what an earlier call left undone."""
-    measure_noise_cosines(ITEMS, SEEDS, data_path("noise_cosines.csv"), Path("_build/noise"))
+    for items in (FEW_ITEMS, ITEMS):
+        measure_noise_cosines(items, SEEDS, data_path("noise_cosines.csv"), Path("_build/noise"))

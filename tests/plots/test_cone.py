@@ -16,28 +16,48 @@ DEPTHS = [0, 1, 2]
 
 
 def by_depth(panel: str, network: str, end: float, **columns: object) -> pd.DataFrame:
-    mean = np.linspace(0, end, 3)
-    fixed = {"panel": panel, "network": network, "depth": DEPTHS}
-    band = {"mean": mean, "low": mean - 0.1, "high": mean + 0.1}
-    return pd.DataFrame(fixed | band | columns)
+    runs = []
+    for seed, offset in enumerate((-0.1, 0, 0.1)):
+        cosine = np.linspace(0, end, 3) + offset
+        fixed = {"panel": panel, "network": network, "seed": seed, "depth": DEPTHS}
+        runs.append(pd.DataFrame(fixed | {"cosine": cosine} | columns))
+    return pd.concat(runs)
 
 
 def test_histograms_are_densities_with_the_mean_in_the_legend() -> None:
     stats = {
         name: cosine_stats(RNG.normal(size=(30, 4)) + mean)
-        for name, mean in (("wide", 0), ("narrow", 3))
+        for name, mean in (("glyphclip-t10", 0), ("glyphclip", 3))
     }
-    figure = plots.cosine_histograms({"Images": stats, "Texts": {"wide": stats["wide"]}})
-    left, right = figure.axes
-    assert [len(ax.patches) for ax in (left, right)] == [2, 1]
-    for outline, each in zip(left.patches, stats.values(), strict=True):
-        density, edges, _ = outline.get_data()
-        assert (density * np.diff(edges)).sum() == pytest.approx(1)
-        assert (density * np.diff(edges) * edges[:-1]).sum() == pytest.approx(each.mean, abs=0.02)
-    means = [f"{name}: {each.mean:.2f}" for name, each in stats.items()]
-    assert legend_texts(left) == means
+    wide = {"wide": stats["glyphclip-t10"]}
+    left, right = plots.cosine_histograms({"Images": stats, "Texts": wide}).axes
+    assert [len(ax.lines) for ax in (left, right)] == [2, 1]
+    for line, (name, each) in zip(left.lines, stats.items(), strict=True):
+        assert max(line.get_ydata()) == pytest.approx(
+            max(each.histogram.counts) / each.n_pairs / np.diff(each.histogram.edges)[0]
+        )
+        assert same_color(line.get_color(), plots.look(name).color)
+    assert legend_texts(left) == [
+        f"{plots.label(name)}: {each.mean:.2f}" for name, each in stats.items()
+    ]
     assert left.get_yscale() == "log"
     assert axis_labels(left) == ("cosine of two items", "density")
+
+
+def test_each_network_is_a_dot_in_the_color_of_its_initialization() -> None:
+    table = pd.DataFrame(
+        {
+            "network": ["images", "images", "texts"],
+            "initialization": ["OpenAI", "library", "OpenAI"],
+            "mean": [0.9, 0.99, 0.4],
+        }
+    )
+    ax = plots.cones_by_network(table).axes[0]
+    dots = [x for dot in ax.collections for x, _ in np.asarray(dot.get_offsets())]
+    assert sorted(dots) == [0.4, 0.9, 0.99]
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["images", "texts"]
+    assert legend_texts(ax) == ["OpenAI", "library"]
+    assert axis_labels(ax) == ("mean cosine", "")
 
 
 def test_caps_are_labeled_by_their_dimension() -> None:
@@ -51,13 +71,15 @@ def test_caps_are_labeled_by_their_dimension() -> None:
 def test_each_network_has_its_line_its_band_and_its_style() -> None:
     table = pd.concat([by_depth("p", "relu", 0.9), by_depth("p", "sigmoid", 1)])
     ax = plots.cosine_by_depth(table).axes[0]
-    assert len(ax.collections) == 2
+    band, _ = ax.collections
+    assert band.get_paths()[0].get_extents().y0 == pytest.approx(-0.1)
+    assert band.get_paths()[0].get_extents().y1 == pytest.approx(1)
     relu, sigmoid = ax.lines
-    assert line_points(relu) == [(0, 0), (1, 0.45), (2, 0.9)]
+    assert np.array(line_points(relu)) == pytest.approx(np.array([(0, 0), (1, 0.45), (2, 0.9)]))
     color, dash = NETWORK_STYLES["sigmoid"]
     assert same_color(sigmoid.get_color(), color)
     assert sigmoid.get_linestyle() == dash
-    assert legend_texts(ax) == ["relu", "sigmoid"]
+    assert legend_texts(ax) == ["ReLU", "sigmoid"]
     assert axis_labels(ax) == ("layers", "mean cosine")
 
 
@@ -65,7 +87,7 @@ def test_what_the_authors_report_and_theory_are_in_the_legend_of_their_panel() -
     measured = by_depth("left", "relu", 0.9, paper=[0, np.nan, 0.8])
     exact = by_depth("right", "linear", 0.5, theory=[0, 0.2, 0.4])
     left, right = plots.cosine_by_depth(pd.concat([measured, exact])).axes
-    assert legend_texts(left) == ["relu", "the authors"]
+    assert legend_texts(left) == ["ReLU", "the authors"]
     assert legend_texts(right) == ["linear", "infinite width"]
     dots = next(line for line in left.lines if line.get_marker() == "o")
     assert line_points(dots)[2] == (2, 0.8)
@@ -133,25 +155,23 @@ def test_growth_leaves_out_what_a_logarithmic_axis_cannot_show() -> None:
     assert axis_labels(left) == ("cosine of u and v", "P(cosine grows)")
 
 
-def test_each_seed_has_a_color_of_its_own() -> None:
+def test_a_network_without_a_style_gets_a_color() -> None:
+    table = pd.concat([by_depth("p", "class token", 0.9), by_depth("p", "a patch", 0.1)])
+    ax = plots.cosine_by_depth(table).axes[0]
+    assert [line.get_color() for line in ax.lines] == list(GROUP_COLORS[:2])
+
+
+def test_highlighted_seeds_stand_before_the_others_which_are_gray() -> None:
     views = {"PCA": {name: RNG.normal(size=(5, 4, 2)) for name in ("image", "text", "ResNet")}}
-    figure = plots.seed_clouds(views)
+    figure = plots.seed_clouds(views, highlight=[2, 4])
     titles = [ax.get_title(loc="left") for ax in figure.axes]
     assert titles == ["PCA: image", "PCA: text", "PCA: ResNet"]
-    points = figure.axes[0].collections[0]
-    np.testing.assert_array_equal(points.get_offsets(), views["PCA"]["image"].reshape(-1, 2))
-    colors = np.asarray(points.get_array()).reshape(5, 4)
-    assert (colors == colors[:, :1]).all()
-    assert len(set(colors[:, 0])) == 5
-
-
-def test_a_highlighted_seed_stands_before_the_others_which_are_gray() -> None:
-    views = {"Seed 2": {name: RNG.normal(size=(5, 4, 2)) for name in ("image", "text", "ResNet")}}
-    rest, one = plots.seed_clouds(views, highlight=2).axes[0].collections
+    rest, two, four = figure.axes[0].collections
     red, green, blue = rest.get_facecolor()[0][:3]
     assert red == green == blue
-    np.testing.assert_array_equal(one.get_offsets(), views["Seed 2"]["image"][2])
-    assert same_color(one.get_facecolor()[0][:3], GROUP_COLORS[0])
+    np.testing.assert_array_equal(two.get_offsets(), views["PCA"]["image"][2])
+    np.testing.assert_array_equal(four.get_offsets(), views["PCA"]["image"][4])
+    assert same_color(two.get_facecolor()[0][:3], GROUP_COLORS[0])
 
 
 def test_gaps_stand_over_the_cosine_of_the_centers_beside_the_prediction() -> None:
@@ -159,10 +179,10 @@ def test_gaps_stand_over_the_cosine_of_the_centers_beside_the_prediction() -> No
     gaps = np.array([1.3, 1.2, 1.1])
     figure = plots.gap_by_center_cosine(cosines, gaps, (cosines, gaps + 0.01), d=64)
     left, right = figure.axes
-    predicted, measured = left.lines[:2]
-    assert line_points(measured) == [(-0.1, 1.3), (0, 1.2), (0.2, 1.1)]
-    assert line_points(predicted)[0] == (-0.1, 1.31)
-    assert axis_labels(left) == ("cosine of the two centers", "modality gap")
+    measured = np.asarray(left.collections[0].get_offsets())
+    assert measured.tolist() == [[-0.1, 1.3], [0, 1.2], [0.2, 1.1]]
+    assert line_points(left.lines[0])[0] == (-0.1, 1.31)
+    assert axis_labels(left) == ("cosine of the two means", "modality gap")
     normal = right.lines[0]
     area = trapezoid(normal.get_ydata(), normal.get_xdata())
     assert area == pytest.approx(1, abs=1e-3)

@@ -63,3 +63,16 @@ def test_the_stored_table_is_at_the_authors_size_and_close_to_their_figure() -> 
     for model, tolerance in room.items():
         printed = paper_value(f"fig2a.random_noise.{model}.mean")
         assert means.get_group(model).to_numpy() == pytest.approx(printed, abs=tolerance)
+
+
+def test_fewer_items_are_stored_for_both_initializations() -> None:
+    table = read_noise_cosines(48)
+    assert (table["items"] == 48).all()
+    networks = table.groupby(["model", "scheme"])["seed"].nunique()
+    assert networks.to_dict() == {
+        ("clip_image", "openai"): 3,
+        ("clip_image", "transformers"): 3,
+        ("clip_text", "openai"): 3,
+        ("clip_text", "transformers"): 3,
+        ("resnet18", "default"): 3,
+    }
