@@ -1,12 +1,16 @@
 """A scatter plot of pairs that answers pointer and keyboard in a static page, with no kernel."""
 
 import html
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
+from gapbook.geometry import retrieval_ranks
 from gapbook.interactive.markup import Interactive, asset, data_uri
 from gapbook.plots.style import FIRST_COLOR, SECOND_COLOR
 
@@ -25,7 +29,105 @@ IMAGE_COLORS = 16
 
 MODALITIES = ("image", "text")
 KEYS = "Arrow keys left and right walk through the points, up and down go to the partner"
+# Steps of 1/100 are as fine as a reader can use, and short to store.
+COSINE_STEPS = 100
+
+# How many of the most similar candidates are listed.
+NEAREST = 5
+
 HINT = "Point at a mark, tap it, or press Tab and then the arrow keys."
+
+
+@dataclass(frozen=True)
+class Matches:
+    """What retrieval finds for some pairs among all of a model's pairs.
+
+    Attributes
+    ----------
+    n : int
+        The number of candidates.
+    cosines : array of shape (m,)
+        The cosine of each pair's partners.
+    ranks : array of shape (2, m)
+        The place of each partner, from 1, of images among texts and of texts among images.
+    nearest : array of shape (2, m, 5)
+        The rows of the most similar candidates, of texts for images and of images for texts.
+    nearest_cosines : array of shape (2, m, 5)
+        Their cosines.
+    """
+
+    n: int
+    cosines: np.ndarray
+    ranks: np.ndarray
+    nearest: np.ndarray
+    nearest_cosines: np.ndarray
+
+
+@dataclass(frozen=True)
+class View:
+    """Pairs in one plane, one of several that a reader may choose from.
+
+    Attributes
+    ----------
+    x2, y2 : array of shape (m, 2)
+        Projections of images and of texts, row i of both a pair.
+    axis_labels : tuple of two str
+        The labels of the horizontal and of the vertical axis.
+    alt : str
+        A sentence that states what the view shows.
+    note : str
+        A few words that stand above the plot, such as the gap.
+    matches : Matches, optional
+        What retrieval finds for these pairs.
+    """
+
+    x2: np.ndarray
+    y2: np.ndarray
+    axis_labels: tuple[str, str]
+    alt: str
+    note: str = ""
+    matches: Matches | None = None
+
+
+def find_matches(x: np.ndarray, y: np.ndarray, rows: Sequence[int]) -> Matches:
+    """Look up partners and nearest candidates of some pairs among all.
+
+    Parameters
+    ----------
+    x, y : array of shape (n, d)
+        Unit rows of images and of texts, at least 5 pairs.
+    rows : sequence of m int
+        The pairs that are shown.
+
+    Returns
+    -------
+    Matches
+        Cosines, ranks and the five most similar candidates, in both directions.
+
+    Examples
+    --------
+    >>> matches = find_matches(np.eye(6), np.eye(6), [2])
+    >>> float(matches.cosines[0]), matches.ranks.ravel().tolist(), int(matches.nearest[0, 0, 0])
+    (1.0, [1.0, 1.0], 2)
+    """
+    if len(x) < NEAREST:
+        raise ValueError(f"Expected at least {NEAREST} pairs; got {len(x)}")
+    rows = np.asarray(rows)
+    ranks = retrieval_ranks(x, y)
+    nearest = []
+    cosines = []
+    for queries, candidates in ((x[rows], y), (y[rows], x)):
+        all_cosines = queries @ candidates.T
+        best = np.argsort(-all_cosines, axis=1, kind="stable")[:, :NEAREST]
+        nearest.append(best)
+        cosines.append(np.take_along_axis(all_cosines, best, axis=1))
+    return Matches(
+        len(x),
+        (x[rows] * y[rows]).sum(axis=1),
+        1 + np.stack([ranks["image_to_text"][rows], ranks["text_to_image"][rows]]),
+        np.stack(nearest),
+        np.stack(cosines),
+    )
 
 
 def explore_pairs(
@@ -74,28 +176,174 @@ def explore_pairs(
     >>> explore_pairs(x2, -x2, captions=["a", "b"], title="Two pairs", alt="Two pairs far apart")
     <explorable plot of 2 pairs>
     """
-    points = _checked(x2, y2)
-    n = points.shape[1]
-    _check_one_for_each(n, captions, images)
-    pixels, frame = _place(points, axis_labels)
-    plot = frame + _links(pixels) + _mark_path(0, pixels[0]) + _mark_path(1, pixels[1])
+    view = View(x2, y2, axis_labels, alt)
+    return explore_views({(): view}, (), captions=captions, title=title, images=images)
+
+
+def explore_views(  # noqa: PLR0913 - each is one line of the figure
+    views: Mapping[tuple[Any, ...], View],
+    labels: Sequence[str],
+    *,
+    captions: Sequence[str],
+    title: str,
+    images: np.ndarray | None = None,
+    candidates: Sequence[str] = (),
+    sliders: bool = False,
+    same_axes: bool = False,
+) -> Interactive:
+    """Plot the same pairs in several views, which the reader switches.
+
+    Pointing at a pair shows it as in ``explore_pairs`` and, where a view has matches, the cosine
+    and the rank of the partner and the five most similar candidates.
+
+    Parameters
+    ----------
+    views : mapping of tuple to View
+        One for each combination of choices, such as ("GlyphCLIP at 1/100", "PCA"). The first is
+        shown at the start.
+    labels : sequence of str
+        What is chosen, such as ("model", "view"): as many as a key has items.
+    captions : sequence of m str
+        What each text says.
+    title : str
+        Stands above the plot.
+    images : array of shape (m, h, w), uint8, optional
+        What each image shows.
+    candidates : sequence of n str
+        The captions of all pairs among which matches were looked up.
+    sliders : bool
+        Whether choices are made with sliders; with lists if not.
+    same_axes : bool
+        Whether all views have the same limits.
+
+    Returns
+    -------
+    Interactive
+        What a notebook's cell shows, about 4 bytes a coordinate.
+
+    Raises
+    ------
+    ValueError
+        If a combination is missing, sizes differ, or a coordinate is not finite.
+    """
+    choices = [list(dict.fromkeys(key[place] for key in views)) for place in range(len(labels))]
+    _check_complete(views, choices)
+    points = {key: _checked(view.x2, view.y2) for key, view in views.items()}
+    n = len(next(iter(points.values()))[0])
+    for each in points.values():
+        _check_one_for_each(each.shape[1], captions, images)
+    limits = np.concatenate(list(points.values()), axis=1) if same_axes else None
+    stored: list[dict[str, Any]] = []
+    matches: list[Matches] = []
+    for key, view in views.items():
+        pixels, frame = _place(points[key], view.axis_labels, limits)
+        found = None
+        if view.matches is not None:
+            known = [place for place, each in enumerate(matches) if each is view.matches]
+            found = known[0] if known else len(matches)
+            if not known:
+                matches.append(view.matches)
+        stored.append(
+            {
+                "at": [choice.index(item) for choice, item in zip(choices, key, strict=True)],
+                "points": " ".join(map(str, pixels.ravel())),
+                "frame": frame,
+                "alt": view.alt,
+                "note": view.note,
+                "matches": found,
+            }
+        )
+    first = stored[0]
+    pixels = np.array(first["points"].split(), int).reshape(2, n, 2)
+    plot = f'<g class="gap-axes">{first["frame"]}</g>'
+    plot += _links(pixels) + _mark_path(0, pixels[0]) + _mark_path(1, pixels[1])
     name = html.escape(title)
     markup = (
         f"{asset('explorer.css')}"
         '<figure class="gap-explore" data-lm-suppress-shortcuts="true" '
-        f'data-points="{" ".join(map(str, pixels.ravel()))}" data-captions="{_joined(captions)}" '
+        f'data-points="{first["points"]}" data-captions="{_joined(captions)}" '
         f'data-modalities="{_joined(MODALITIES)}">'
         f"<figcaption><strong>{name}</strong>"
         f'<span class="gap-legend">{_legend()}</span></figcaption>'
+        f"{_controls(labels, choices, first['note'], sliders)}"
         '<div class="gap-body">'
         f'<div class="gap-plot" role="application" aria-label="{name}. {KEYS}.">'
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(alt)}">'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'aria-label="{html.escape(first["alt"])}">'
         f"{plot}{_highlight()}</svg></div>"
-        f'<div class="gap-card" hidden>{_sprite(images)}<p aria-live="polite">{HINT}</p></div>'
-        "</div></figure>"
+        f'<div class="gap-card" hidden>{_sprite(images)}<div>'
+        f'<p class="gap-readout" aria-live="polite">{HINT}</p>'
+        '<div class="gap-nearest"></div></div></div>'
+        f"</div>{_stored(stored, matches, candidates)}</figure>"
         f"{asset('explorer.js')}"
     )
-    return Interactive(markup, f"explorable plot of {n} pairs")
+    summary = f"explorable plot of {n} pairs"
+    if len(views) > 1:
+        summary += f" in {len(views)} views"
+    return Interactive(markup, summary)
+
+
+def _check_complete(views: Mapping[tuple[Any, ...], View], choices: list[list[Any]]) -> None:
+    """Raise an error where a combination of choices has no view."""
+    expected = int(np.prod([len(choice) for choice in choices]))
+    if len(views) != expected:
+        raise ValueError(
+            f"Expected a view for each of {expected} combinations of {choices}; got {len(views)}"
+        )
+
+
+def _controls(labels: Sequence[str], choices: list[list[Any]], note: str, sliders: bool) -> str:
+    """Return what switches views, hidden until the script has found it; and the note."""
+    if not labels:
+        return ""
+    inputs = ""
+    for label, choice in zip(labels, choices, strict=True):
+        texts = [html.escape(str(item)) for item in choice]
+        inputs += f"<label><span>{html.escape(label)}</span>"
+        if sliders:
+            inputs += (
+                f'<input type="range" min="0" max="{len(texts) - 1}" step="1" value="0" '
+                f'data-values="{"|".join(texts)}" aria-valuetext="{texts[0]}">'
+                f"<output>{texts[0]}</output></label>"
+            )
+        else:
+            options = "".join(
+                f'<option value="{at}">{text}</option>' for at, text in enumerate(texts)
+            )
+            inputs += f"<select>{options}</select></label>"
+    if sliders:
+        inputs += '<button type="button" class="gap-play">Play</button>'
+    return (
+        f'<div class="gap-choices" hidden>{inputs}</div>'
+        f'<p class="gap-note" aria-live="polite">{html.escape(note)}</p>'
+    )
+
+
+def _stored(views: list[dict[str, Any]], matches: list[Matches], candidates: Sequence[str]) -> str:
+    """Return what the script needs for the other views, as an element that browsers do not show."""
+    if len(views) == 1 and not matches:
+        return ""
+    content = {
+        "views": views,
+        "candidates": list(candidates),
+        "matches": [
+            {
+                "n": each.n,
+                "cosines": _hundredths(each.cosines),
+                "ranks": each.ranks.ravel().tolist(),
+                "nearest": each.nearest.ravel().tolist(),
+                "nearestCosines": _hundredths(each.nearest_cosines),
+            }
+            for each in matches
+        ],
+    }
+    # In a script, only this would end it.
+    text = json.dumps(content, separators=(",", ":")).replace("</", "<\\/")
+    return f'<script type="application/json" class="gap-views">{text}</script>'
+
+
+def _hundredths(cosines: np.ndarray) -> list[int]:
+    return np.rint(COSINE_STEPS * cosines).astype(int).ravel().tolist()
 
 
 def _checked(x2: np.ndarray, y2: np.ndarray) -> np.ndarray:
@@ -163,11 +411,17 @@ def _highlight() -> str:
     return f'<g class="gap-active" visibility="hidden"><path/>{"".join(_single_marks())}</g>'
 
 
-def _place(points: np.ndarray, labels: tuple[str, str]) -> tuple[np.ndarray, str]:
-    """Map points (2, n, 2) to pixels; return them with the SVG of ticks and axis labels."""
-    x, x_range = _pixels(points[..., 0], LEFT, RIGHT)
+def _place(
+    points: np.ndarray, labels: tuple[str, str], limits: np.ndarray | None = None
+) -> tuple[np.ndarray, str]:
+    """Map points (2, n, 2) to pixels; return them with the SVG of ticks and axis labels.
+
+    The axes reach as far as the points, or as other points that are to be compared with them.
+    """
+    reach = points if limits is None else limits
+    x, x_range = _pixels(points[..., 0], reach[..., 0], LEFT, RIGHT)
     # Pixels count downward.
-    y, y_range = _pixels(points[..., 1], BOTTOM, TOP)
+    y, y_range = _pixels(points[..., 1], reach[..., 1], BOTTOM, TOP)
     drawn = ""
     for text, at in _ticks(x_range, LEFT, RIGHT):
         drawn += f'<path class="gap-grid" d="M{at} {TOP}V{BOTTOM}"/>'
@@ -182,11 +436,13 @@ def _place(points: np.ndarray, labels: tuple[str, str]) -> tuple[np.ndarray, str
     return np.stack([x, y], axis=-1), drawn
 
 
-def _pixels(values: np.ndarray, start: int, end: int) -> tuple[np.ndarray, tuple[float, float]]:
+def _pixels(
+    values: np.ndarray, reach: np.ndarray, start: int, end: int
+) -> tuple[np.ndarray, tuple[float, float]]:
     """Map values to whole pixels from start to end; return the range of values that this spans."""
     # Of points that are all equal, the margin keeps the range from being empty.
-    margin = 0.04 * np.ptp(values) + 1e-9
-    span = (values.min() - margin, values.max() + margin)
+    margin = 0.04 * np.ptp(reach) + 1e-9
+    span = (reach.min() - margin, reach.max() + margin)
     return np.rint(np.interp(values, span, (start, end))).astype(int), span
 
 
