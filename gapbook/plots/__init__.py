@@ -22,6 +22,7 @@ from gapbook.plots.geometry import (
     rank_correlations_with_gap,
     shared_variance_by_gap,
 )
+from gapbook.plots.labels import colors_of, label, look, ordered, tau_color
 from gapbook.plots.landscape import loss_by_mitigation, loss_curves, shift_frame
 from gapbook.plots.mitigation import tradeoff_panels
 from gapbook.plots.pages import show
@@ -42,6 +43,7 @@ from gapbook.plots.simulation import (
     toy_losses,
 )
 from gapbook.plots.style import FIRST_COLOR, SECOND_COLOR, palette_png
+from gapbook.plots.table import show_table
 from gapbook.plots.training import (
     curves_over_epochs,
     ends_by_length,

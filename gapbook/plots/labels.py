@@ -3,6 +3,7 @@
 Models, temperatures and modalities are looked up here by the names that code has for them.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -23,11 +24,35 @@ class Look(NamedTuple):
 # From the highest temperature to the lowest, as the gap grows; the learned one follows.
 TEMPERATURES = ("1", "1/10", "1/20", "1/30", "1/50", "1/100", "learned")
 
-# Light is hot and dark is cold. The ends of the map are left out: too light, and too like black.
+# Light is hot and dark is cold, even in the logarithm down to 1/100, CLIP's own. The light end of
+# the map is left out, which no line on white may have.
 _SHADES = colormaps["viridis"]
-_TAU_COLORS = {
-    tau: to_hex(_SHADES(0.84 - 0.8 * place / 5)) for place, tau in enumerate(TEMPERATURES[:-1])
-} | {"learned": PURPLE}
+_COLDEST = 0.01
+
+
+def tau_color(tau: float) -> str:
+    """Return the color of a temperature, on one scale in all figures.
+
+    Parameters
+    ----------
+    tau : float
+        The temperature. From 1 on it is as light, and from 1/100 on as dark, as can be.
+
+    Examples
+    --------
+    >>> tau_color(1), tau_color(0.1), tau_color(0.01)
+    ('#95d840', '#26818e', '#460b5e')
+    """
+    place = math.log(tau) / math.log(_COLDEST)
+    return to_hex(_SHADES(0.84 - 0.81 * min(max(place, 0.0), 1.0)))
+
+
+def _tau(text: str) -> float:
+    """Return a temperature as a number, of its label such as ``1/100``."""
+    return 1 / float(text.removeprefix("1/"))
+
+
+_TAU_COLORS = {tau: tau_color(_tau(tau)) for tau in TEMPERATURES[:-1]} | {"learned": PURPLE}
 
 MODALITIES = {
     "image": Look("images", BLUE, "o"),
@@ -174,6 +199,25 @@ def colors_of(names: Iterable[str], others: Sequence[str] = (GREEN, PURPLE, SKY)
             f"{', '.join(rest)}; draw the others in a figure of their own"
         )
     return own | dict(zip(rest, others, strict=False))
+
+
+def line_colors(names: Sequence[str]) -> dict[str, str]:
+    """Give each line of a figure its color: its own, or shades from light to dark.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Models or temperatures; or anything else, in an order that the shades follow.
+
+    Examples
+    --------
+    >>> line_colors(["1", "1/100"]) == {"1": tau_color(1), "1/100": tau_color(0.01)}
+    True
+    """
+    if all(map(_has_look, names)):
+        return {name: look(name).color for name in names}
+    last = max(1, len(names) - 1)
+    return {name: to_hex(_SHADES(0.84 - 0.81 * i / last)) for i, name in enumerate(names)}
 
 
 def _has_look(name: str) -> bool:

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gapbook.plots.labels import TEMPERATURES, line_colors
 from gapbook.plots.pairs import GAP_VIEW_LABELS, clouds
 from gapbook.plots.style import (
     BLACK,
@@ -79,11 +80,11 @@ def loss_curves(
 
 
 def _line_colors(names: Sequence[Any]) -> dict[Any, Any]:
-    """Return a color for each line."""
-    if len(names) <= len(GROUP_COLORS):
+    """Return a color for each line: temperatures have their own."""
+    colors = line_colors([str(name) for name in names])
+    if len(names) <= len(GROUP_COLORS) and not set(colors) <= set(TEMPERATURES):
         return dict(zip(names, GROUP_COLORS, strict=False))
-    # The end of viridis is too light for a line.
-    return dict(zip(names, plt.get_cmap("viridis")(np.linspace(0, 0.9, len(names))), strict=True))
+    return dict(zip(names, colors.values(), strict=True))
 
 
 @styled

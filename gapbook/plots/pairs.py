@@ -1,6 +1,7 @@
 """Figures of paired embeddings and of their gap (chapter 1)."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,6 +11,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from gapbook.extras import from_extra
+from gapbook.plots.labels import colors_of, ordered
+from gapbook.plots.labels import label as name_of
 from gapbook.plots.style import (
     FIRST_COLOR,
     FIRST_MARKER,
@@ -216,7 +219,7 @@ def dots_with_intervals(table: pd.DataFrame, label: str) -> Figure:
         ends = np.abs(rows[["low", "high"]].to_numpy().T - rows["value"].to_numpy())
         ax.errorbar(
             rows["value"],
-            rows["source"],
+            rows["source"].map(name_of),
             xerr=ends,
             fmt=".",
             color=colors[group],
@@ -240,18 +243,21 @@ def gap_by_epoch(history: pd.DataFrame) -> Figure:
     Parameters
     ----------
     history : DataFrame with columns model, seed, epoch, gap
-        One row an epoch of a run; up to three models get a color each.
+        One row an epoch of a run. Models have the names and colors of ``gapbook.plots.labels``;
+        up to three others get a color each.
     """
     with from_extra("chapters", "this figure"):
         import seaborn as sns
 
+    models = ordered(history["model"].unique())
     fig, ax = plt.subplots(figsize=(6.4, 3))
     sns.lineplot(
         history,
         x="epoch",
         y="gap",
         hue="model",
-        palette=assign(history["model"], GROUP_COLORS),
+        hue_order=models,
+        palette=colors_of(models),
         units="seed",
         estimator=None,
         linewidth=1.2,
@@ -259,6 +265,9 @@ def gap_by_epoch(history: pd.DataFrame) -> Figure:
     )
     ax.set(xlabel="epoch", ylabel="modality gap", ylim=(0, None))
     sns.move_legend(ax, **LEGEND_BESIDE, title=None)
+    legend: Any = ax.get_legend()
+    for text, model in zip(legend.get_texts(), models, strict=True):
+        text.set_text(name_of(model))
     return fig
 
 

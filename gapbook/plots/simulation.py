@@ -13,6 +13,7 @@ from matplotlib.ticker import NullLocator
 from scipy import stats
 
 from gapbook.extras import from_extra
+from gapbook.plots.labels import line_colors, tau_color
 from gapbook.plots.style import (
     FIRST_COLOR,
     FIRST_MARKER,
@@ -61,7 +62,7 @@ def toy_losses(table: pd.DataFrame, xlabel: str) -> Figure:
     for ax, panel in zip(row[0], panels, strict=True):
         rows = table[table["panel"] == panel]
         for (scale, dashed), line in rows.groupby(["scale", "dashed"]):
-            _draw_toy_line(ax, line, _shade(scales.index(scale), len(scales)), bool(dashed))
+            _draw_toy_line(ax, line, tau_color(1 / scale), bool(dashed))
         ticks = np.linspace(table["x"].min(), table["x"].max(), 5)
         ax.set(title=panel, xlabel=xlabel, xticks=ticks)
     row[0, 0].set(ylabel="loss", ylim=(0, None))
@@ -98,8 +99,9 @@ def loss_over_effective_scale(
     """
     scales = sorted(table["scale"].unique())
     fig, (left, right) = plt.subplots(1, 2, figsize=(8.8, 3.6), sharey=True)
-    for i, (_, rows) in enumerate(table.groupby("scale")):
-        color = _shade(i, len(scales))
+    for i, scale in enumerate(scales):
+        rows = table[table["scale"] == scale]
+        color = tau_color(1 / scale)
         left.plot(rows["x"], rows["loss"], color=color, lw=1.8)
         if i == len(scales) - 1:
             right.plot(rows["effective"], rows["loss"], color=color, lw=1.5, zorder=2)
@@ -124,14 +126,9 @@ def loss_over_effective_scale(
     return fig
 
 
-def _shade(i: int, n: int) -> tuple[float, float, float, float]:
-    """Return the color of line i of n, from light to dark."""
-    return plt.get_cmap("viridis")(0.9 * (1 - i / max(1, n - 1)))
-
-
 def _add_temperature_legend(fig: Figure, scales: Sequence[float]) -> None:
     """Put one legend of temperatures at the right of a figure."""
-    handles = [plt.Line2D([], [], color=_shade(i, len(scales)), lw=2) for i in range(len(scales))]
+    handles = [plt.Line2D([], [], color=tau_color(1 / scale), lw=2) for scale in scales]
     names = ["1" if scale == 1 else f"1/{scale:g}" for scale in scales]
     fig.legend(handles, names, title="temperature", loc=LEGEND_RIGHT, fontsize=9)
 
@@ -231,7 +228,7 @@ def gap_of_free_vectors(runs: pd.DataFrame, xlabel: str = "step") -> Figure:
 
     panels = list(runs["panel"].unique())
     names = list(runs["tau_label"].unique())
-    colors = {name: _shade(i, len(names)) for i, name in enumerate(names)}
+    colors = line_colors(names)
     dashes = {"two cones": "", "one cone": (3.7, 1.6)}
     half_width = stats.t.ppf(0.975, runs["seed"].nunique() - 1)
     size = (3.7 * len(panels) + 1.2, 3.5)
@@ -276,8 +273,9 @@ def gap_under_gradient_flow(
         for its gap: a line.
     """
     fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.7))
-    for i, (name, run) in enumerate(flows.items()):
-        left.plot(run["time"], run["gap"], color=_shade(i, len(flows)), lw=1.8, label=name)
+    colors = line_colors(list(flows))
+    for name, run in flows.items():
+        left.plot(run["time"], run["gap"], color=colors[name], lw=1.8, label=name)
     for name, color in assign(learned, GROUP_COLORS).items():
         run, power = learned[name]
         right.plot(run["tau"], run["gap"], "o", color=color, ms=3.5, label=name)

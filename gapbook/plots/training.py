@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from gapbook.extras import from_extra
+from gapbook.plots.labels import line_colors
 from gapbook.plots.style import (
     BLACK,
     BLUE,
@@ -68,10 +68,9 @@ def line_styles(names: Sequence[str]) -> dict[str, tuple[Any, Dashes]]:
     if set(names) <= set(VARIANT_STYLES):
         return {name: VARIANT_STYLES[name] for name in names}
     fixed = [name for name in names if name != "learned"]
-    shades = plt.get_cmap("viridis")(np.linspace(0.85, 0, len(fixed)))
     styles: dict[str, tuple[Any, Dashes]] = {}
-    for name, shade in zip(fixed, shades, strict=True):
-        styles[name] = (tuple(shade), SOLID)
+    for name, color in line_colors(fixed).items():
+        styles[name] = (color, SOLID)
     if "learned" in names:
         styles["learned"] = LEARNED_STYLE
     return styles

@@ -128,6 +128,8 @@ def test_executed_images_have_alternative_texts(executed):
         for output in cell.outputs:
             images = [mime for mime in output.get("data", ()) if mime.startswith("image/")]
             assert all(output.metadata.get(mime, {}).get("alt") for mime in images), cell.source
+            shown = re.findall(r"<img [^>]*>", output.get("data", {}).get("text/html", ""))
+            assert all(re.search(r' alt="[^"]', image) for image in shown), cell.source
 
 
 def test_executed_records_equal_the_baseline(executed_book):

@@ -6,8 +6,8 @@ import pytest
 from helpers import axis_labels, legend_texts, line_points, same_color
 
 from gapbook import plots
+from gapbook.plots.labels import tau_color
 from gapbook.plots.landscape import MITIGATION_STYLES
-from gapbook.plots.style import GROUP_COLORS
 
 
 def losses(panel: str, line: str, least_at: float) -> pd.DataFrame:
@@ -22,7 +22,7 @@ def test_each_line_has_a_dot_at_its_minimum() -> None:
     assert line_points(ax.lines[1]) == [(1, 0)]
     assert line_points(ax.lines[3]) == [(0, 0)]
     assert len(ax.lines[0].get_xdata()) == 5
-    assert same_color(ax.lines[2].get_color(), GROUP_COLORS[1])
+    assert same_color(ax.lines[2].get_color(), tau_color(0.1))
 
 
 def test_the_present_gap_is_a_dashed_line_and_the_gap_closes_to_the_right() -> None:

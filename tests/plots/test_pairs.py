@@ -6,7 +6,8 @@ import pandas as pd
 from helpers import axis_labels, legend_texts, line_points, same_color
 
 from gapbook import plots
-from gapbook.plots.style import FIRST_COLOR, GROUP_COLORS, SECOND_COLOR
+from gapbook.plots.labels import look
+from gapbook.plots.style import FIRST_COLOR, SECOND_COLOR
 
 RNG = np.random.default_rng(0)
 
@@ -140,10 +141,10 @@ def test_the_gap_by_epoch_is_a_line_a_run_and_a_color_a_model() -> None:
     drawn = {tuple(line.get_ydata()): line.get_color() for line in lines}
     assert sorted(drawn) == [tuple(number + np.arange(4)) for number in range(6)]
     for number in range(6):
-        expected = GROUP_COLORS[0] if number < 3 else GROUP_COLORS[1]
+        expected = look("1/100").color if number < 3 else look("1/10").color
         assert same_color(drawn[tuple(number + np.arange(4))], expected)
     assert axis_labels(ax) == ("epoch", "modality gap")
-    assert legend_texts(ax) == ["1/100", "1/10"]
+    assert legend_texts(ax) == ["1/10", "1/100"]
     assert ax.get_legend().get_title().get_text() == ""
 
 

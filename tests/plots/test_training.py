@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import axis_labels, legend_texts, line_points, same_color
+from matplotlib.colors import to_rgb
 
 from gapbook import plots
 from gapbook.plots.style import GROUP_COLORS
@@ -58,7 +59,7 @@ def test_another_value_is_drawn_and_panels_may_have_axes_of_their_own() -> None:
 
 def test_temperatures_are_darker_the_lower_they_are_and_learned_is_dashed() -> None:
     styles = line_styles(["1", "1/10", "1/100", "learned"])
-    brightness = [np.sum(styles[name][0][:3]) for name in ("1", "1/10", "1/100")]
+    brightness = [np.sum(to_rgb(styles[name][0])) for name in ("1", "1/10", "1/100")]
     assert brightness == sorted(brightness, reverse=True)
     assert [bool(dashes) for _, dashes in styles.values()] == [False, False, False, True]
     assert list(styles) == ["1", "1/10", "1/100", "learned"]
