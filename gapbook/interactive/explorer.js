@@ -15,7 +15,7 @@ document.querySelectorAll(".gap-explore:not([data-ready])").forEach((figure) => 
   const list = figure.querySelector(".gap-nearest");
   const note = figure.querySelector(".gap-note");
   const still = matchMedia("(prefers-reduced-motion: reduce)");
-  let view = stored?.views[0];
+  let view = stored?.views.find((each) => each.points === figure.dataset.points);
   let points = [];
   let order = [];
   let current = -1;

@@ -4,15 +4,18 @@ import html
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from gapbook.geometry import retrieval_ranks
+from gapbook.geometry import modality_gap, retrieval_ranks
 from gapbook.interactive.markup import Interactive, asset, data_uri
+from gapbook.pairs import PairedEmbeddings
+from gapbook.plots.labels import label
 from gapbook.plots.style import FIRST_COLOR, SECOND_COLOR
+from gapbook.projections import project
 
 # The drawing, in pixels; the page scales it to its own width.
 WIDTH = 640
@@ -34,6 +37,13 @@ COSINE_STEPS = 100
 
 # How many of the most similar candidates are listed.
 NEAREST = 5
+
+# The planes among which a reader chooses, with their words and the labels of their axes.
+PLANES: dict[Literal["gap", "pca", "umap"], tuple[str, tuple[str, str]]] = {
+    "gap": ("gap axis", ("along the gap vector", "first component of the rest")),
+    "pca": ("PCA", ("first component", "second component")),
+    "umap": ("UMAP", ("UMAP 1 (no unit)", "UMAP 2 (no unit)")),
+}
 
 HINT = "Point at a mark, tap it, or press Tab and then the arrow keys."
 
@@ -188,6 +198,7 @@ def explore_views(  # noqa: PLR0913 - each is one line of the figure
     title: str,
     images: np.ndarray | None = None,
     candidates: Sequence[str] = (),
+    start: tuple[Any, ...] | None = None,
     sliders: bool = False,
     same_axes: bool = False,
 ) -> Interactive:
@@ -199,8 +210,7 @@ def explore_views(  # noqa: PLR0913 - each is one line of the figure
     Parameters
     ----------
     views : mapping of tuple to View
-        One for each combination of choices, such as ("GlyphCLIP at 1/100", "PCA"). The first is
-        shown at the start.
+        One for each combination of choices, such as ("GlyphCLIP at 1/100", "PCA").
     labels : sequence of str
         What is chosen, such as ("model", "view"): as many as a key has items.
     captions : sequence of m str
@@ -211,6 +221,8 @@ def explore_views(  # noqa: PLR0913 - each is one line of the figure
         What each image shows.
     candidates : sequence of n str
         The captions of all pairs among which matches were looked up.
+    start : tuple, optional
+        The key of the view that is shown first; the first one of ``views`` by default.
     sliders : bool
         Whether choices are made with sliders; with lists if not.
     same_axes : bool
@@ -253,7 +265,8 @@ def explore_views(  # noqa: PLR0913 - each is one line of the figure
                 "matches": found,
             }
         )
-    first = stored[0]
+    place = 0 if start is None else list(views).index(start)
+    first = stored[place]
     pixels = np.array(first["points"].split(), int).reshape(2, n, 2)
     plot = f'<g class="gap-axes">{first["frame"]}</g>'
     plot += _links(pixels) + _mark_path(0, pixels[0]) + _mark_path(1, pixels[1])
@@ -265,7 +278,7 @@ def explore_views(  # noqa: PLR0913 - each is one line of the figure
         f'data-modalities="{_joined(MODALITIES)}">'
         f"<figcaption><strong>{name}</strong>"
         f'<span class="gap-legend">{_legend()}</span></figcaption>'
-        f"{_controls(labels, choices, first['note'], sliders)}"
+        f"{_controls(labels, choices, first, sliders)}"
         '<div class="gap-body">'
         f'<div class="gap-plot" role="application" aria-label="{name}. {KEYS}.">'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
@@ -283,6 +296,58 @@ def explore_views(  # noqa: PLR0913 - each is one line of the figure
     return Interactive(markup, summary)
 
 
+def explore_models(
+    models: Mapping[str, PairedEmbeddings],
+    rows: Sequence[int],
+    *,
+    title: str,
+    images: np.ndarray | None = None,
+    start: str | None = None,
+) -> Interactive:
+    """Plot the same pairs as several models place them, in three views.
+
+    Parameters
+    ----------
+    models : mapping of str to PairedEmbeddings
+        The pairs with their captions, in the same order, by the name of the model.
+    rows : sequence of m int
+        The pairs that are shown. Matches are looked up among all pairs.
+    title : str
+        Stands above the plot.
+    images : array of shape (n, h, w), uint8, optional
+        What the images of all pairs show.
+    start : str, optional
+        The model that is shown first; the first one by default.
+
+    Returns
+    -------
+    Interactive
+        What a notebook's cell shows.
+    """
+    shown = np.asarray(rows)
+    views = {}
+    for name, pairs in models.items():
+        matches = find_matches(pairs.x, pairs.y, shown)
+        gap = modality_gap(pairs.x, pairs.y)
+        few = pairs.subset(shown)
+        for method, (words, axis_labels) in PLANES.items():
+            x2, y2 = project(few.x, few.y, method)
+            alt = f"{len(shown)} pairs of {label(name)}, {words}; the gap is {gap:.2f}."
+            note = f"{label(name)}: gap {gap:.2f}"
+            views[label(name), words] = View(x2, y2, axis_labels, alt, note, matches)
+    captions = next(iter(models.values())).captions or ()
+    first = None if start is None else (label(start), next(iter(PLANES.values()))[0])
+    return explore_views(
+        views,
+        ("model", "view"),
+        captions=[captions[row] for row in shown],
+        title=title,
+        images=None if images is None else images[shown],
+        candidates=captions,
+        start=first,
+    )
+
+
 def _check_complete(views: Mapping[tuple[Any, ...], View], choices: list[list[Any]]) -> None:
     """Raise an error where a combination of choices has no view."""
     expected = int(np.prod([len(choice) for choice in choices]))
@@ -292,31 +357,38 @@ def _check_complete(views: Mapping[tuple[Any, ...], View], choices: list[list[An
         )
 
 
-def _controls(labels: Sequence[str], choices: list[list[Any]], note: str, sliders: bool) -> str:
+def _controls(
+    labels: Sequence[str], choices: list[list[Any]], first: dict[str, Any], sliders: bool
+) -> str:
     """Return what switches views, hidden until the script has found it; and the note."""
     if not labels:
         return ""
     inputs = ""
-    for label, choice in zip(labels, choices, strict=True):
-        texts = [html.escape(str(item)) for item in choice]
-        inputs += f"<label><span>{html.escape(label)}</span>"
-        if sliders:
-            inputs += (
-                f'<input type="range" min="0" max="{len(texts) - 1}" step="1" value="0" '
-                f'data-values="{"|".join(texts)}" aria-valuetext="{texts[0]}">'
-                f"<output>{texts[0]}</output></label>"
-            )
-        else:
-            options = "".join(
-                f'<option value="{at}">{text}</option>' for at, text in enumerate(texts)
-            )
-            inputs += f"<select>{options}</select></label>"
+    for name, choice, at in zip(labels, choices, first["at"], strict=True):
+        texts = [html.escape(str(item).replace("|", "/")) for item in choice]
+        control = _range_input(texts, at) if sliders else _list_input(texts, at)
+        inputs += f"<label><span>{html.escape(name)}</span>{control}</label>"
     if sliders:
         inputs += '<button type="button" class="gap-play">Play</button>'
     return (
         f'<div class="gap-choices" hidden>{inputs}</div>'
-        f'<p class="gap-note" aria-live="polite">{html.escape(note)}</p>'
+        f'<p class="gap-note" aria-live="polite">{html.escape(first["note"])}</p>'
     )
+
+
+def _range_input(texts: list[str], at: int) -> str:
+    return (
+        f'<input type="range" min="0" max="{len(texts) - 1}" step="1" value="{at}" '
+        f'data-values="{"|".join(texts)}" aria-valuetext="{texts[at]}"><output>{texts[at]}</output>'
+    )
+
+
+def _list_input(texts: list[str], at: int) -> str:
+    options = ""
+    for place, text in enumerate(texts):
+        chosen = " selected" if place == at else ""
+        options += f'<option value="{place}"{chosen}>{text}</option>'
+    return f"<select>{options}</select>"
 
 
 def _stored(views: list[dict[str, Any]], matches: list[Matches], candidates: Sequence[str]) -> str:
