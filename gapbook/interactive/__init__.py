@@ -1,5 +1,6 @@
-"""Figures that answer pointer and keyboard in a static page, with no kernel."""
+"""Figures that answer pointer and keyboard: in a static page with no kernel, and live with one."""
 
+from gapbook.interactive.cones import cone_figure, cone_triangle
 from gapbook.interactive.explorer import (
     View,
     explore_models,
@@ -7,5 +8,7 @@ from gapbook.interactive.explorer import (
     explore_views,
     find_matches,
 )
+from gapbook.interactive.free import free_vectors
 from gapbook.interactive.markup import Interactive
 from gapbook.interactive.sliders import slider
+from gapbook.interactive.softmax import softmax_matrix

@@ -284,7 +284,7 @@ def explore_views(  # noqa: PLR0913 - each is one line of the figure
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'aria-label="{html.escape(first["alt"])}">'
         f"{plot}{_highlight()}</svg></div>"
-        f'<div class="gap-card" hidden>{_sprite(images)}<div>'
+        f'<div class="gap-card" hidden>{sprite(images)}<div>'
         f'<p class="gap-readout" aria-live="polite">{HINT}</p>'
         '<div class="gap-nearest"></div></div></div>'
         f"</div>{_stored(stored, matches, candidates)}</figure>"
@@ -528,8 +528,14 @@ def _ticks(span: tuple[float, float], start: int, end: int) -> list[tuple[str, i
     return ticks
 
 
-def _sprite(images: np.ndarray | None) -> str:
-    """Return the element that shows one image at a time, cut from one sheet of all of them."""
+def sprite(images: np.ndarray | None) -> str:
+    """Return the element that shows one image at a time, cut from one sheet of all of them.
+
+    Parameters
+    ----------
+    images : array of shape (n, h, w), uint8, or None
+        The images, row by row on a sheet that is about square.
+    """
     if images is None:
         return ""
     n, height, width = images.shape

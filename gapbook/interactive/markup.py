@@ -34,6 +34,8 @@ class Interactive:
 def asset(name: str) -> str:
     """Return a script or style sheet of this package as the element that embeds it.
 
+    Comments on lines of their own and indentation stay behind.
+
     Parameters
     ----------
     name : str
@@ -41,7 +43,9 @@ def asset(name: str) -> str:
     """
     tag = "script" if name.endswith(".js") else "style"
     content = (files("gapbook.interactive") / name).read_text(encoding="utf-8")
-    return f"<{tag}>{content}</{tag}>"
+    lines = [line.strip() for line in content.splitlines()]
+    kept = "\n".join(line for line in lines if not line.startswith("//"))
+    return f"<{tag}>{kept}</{tag}>"
 
 
 def data_uri(image: Image.Image, colors: int) -> str:

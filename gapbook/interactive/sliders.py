@@ -4,23 +4,16 @@ In a notebook with a kernel the same call makes a live control, see ``gapbook.in
 """
 
 import html
-import io
 from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
-from PIL import Image
 
+from gapbook.interactive.frames import png_frame
 from gapbook.interactive.live import is_live, live_slider
-from gapbook.interactive.markup import Interactive, asset, data_uri
+from gapbook.interactive.markup import Interactive, asset
 from gapbook.plots.pages import picture
-
-# Pixels an inch of each frame, a quarter more than a page's own 96, so that it stays sharp.
-DPI = 120
-
-# Colors of a frame: plots have few, and each bit less makes a page of many frames lighter.
-COLORS = 48
 
 
 class _Control(NamedTuple):
@@ -88,7 +81,9 @@ def slider(
     controls = _controls(values, label, start)
     if is_live() if live is None else live:
         return live_slider(
-            lambda *point: picture(_drawn(draw, point), alt(*point), encode=_png, narrow=False),
+            lambda *point: picture(
+                _drawn(draw, point), alt(*point), encode=png_frame, narrow=False
+            ),
             [control.values for control in controls],
             [control.label for control in controls],
             [control.start for control in controls],
@@ -103,7 +98,7 @@ def slider(
         figure = _drawn(draw, point)
         sizes.add(tuple(figure.get_size_inches().tolist()))
         attributes = "" if number == first else "hidden"
-        images += picture(figure, alt(*point), encode=_png, attributes=attributes)
+        images += picture(figure, alt(*point), encode=png_frame, attributes=attributes)
     if len(sizes) > 1:
         raise ValueError(f"Expected draw to return figures of one size; got {sorted(sizes)} inches")
     inputs = "".join(_range_input(control) for control in controls)
@@ -145,13 +140,6 @@ def _drawn(draw: Callable[..., Figure], point: tuple[Any, ...]) -> Figure:
             f"Expected draw to return a Matplotlib Figure; got {type(figure).__name__} at {point}"
         )
     return figure
-
-
-def _png(figure: Figure) -> str:
-    """Return a frame as a data URI."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=DPI, facecolor="white", format="png")
-    return data_uri(Image.open(buffer), COLORS)
 
 
 def _range_input(control: _Control) -> str:

@@ -16,15 +16,35 @@ right after a click. Without the script, the question is readable and what is ri
 
 import re
 import string
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from gapbook.exceptions import PressError
+
 ANSWER = re.compile(r"\s*[-*+]\s+\[([ xX])\]\s+(\S.*)")
 CLASS = "gap-predict"
+
+
+class Prediction(NamedTuple):
+    """What a prediction holds beside its question.
+
+    Attributes
+    ----------
+    answers : list of str
+        The answers, each in one line of Markdown.
+    right : str
+        The letter of the right one; the first is ``"a"``.
+    reason : list of str
+        Why it is right, line by line.
+    """
+
+    answers: list[str]
+    right: str
+    reason: list[str]
 
 
 class Predict(SphinxDirective):
@@ -37,25 +57,22 @@ class Predict(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Make a box with question, answers and the folded reason."""
-        marks, answers, reason = split_answers(list(self.content))
-        if len(answers) < 2 or marks.count(True) != 1 or not any(reason):
-            raise self.error(
-                "Expected two answers or more as a list of - [ ], the right one as - [x], and "
-                f"then a reason; got {len(answers)} answers, {marks.count(True)} of them right"
-            )
+        try:
+            prediction = read_prediction(list(self.content))
+        except PressError as error:
+            raise self.error(str(error)) from error
         box = nodes.admonition(classes=["tip", CLASS])
         self.set_source_info(box)
         box += nodes.title("", "Predict")
         box += self._parsed([self.arguments[0]])
         choices = nodes.enumerated_list(enumtype="loweralpha", prefix="", suffix=".")
-        for right, answer in zip(marks, answers, strict=True):
-            classes = ["gap-right"] if right else []
+        for letter, answer in zip(string.ascii_lowercase, prediction.answers, strict=False):
+            classes = ["gap-right"] if letter == prediction.right else []
             choices += nodes.list_item("", *self._parsed([answer]), classes=classes)
         box += choices
         box += nodes.raw("", '<details class="gap-answer"><summary>Answer</summary>', format="html")
-        letter = string.ascii_lowercase[marks.index(True)]
-        first, *rest = self._parsed(reason)
-        first.insert(0, [nodes.strong("", f"{letter}."), nodes.Text(" ")])
+        first, *rest = self._parsed(prediction.reason)
+        first.insert(0, [nodes.strong("", f"{prediction.right}."), nodes.Text(" ")])
         box.extend([first, *rest])
         box += nodes.raw("", "</details>", format="html")
         return [box]
@@ -66,6 +83,38 @@ class Predict(SphinxDirective):
         source = self.get_source_info()[0]
         self.state.nested_parse(StringList(lines, source), self.content_offset, node)
         return [child for child in node.children if isinstance(child, nodes.Element)]
+
+
+def read_prediction(lines: list[str]) -> Prediction:
+    """Read the content of a prediction.
+
+    Parameters
+    ----------
+    lines : list of str
+        A task list, an empty line, and the reason.
+
+    Returns
+    -------
+    Prediction
+        What they hold.
+
+    Raises
+    ------
+    PressError
+        For fewer than two answers, none or several right ones, or no reason.
+
+    Examples
+    --------
+    >>> read_prediction(["- [ ] No.", "- [x] Yes.", "", "It was measured."])
+    Prediction(answers=['No.', 'Yes.'], right='b', reason=['It was measured.'])
+    """
+    marks, answers, reason = split_answers(lines)
+    if len(answers) < 2 or marks.count(True) != 1 or not any(reason):
+        raise PressError(
+            "Expected two answers or more as a list of - [ ], the right one as - [x], and "
+            f"then a reason; got {len(answers)} answers, {marks.count(True)} of them right"
+        )
+    return Prediction(answers, string.ascii_lowercase[marks.index(True)], reason)
 
 
 def split_answers(lines: list[str]) -> tuple[list[bool], list[str], list[str]]:

@@ -89,6 +89,21 @@ def keep_runnable(
         context["header_buttons"] = [b for b in buttons if b.get("label") != "launch-buttons"]
 
 
+def offer_only_copies(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Leave the source off the downloads of pages that are no notebooks.
+
+    No copy for readers is made of them, and their source is MyST.
+    """
+    if context.get("page_source_suffix") == ".ipynb":
+        return
+    for group in context.get("header_buttons", ()):
+        if group.get("label") == "download-buttons":
+            buttons = group["buttons"]
+            group["buttons"] = [b for b in buttons if b["label"] != "download-source-button"]
+
+
 def replace_downloads(app: Sphinx, exception: Exception | None) -> None:
     """Let readers download notebooks that carry their numbers."""
     if exception is None and app.builder.name == "html":
@@ -154,6 +169,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("autodoc-process-docstring", plain_text, priority=400)
     app.connect("config-inited", link_repository)
     app.connect("html-page-context", keep_runnable, priority=600)
+    app.connect("html-page-context", offer_only_copies, priority=600)
     app.connect("doctree-resolved", link_back)
     app.connect("build-finished", replace_downloads, priority=800)
     app.connect("build-finished", drop_unused_mathjax, priority=900)

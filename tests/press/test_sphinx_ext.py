@@ -73,6 +73,14 @@ def test_buttons_open_stamped_copies_of_this_repository(build, monkeypatch):
     assert URL in board and "colab.research" not in board
 
 
+def test_only_notebooks_offer_a_file(build, tmp_path):
+    runnable, _ = build()
+    index = (tmp_path / "out" / "index.html").read_text()
+    assert "btn-download-source-button" in runnable and "_sources/runnable.ipynb" in runnable
+    assert "btn-download-source-button" not in index and "_sources/" not in index
+    assert "btn-download-pdf-button" in index
+
+
 def test_without_a_repository_there_are_no_buttons(build, monkeypatch):
     monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
     runnable, _ = build()

@@ -23,8 +23,8 @@ UNSEEN = {"hide-input", "remove-cell", "remove-input"}
 SOLUTION = {"hide-cell", "solution"}
 EXERCISES = re.compile(r"#+\s+exercises?\b", re.IGNORECASE)
 HEADING = re.compile(r"(#+)\s+(.*)")
-# what is said of a solution comes in such a box right after it
-REMARKS = {"dropdown", "solution"}
+# what belongs to a solution comes in such directives right after it
+REMARKS = {"caption", "dropdown", "solution"}
 CHARACTERS = 60
 # in the metadata of cells that are made here
 PLAIN = "gapbook_plain"
@@ -137,7 +137,9 @@ def _solutions_last(cells: list[NotebookNode]) -> list[NotebookNode]:
             stay.append(_link_to_solution(number, cell))
         else:
             stay.append(cell)
-        follows = is_solution and bool(moved) and moved[-1] is cell
+        # a cell that the page leaves out parts nothing there
+        if not _has_tag(cell, {"remove-cell"}):
+            follows = is_solution and bool(moved) and moved[-1] is cell
     if moved:
         stay.append(new_markdown_cell("## Solutions", id="solutions"))
     return stay + moved

@@ -55,6 +55,9 @@ class References(Protocol):
     def number(self, kind: str, label: str) -> str:
         """Return the number of a figure or a table, such as ``Fig. 3``."""
 
+    def figure(self, label: str) -> Target:
+        """Find a figure or a table; its title is its number."""
+
     def equation(self, label: str) -> str:
         """Return the number of an equation."""
 
@@ -265,6 +268,30 @@ class SiteReferences:
                 digits = ".".join(map(str, of_type[identity]))
                 return str(self.environment.config.numfig_format[figure_type] % digits)
         return ""
+
+    def figure(self, label: str) -> Target:
+        """Find a figure or a table.
+
+        Parameters
+        ----------
+        label : str
+            Its label.
+
+        Returns
+        -------
+        Target
+            Its number after its word, and its address; no address for one of the notebook itself.
+
+        Raises
+        ------
+        PressError
+            If there is no such label, or what it labels has no number.
+        """
+        number = self.number("", label)
+        if not number:
+            raise PressError(f"what is labelled {label!r} has no number; write {{ref}} there")
+        page, identity = self.domain.anonlabels[nodes.fully_normalize_name(label)]
+        return Target(number, "" if page == self.own else self._url(page, identity))
 
     def equation(self, label: str) -> str:
         """Return the number of an equation.

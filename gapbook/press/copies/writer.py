@@ -4,6 +4,7 @@ import csv
 import html
 import io
 import re
+import string
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,10 +13,12 @@ from markdown_it.token import Token
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from gapbook.exceptions import PressError
+from gapbook.press.captions import TABLE
 from gapbook.press.copies.citations import Citations
 from gapbook.press.copies.markdown import Directive, equation, render
 from gapbook.press.copies.references import References, Target
 from gapbook.press.copies.values import Values
+from gapbook.press.predictions import read_prediction
 
 # a role's text with a target: ``title <target>``
 TITLED = re.compile(r"(?P<title>.+?)\s*<(?P<target>[^<>]+)>", re.DOTALL)
@@ -154,6 +157,7 @@ class PlainWriter:
         if name in ADMONITIONS | BOXES:
             return quote(self._title(directive), render(directive.body, self))
         written = {
+            "caption": self._caption,
             "csv-table": self._csv_table,
             "figure": self._figure,
             "glue": self._pasted,
@@ -163,6 +167,7 @@ class PlainWriter:
             "image": self._figure,
             "list-table": self._list_table,
             "math": self._math,
+            "predict": self._prediction,
             "tab-item": lambda directive: self._under_title(directive),
             "table": lambda directive: self._under_title(directive),
         }.get(name)
@@ -273,11 +278,12 @@ class PlainWriter:
     def _number(self, content: str) -> str:
         match = TITLED.fullmatch(content)
         label = match["target"] if match else content
-        number = self.references.number("", label)
+        target = self.references.figure(label)
         if match is None:
-            return number
-        digits = number.rpartition(" ")[2]
-        return match["title"].replace("%s", digits).replace("{number}", digits)
+            return _linked(target.title, target.url)
+        digits = target.title.rpartition(" ")[2]
+        title = match["title"].replace("%s", digits).replace("{number}", digits)
+        return _linked(title, target.url)
 
     def _title(self, directive: Directive) -> str:
         if directive.name in BOXES:
@@ -290,8 +296,7 @@ class PlainWriter:
     def _folded(self, directive: Directive) -> str:
         title = directive.argument or directive.name.capitalize()
         summary = inline_html(render(title, self))
-        body = render(directive.body, self).strip("\n")
-        return f"<details>\n<summary><b>{summary}</b></summary>\n\n{body}\n\n</details>"
+        return _details(summary, render(directive.body, self).strip("\n"))
 
     def _under_title(self, directive: Directive) -> str:
         title = render(directive.argument, self)
@@ -307,6 +312,22 @@ class PlainWriter:
             return image
         label = directive.options.get("name", "")
         return f"{image}\n\n{self.caption('figure', directive.body, label)}"
+
+    def _caption(self, directive: Directive) -> str:
+        kind = "table" if directive.argument.startswith(TABLE) else "figure"
+        return self.caption(kind, directive.body, directive.argument)
+
+    def _prediction(self, directive: Directive) -> str:
+        prediction = read_prediction(directive.body.splitlines())
+        # Markdown knows no list of letters
+        answers = "\n".join(
+            f"- {letter}. {render(answer, self)}"
+            for letter, answer in zip(string.ascii_lowercase, prediction.answers, strict=False)
+        )
+        reason = render("\n".join(prediction.reason), self).strip("\n")
+        folded = _details("Answer", f"**{prediction.right}.** {reason}")
+        question = render(directive.argument, self)
+        return quote("Predict", f"{question}\n\n{answers}\n\n{folded}")
 
     def _pasted(self, directive: Directive) -> str:
         document, _, key = directive.argument.rpartition("::")
@@ -460,6 +481,10 @@ def _abbreviation(content: str) -> str:
     if match is None:
         return content
     return f'<abbr title="{html.escape(match[2])}">{match[1]}</abbr>'
+
+
+def _details(summary: str, body: str) -> str:
+    return f"<details>\n<summary><b>{summary}</b></summary>\n\n{body}\n\n</details>"
 
 
 def _bold(title: str) -> str:

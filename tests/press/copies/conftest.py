@@ -42,7 +42,12 @@ class FakeReferences:
         )
 
     def number(self, kind, label):
-        return "Figure 3"
+        return "Table 1.1" if kind == "table" else "Figure 3"
+
+    def figure(self, label):
+        if label == "fig-elsewhere":
+            return self._target("Figure 2.1", "02.html#fig-elsewhere")
+        return Target("Figure 3")
 
     def equation(self, label):
         return {"loss": "2"}[label]

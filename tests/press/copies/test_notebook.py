@@ -97,6 +97,57 @@ def test_captions_of_figures_stand_below_them(copied):
     assert "mystnb" not in cells[0].metadata
 
 
+def test_captions_stand_below_outputs_and_before_text(copied):
+    cells = copied(
+        code("draw()", name="a", outputs=[shown(image_png="AAAA")]),
+        code("record('ch01.x', 1)", "remove-cell", name="b", outputs=[recorded("ch01.x")]),
+        markdown(":::{caption} fig-a\nA gap of {glue:text}`ch01.gap:.1f`.\n:::\n\nText.", "c"),
+    )
+    assert sources(cells)[0] == "draw()" and cells[0].outputs
+    assert sources(cells)[-1] == "**Figure 3.** A gap of 0.9.\n\nText."
+
+
+SLIDER = """\
+moments = [0, 1]
+
+
+def draw(epoch):
+    return plots.training_frame(gap_at[epoch])
+
+
+def describe(epoch):
+    return f"Epoch {epoch}."
+
+
+slider(draw, moments, "epoch", alt=describe)"""
+SETUP = """\
+from gapbook import plots
+from gapbook.interactive import slider
+from gapbook.press import record_table
+
+gap_at = {0: 1.0, 1: 0.5}"""
+
+
+@pytest.mark.parametrize("tag", ["hide-input", "remove-input", None])
+def test_a_slider_keeps_its_code_and_all_that_it_needs(copied, tag):
+    tags = [tag] if tag else []
+    frames = shown(text_html='<figure class="gap-frames"></figure>', text_plain="<slider>")
+    # a name that is used again for a table, only to record it
+    again = "slider = {'gap': gap_at}\nrecord_table('ch01.slider', slider)"
+    cells = copied(
+        code(SETUP, "hide-input", name="a"),
+        code(SLIDER, *tags, name="b", outputs=[frames]),
+        code(again, "remove-input", name="c", outputs=[recorded("ch01.slider")]),
+        markdown(":::{caption} fig-a\nIt moves.\n:::", "d"),
+    )
+    assert sources(cells) == [
+        SETUP.replace("from gapbook.press import record_table\n", ""),
+        SLIDER,
+        "**Figure 3.** It moves.",
+    ]
+    assert cells[1].cell_type == "code" and cells[1].outputs == [frames]
+
+
 def test_solutions_stand_at_the_end_with_links(copied):
     cells = copied(
         markdown("# Title", "a"),
@@ -118,6 +169,18 @@ def test_solutions_stand_at_the_end_with_links(copied):
     assert "[Back to the exercise](#exercise-1)" in after[6]
     assert after[7].startswith("def solution") and "1072" in after[8]
     assert after[9].startswith("### Solution 2: Next") and after[10] == "4"
+
+
+def test_the_caption_of_a_solution_moves_with_it(copied):
+    cells = copied(
+        markdown("## Exercises\n\n### 1. Draw it", "a"),
+        code("draw()", "hide-cell", name="b", outputs=[shown(image_png="AAAA")]),
+        code("width = 3", "remove-cell", name="c"),
+        markdown(":::{caption} fig-a\nIt.\n:::\n\n### 2. Next", "d"),
+        code("print(width)", name="e"),
+    )
+    assert sources(cells)[2:5] == ["width = 3", "### 2. Next", "print(width)"]
+    assert sources(cells)[-2:] == ["draw()", "**Figure 3.** It."]
 
 
 def test_a_solution_that_later_code_needs_stays(copied):

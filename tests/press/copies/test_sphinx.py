@@ -1,5 +1,6 @@
 """Copies in a site that Sphinx has built: what they refer to is where the site has it."""
 
+import re
 from copy import deepcopy
 
 import nbformat
@@ -25,6 +26,7 @@ SETTINGS = {
     "bibtex_bibfiles": ["works.bib"],
     "nb_execution_mode": "off",
     "numfig": True,
+    "numfig_format": {"figure": "Figure %s", "table": "Table %s"},
 }
 GLOSSARY = "# Words\n\n:::{glossary}\nmodality gap\n  A distance.\n:::\n\n```{bibliography}\n```\n"
 FIRST = """\
@@ -46,6 +48,22 @@ A {term}`modality gap`.
 ```
 """
 SECOND = "# Second\n\n(part)=\n## A part\n\nText."
+SHOWN = """\
+:::{caption} fig-gap
+The {term}`gap <modality gap>` is {glue:text}`ch02.gap:.2f`.
+
+Pairs of seed 0.
+:::
+
+Here {numref}`fig-gap`, there {numref}`fig`."""
+TABLE = ":::{caption} tab-gaps\nOne gap.\n:::"
+PREDICTION = """\
+:::{predict} Is there a {term}`modality gap`?
+- [ ] No.
+- [x] Yes.
+
+See {numref}`fig-gap` of {numref}`the %s <tab-gaps>`: {glue:text}`ch02.gap:.2f`.
+:::"""
 API = "# Functions\n\n```{py:function} gapbook.modality_gap(x, y)\nIt.\n```"
 PIXEL = (
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
@@ -62,7 +80,7 @@ def build(tmp_path, monkeypatch):
             monkeypatch.setenv("GITHUB_REPOSITORY", repository)
         else:
             monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
-        toctree = "first\nsecond\nwords\napi"
+        toctree = ":numbered:\nfirst\nsecond\nwords\napi"
         (tmp_path / "index.md").write_text(f"# Book\n\n```{{toctree}}\n{toctree}\n```\n")
         (tmp_path / "words.md").write_text(GLOSSARY)
         (tmp_path / "api.md").write_text(API)
@@ -83,6 +101,11 @@ def build(tmp_path, monkeypatch):
             "second": [
                 new_markdown_cell(SECOND, id="a"),
                 new_code_cell("1", id="b", outputs=[record]),
+                new_markdown_cell(PREDICTION, id="predict"),
+                new_code_cell("2", id="c", outputs=[new_output("stream", text="2")]),
+                new_markdown_cell(SHOWN, id="shown"),
+                new_code_cell("3", id="d", outputs=[new_output("stream", text="3")]),
+                new_markdown_cell(TABLE, id="table"),
             ],
         }
         for name, cells in chapters.items():
@@ -114,10 +137,43 @@ def test_references_lead_to_the_published_site(build):
     assert f"[gap]({site}words.html#term-modality-gap) of 0.8 in" in words
     assert f"[A part]({site}second.html#part), [the next chapter]({site}second.html)" in words
     assert f"[its section]({site}second.html#a-part), ([Cho, 2009]({site}words.html#" in words
-    assert f"(1), Fig. 1 and [`gapbook.modality_gap`]({site}api.html#gapbook.modality_gap)" in words
-    assert r"\tag{1}" in words and "![A point](data:image/png;base64,iVBOR" in words
-    assert f"**Fig. 1.** A [modality gap]({site}words.html" in words
+    assert "(1.1), Figure 1.1 and [`gapbook" in words
+    assert f"[`gapbook.modality_gap`]({site}api.html#gapbook.modality_gap)" in words
+    assert r"\tag{1.1}" in words and "![A point](data:image/png;base64,iVBOR" in words
+    assert f"**Figure 1.1.** A [modality gap]({site}words.html" in words
     assert "no copy" not in warnings
+
+
+def test_numbers_of_outputs_are_those_of_the_page_in_every_copy(build):
+    first, warnings = build(f"{FIRST}\nSee {{numref}}`fig-gap` and {{numref}}`tab-gaps`.")
+    site = "https://somebody.github.io/a-book/second.html"
+    [cell] = nbformat.read(first, as_version=4).cells
+    links = f"[Figure 2.1]({site}#fig-gap) and [Table 2.1]({site}#tab-gaps)"
+    assert cell.source.endswith(f"\n\nSee {links}.")
+    page = (first.parents[1] / "first.html").read_text()
+    assert re.findall(r'std-numref">([^<]+)', page) == ["Figure 1.1", "Figure 2.1", "Table 2.1"]
+    assert "no copy" not in warnings
+
+
+def test_captions_and_predictions_are_plain_in_a_copy(build):
+    first, warnings = build()
+    second = nbformat.read(first.with_name("second.ipynb"), as_version=4)
+    cells = {cell.id: cell.source for cell in second.cells}
+    site = "https://somebody.github.io/a-book/"
+    gap = f"{site}words.html#term-modality-gap"
+    assert cells["shown"] == (
+        f"**Figure 2.1.** The [gap]({gap}) is 0.82.\n\nPairs of seed 0.\n\n"
+        f"Here Figure 2.1, there [Figure 1.1]({site}first.html#fig)."
+    )
+    assert cells["table"] == "**Table 2.1.** One gap."
+    assert cells["predict"].startswith(f"> **Predict**\n>\n> Is there a [modality gap]({gap})?")
+    assert "> **b.** See Figure 2.1 of the 2.1: 0.82." in cells["predict"]
+    assert "WARNING" not in warnings
+
+
+def test_a_number_of_what_has_none_is_refused(build):
+    _, warnings = build("# First\n\nSee {numref}`part`.")
+    assert "what is labelled 'part' has no number" in warnings
 
 
 def test_without_a_repository_references_are_text(build):

@@ -1,6 +1,7 @@
 """Roles and directives in plain Markdown."""
 
 import pytest
+from markdown_it import MarkdownIt
 
 from gapbook.exceptions import PressError
 from gapbook.press.copies.markdown import render
@@ -52,6 +53,8 @@ def test_citations_name_author_and_year(writer, source, plain):
         ("{doc}`02`", f"[Another chapter]({SITE}02.html)"),
         ("{numref}`fig`", "Figure 3"),
         ("{numref}`Fig. %s <fig>`", "Fig. 3"),
+        ("{numref}`fig-elsewhere`", f"[Figure 2.1]({SITE}02.html#fig-elsewhere)"),
+        ("{numref}`Fig. %s <fig-elsewhere>`", f"[Fig. 2.1]({SITE}02.html#fig-elsewhere)"),
         ("{eq}`loss`", "(2)"),
         ("{func}`~gapbook.geometry.gap`", f"[`gap`]({SITE}api.html#gapbook.geometry.gap)"),
         ("{py:class}`numpy.ndarray`", "`numpy.ndarray`"),
@@ -71,6 +74,7 @@ def test_references_are_full_links(writer, source, plain):
     [
         ("{term}`gaps <gap>`", "gaps"),
         ("{ref}`sec`", "A section"),
+        ("{numref}`fig-elsewhere`", "Figure 2.1"),
         ("see [the *next* one](02) now", "see the *next* one now"),
         ("[](02.ipynb#sec)", "A section"),
         ("{func}`gapbook.gap`", "`gapbook.gap`"),
@@ -153,7 +157,61 @@ def test_tables_of_directives_are_tables_of_markdown(writer):
     listed = "* - a\n  - b\n* - {glue:text}`ch01.n`\n  - x, y"
     assert render(f"```{{list-table}}\n{listed}\n```", writer) == table
     titled = render(f"```{{table}} Title\n:name: tab\n{table}\n```", writer)
-    assert titled == f"**Figure 3.** Title\n\n{table}"
+    assert titled == f"**Table 1.1.** Title\n\n{table}"
+
+
+def test_captions_of_outputs_carry_their_numbers(writer):
+    text = "The gap is {glue:text}`ch01.gap:.2f`.\n\nPairs of {term}`gap`."
+    body = f"The gap is 0.85.\n\nPairs of [gap]({SITE}glossary.html#term-gap)."
+    assert render(f":::{{caption}} fig-a\n{text}\n:::", writer) == f"**Figure 3.** {body}"
+    assert render(f":::{{caption}} tab-a\n{text}\n:::", writer) == f"**Table 1.1.** {body}"
+    shown = render(":::{caption} fig-a\nIt.\n:::\n\nSee {numref}`fig-a`.", writer)
+    assert shown == "**Figure 3.** It.\n\nSee Figure 3."
+
+
+PREDICTION = """\
+:::{predict} Is {math}`g` of all {glue:text}`ch01.n` *zero*?
+- [ ] Yes,
+      at last.
+- [x] No, {glue:text}`ch01.gap:.1f`.
+- [ ] It has no {term}`gap`.
+
+It is {glue:text}`ch01.gap:.2f`.
+
+$$
+g > 0
+$$
+:::"""
+
+
+def test_predictions_fold_their_answer(writer):
+    expected = f"""\
+> **Predict**
+>
+> Is $g$ of all 1072 *zero*?
+>
+> - a. Yes, at last.
+> - b. No, 0.9.
+> - c. It has no [gap]({SITE}glossary.html#term-gap).
+>
+> <details>
+> <summary><b>Answer</b></summary>
+>
+> **b.** It is 0.85.
+>
+> $$
+> g > 0
+> $$
+>
+> </details>"""
+    assert render(PREDICTION, writer) == expected
+
+
+def test_answers_of_a_prediction_are_a_list_for_markdown(writer):
+    page = MarkdownIt("commonmark").render(render(PREDICTION, writer))
+    assert page.count("<li>") == 3
+    assert "<li>b. No, 0.9.</li>" in page
+    assert "<p><strong>b.</strong> It is 0.85.</p>" in page
 
 
 def test_definitions_are_a_list(writer):
@@ -238,6 +296,8 @@ def test_a_role_over_two_lines_is_one(writer):
         ("{cite:x}`liang`", "no citation has the form 'x'"),
         ("{ref}`nowhere`", "no label 'nowhere'"),
         ("text {{ name }}", "is a substitution"),
+        (":::{predict} Why?\n- [x] a\n- [x] b\n\nSo.\n:::", "got 2 answers, 2 of them right"),
+        (":::{predict} Why?\n- [x] a\n- [ ] b\n:::", "Expected two answers .* then a reason"),
     ],
 )
 def test_what_has_no_form_is_named(writer, source, message):
