@@ -14,7 +14,7 @@ from safetensors.torch import load, load_file, save
 from gapbook import encoders
 from gapbook.files import data_path, write_whole
 from gapbook.geometry import modality_gap
-from gapbook.glyphs import load_glyphs
+from gapbook.glyphs import Glyphs, load_glyphs
 from gapbook.precomputed.glyphclip import FRAME_EPOCHS, FRAME_PAIRS
 from gapbook.precomputed.jobs import run_side_by_side
 from gapbook.projections import project
@@ -60,6 +60,25 @@ def read_views() -> dict[tuple[str, int], GapView]:
     return views
 
 
+def read_shown() -> Glyphs:
+    """Return the 150 held-out characters of the views, in their order.
+
+    Returns
+    -------
+    Glyphs
+        Evenly spaced by code point.
+    """
+    held_out = load_glyphs().part("test")
+    rows = _shown_rows(len(held_out))
+    names = [held_out.names[row] for row in rows]
+    return Glyphs(held_out.images[rows], names, held_out.codepoints[rows], held_out.split[rows])
+
+
+def _shown_rows(n: int) -> np.ndarray:
+    """Return which of n held-out pairs are shown."""
+    return torch.linspace(0, n - 1, FRAME_PAIRS).long().numpy()
+
+
 def _train_one(tau: str, folder: Path) -> str:
     """Train at one temperature and leave its moments in a folder."""
     done = folder / f"{tau.replace('/', '_')}.safetensors"
@@ -68,7 +87,7 @@ def _train_one(tau: str, folder: Path) -> str:
     glyphs = load_glyphs()
     held_out = glyphs.part("test")
     model = encoders.build_glyphclip(0)
-    shown = torch.linspace(0, len(held_out) - 1, FRAME_PAIRS).long().numpy()
+    shown = _shown_rows(len(held_out))
     gaps: dict[int, float] = {}
     places: dict[int, np.ndarray] = {}
 
