@@ -39,7 +39,8 @@ COSINE_STEPS = 100
 NEAREST = 5
 
 # The planes among which a reader chooses, with their words and the labels of their axes.
-PLANES: dict[Literal["gap", "pca", "umap"], tuple[str, tuple[str, str]]] = {
+Method = Literal["gap", "pca", "umap"]
+PLANES: dict[Method, tuple[str, tuple[str, str]]] = {
     "gap": ("gap axis", ("along the gap vector", "first component of the rest")),
     "pca": ("PCA", ("first component", "second component")),
     "umap": ("UMAP", ("UMAP 1 (no unit)", "UMAP 2 (no unit)")),
@@ -303,8 +304,9 @@ def explore_models(
     title: str,
     images: np.ndarray | None = None,
     start: str | None = None,
+    methods: Sequence[Method] = ("gap", "pca", "umap"),
 ) -> Interactive:
-    """Plot the same pairs as several models place them, in three views.
+    """Plot the same pairs as several models place them, in up to three views.
 
     Parameters
     ----------
@@ -318,6 +320,8 @@ def explore_models(
         What the images of all pairs show.
     start : str, optional
         The model that is shown first; the first one by default.
+    methods : sequence of {"gap", "pca", "umap"}
+        The views, as in ``gapbook.projections.project``; each is fitted to the pairs shown.
 
     Returns
     -------
@@ -330,13 +334,14 @@ def explore_models(
         matches = find_matches(pairs.x, pairs.y, shown)
         gap = modality_gap(pairs.x, pairs.y)
         few = pairs.subset(shown)
-        for method, (words, axis_labels) in PLANES.items():
+        for method in methods:
+            words, axis_labels = PLANES[method]
             x2, y2 = project(few.x, few.y, method)
             alt = f"{len(shown)} pairs of {label(name)}, {words}; the gap is {gap:.2f}."
             note = f"{label(name)}: gap {gap:.2f}"
             views[label(name), words] = View(x2, y2, axis_labels, alt, note, matches)
     captions = next(iter(models.values())).captions or ()
-    first = None if start is None else (label(start), next(iter(PLANES.values()))[0])
+    first = None if start is None else (label(start), PLANES[methods[0]][0])
     return explore_views(
         views,
         ("model", "view"),
