@@ -100,7 +100,7 @@ class View:
     matches: Matches | None = None
 
 
-def find_matches(x: np.ndarray, y: np.ndarray, rows: Sequence[int]) -> Matches:
+def find_matches(x: np.ndarray, y: np.ndarray, rows: Sequence[int] | np.ndarray) -> Matches:
     """Look up partners and nearest candidates of some pairs among all.
 
     Parameters
@@ -123,19 +123,19 @@ def find_matches(x: np.ndarray, y: np.ndarray, rows: Sequence[int]) -> Matches:
     """
     if len(x) < NEAREST:
         raise ValueError(f"Expected at least {NEAREST} pairs; got {len(x)}")
-    rows = np.asarray(rows)
+    shown = np.asarray(rows)
     ranks = retrieval_ranks(x, y)
     nearest = []
     cosines = []
-    for queries, candidates in ((x[rows], y), (y[rows], x)):
+    for queries, candidates in ((x[shown], y), (y[shown], x)):
         all_cosines = queries @ candidates.T
         best = np.argsort(-all_cosines, axis=1, kind="stable")[:, :NEAREST]
         nearest.append(best)
         cosines.append(np.take_along_axis(all_cosines, best, axis=1))
     return Matches(
         len(x),
-        (x[rows] * y[rows]).sum(axis=1),
-        1 + np.stack([ranks["image_to_text"][rows], ranks["text_to_image"][rows]]),
+        (x[shown] * y[shown]).sum(axis=1),
+        1 + np.stack([ranks["image_to_text"][shown], ranks["text_to_image"][shown]]),
         np.stack(nearest),
         np.stack(cosines),
     )
@@ -299,7 +299,7 @@ def explore_views(  # noqa: PLR0913 - each is one line of the figure
 
 def explore_models(
     models: Mapping[str, PairedEmbeddings],
-    rows: Sequence[int],
+    rows: Sequence[int] | np.ndarray,
     *,
     title: str,
     images: np.ndarray | None = None,
@@ -377,7 +377,7 @@ def _controls(
         inputs += '<button type="button" class="gap-play">Play</button>'
     return (
         f'<div class="gap-choices" hidden>{inputs}</div>'
-        f'<p class="gap-note" aria-live="polite">{html.escape(first["note"])}</p>'
+        f'<p class="gap-note" role="status">{html.escape(first["note"])}</p>'
     )
 
 
