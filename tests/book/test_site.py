@@ -265,6 +265,33 @@ def test_points_answer_pointer_and_keyboard(base: str, page: Page) -> None:
     assert plot.locator("[tabindex='0']").count() == 0
 
 
+def test_views_switch_and_keep_the_pair(base: str, page: Page) -> None:
+    page.goto(f"{base}/01_modality_gap.html")
+    figure = page.locator(".gap-explore").first
+    figure.locator(".gap-plot").focus()
+    page.keyboard.press("Home")
+    readout = figure.locator(".gap-readout")
+    before = readout.inner_text()
+    places = figure.get_attribute("data-points")
+    expect(figure.locator(".gap-nearest li")).to_have_count(5)
+    figure.locator("select").first.select_option(index=1)
+    assert figure.get_attribute("data-points") != places
+    assert readout.inner_text() != before
+    assert readout.inner_text().splitlines()[0] == before.splitlines()[0]
+
+
+def test_the_introduction_moves_with_temperature_and_epoch(base: str, page: Page) -> None:
+    page.goto(f"{base}/intro.html")
+    figure = page.locator(".gap-explore").first
+    note = figure.locator(".gap-note")
+    notes = {note.inner_text()}
+    for name in ("temperature", "epoch"):
+        figure.get_by_role("slider", name=name).focus()
+        page.keyboard.press("Home")
+        notes.add(note.inner_text())
+    assert len(notes) == 3
+
+
 def test_touch_selects_a_point(browser: Browser, base: str) -> None:
     context = browser.new_context(
         viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True

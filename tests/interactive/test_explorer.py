@@ -5,6 +5,7 @@ tests/book/test_site.py points at it in a browser.
 
 import base64
 import io
+import json
 import re
 
 import numpy as np
@@ -12,7 +13,16 @@ import pytest
 from PIL import Image
 
 from gapbook.glyphs import render
-from gapbook.interactive.explorer import HEIGHT, WIDTH, explore_pairs
+from gapbook.interactive.explorer import (
+    HEIGHT,
+    WIDTH,
+    View,
+    explore_models,
+    explore_pairs,
+    explore_views,
+    find_matches,
+)
+from gapbook.pairs import PairedEmbeddings
 from gapbook.plots.style import FIRST_COLOR, SECOND_COLOR
 
 X = np.array([[0.0, 0.0], [1.0, 2.0], [0.5, 1.0]])
@@ -111,6 +121,103 @@ def test_four_hundred_pairs_stay_under_300_kb() -> None:
     markup = explore(x2=x, y2=-x, captions=captions, images=drawn)
     assert len(places(markup, 400)[0]) == 400
     assert len(markup) < 300_000
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def pairs() -> PairedEmbeddings:
+    rng = np.random.default_rng(0)
+    x, y = (unit(rng.normal(size=(12, 4))) for _ in range(2))
+    captions = tuple(f"caption {row}" for row in range(12))
+    return PairedEmbeddings.from_arrays(x, y, captions=captions)
+
+
+def stored(markup: str) -> dict:
+    """Return what the script reads of views and matches."""
+    return json.loads(re.findall(r'class="gap-views">(.*?)</script>', markup)[0])
+
+
+def views(**change) -> dict:
+    axes = ("across", "up")
+    return {
+        (model, plane): View(X + step, X - step, axes, f"{model} by {plane}", f"{model}!", **change)
+        for step, (model, plane) in enumerate(
+            [("one", "gap"), ("one", "PCA"), ("two", "gap"), ("two", "PCA")]
+        )
+    }
+
+
+def switchable(shown: dict, **options) -> str:
+    labels = ("model", "view")
+    return explore_views(shown, labels, captions=CAPTIONS, title="Two", **options).markup
+
+
+def test_matches_agree_with_sorting_all_cosines(pairs: PairedEmbeddings) -> None:
+    rows = [3, 7]
+    matches = find_matches(pairs.x, pairs.y, rows)
+    cosines = pairs.x @ pairs.y.T
+    for place, row in enumerate(rows):
+        for side, queries in enumerate((cosines, cosines.T)):
+            order = np.argsort(-queries[row])
+            assert matches.nearest[side, place].tolist() == order[:5].tolist()
+            assert matches.ranks[side, place] == 1 + order.tolist().index(row)
+            np.testing.assert_allclose(
+                matches.nearest_cosines[side, place], queries[row][order[:5]]
+            )
+    np.testing.assert_allclose(matches.cosines, np.diag(cosines)[rows], atol=1e-6)
+
+
+def test_matches_need_five_pairs() -> None:
+    with pytest.raises(ValueError, match="at least 5 pairs; got 2"):
+        find_matches(np.eye(2), np.eye(2), [0])
+
+
+def test_views_are_stored_with_their_places_words_and_frames() -> None:
+    markup = switchable(views())
+    content = stored(markup)["views"]
+    assert [view["at"] for view in content] == [[0, 0], [0, 1], [1, 0], [1, 1]]
+    assert [view["alt"] for view in content][1] == "one by PCA"
+    assert content[0]["points"] != content[1]["points"]
+    assert places(markup).ravel().tolist() == list(map(int, content[0]["points"].split()))
+    assert all(">across</text>" in view["frame"] for view in content)
+    assert markup.count("<select>") == 2
+
+
+def test_a_view_in_the_middle_can_come_first() -> None:
+    markup = switchable(views(), start=("two", "gap"))
+    assert 'role="img" aria-label="two by gap"' in markup
+    assert '<option value="1" selected>two</option>' in markup
+
+
+def test_choices_can_be_sliders_with_equal_axes() -> None:
+    markup = switchable(views(), sliders=True, same_axes=True)
+    assert markup.count('type="range"') == 2
+    frames = {view["frame"] for view in stored(markup)["views"]}
+    assert len(frames) == 1
+
+
+def test_models_share_their_pairs_and_each_has_its_matches(pairs: PairedEmbeddings) -> None:
+    turned = PairedEmbeddings.from_arrays(pairs.x, -pairs.y, captions=pairs.captions)
+    models = {"glyphclip": pairs, "glyphclip-t10": turned}
+    markup = explore_models(
+        models, range(0, 12, 2), title="Two models", methods=("gap", "pca")
+    ).markup
+    content = stored(markup)
+    assert [view["matches"] for view in content["views"]] == [0, 0, 1, 1]
+    assert content["candidates"] == list(pairs.captions or ())
+    assert len(content["matches"][0]["nearest"]) == 2 * 6 * 5
+    assert "GlyphCLIP at 1/10" in markup
+    partner = (pairs.x[0] * pairs.y[0]).sum()
+    assert content["matches"][0]["cosines"][0] == round(100 * partner)
+
+
+def test_a_missing_combination_of_choices_is_an_error() -> None:
+    three = dict(list(views().items())[:3])
+    with pytest.raises(ValueError, match=r"each of 4 combinations .* got 3"):
+        switchable(three)
 
 
 @pytest.mark.parametrize(
