@@ -177,4 +177,4 @@ def test_the_books_own_profile_fits_its_notebooks():
     profile = read_profile(root / "profiles" / "full.yml", read_notebooks(root))
     settings = settle(profile, anything)
     assert settings.parameters["02_cone_effect"]["items"] == 5000
-    assert settings.parameters["07_since_2022"]["halvings"] == 50
+    assert settings.parameters["08_mitigation"]["halvings"] == 50
