@@ -44,7 +44,7 @@ from gapbook.plots.simulation import (
     toy_losses,
 )
 from gapbook.plots.style import FIRST_COLOR, SECOND_COLOR, palette_png
-from gapbook.plots.table import show_table
+from gapbook.plots.table import show_table, with_intervals
 from gapbook.plots.training import (
     curves_over_epochs,
     ends_by_length,

@@ -155,6 +155,44 @@ def show_table(
     return Table(cells, tuple(numeric), index)
 
 
+def with_intervals(
+    table: pd.DataFrame,
+    value: str = "mean",
+    low: str = "low",
+    high: str = "high",
+    spec: str = NUMBER,
+) -> pd.Series:
+    """Write values with the half widths of their intervals, for a table.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A row for each value, with the ends of its interval.
+    value, low, high : str
+        The columns of the values and of the ends.
+    spec : str
+        How both numbers are written; the half width has no sign.
+
+    Returns
+    -------
+    Series of str
+        The value, "±" and the distance to the end that lies farther from it.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"mean": [0.5, -1.0], "low": [0.4, -1.5], "high": [0.8, -0.5]})
+    >>> with_intervals(table, spec="+.1f").tolist()
+    ['+0.5 ± 0.3', '−1.0 ± 0.5']
+    """
+    half = np.maximum(table[high] - table[value], table[value] - table[low])
+    unsigned = spec.lstrip("+")
+    texts = [
+        f"{cell(float(middle), spec)} ± {cell(float(width), unsigned)}"
+        for middle, width in zip(table[value], half, strict=True)
+    ]
+    return pd.Series(texts, index=table.index, dtype=object)
+
+
 def cell(value: object, spec: str = NUMBER, word: Any = label) -> str:
     """Write the content of a cell.
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gapbook.plots.table import cell, show_table
+from gapbook.plots.table import cell, show_table, with_intervals
 
 
 def rows(markup: str) -> list[list[str]]:
@@ -88,3 +88,14 @@ def test_content_is_escaped() -> None:
     assert "&lt;b&gt;" in show_table(table)._repr_html_()
     assert "a &amp; b" in show_table(table)._repr_html_()
     assert "<i>" not in show_table(table)._repr_html_()
+
+
+def test_an_interval_is_written_by_its_wider_side() -> None:
+    table = pd.DataFrame({"value": [0.5], "low": [0.3], "high": [0.6]}, ["a"])
+    assert with_intervals(table, "value").to_dict() == {"a": "0.50 ± 0.20"}
+
+
+def test_the_half_width_of_a_change_has_no_sign() -> None:
+    table = pd.DataFrame({"change": [-0.25], "low": [-0.5], "high": [0.0]})
+    written = with_intervals(table, "change", spec="+.2f").tolist()
+    assert written == ["−0.25 ± 0.25"]
