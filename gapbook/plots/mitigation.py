@@ -1,6 +1,6 @@
-"""Figures of ways to close the gap (chapter 7): what each gains and costs on unseen pairs."""
+"""Figures of ways to close the gap (chapter 8): what each gains and costs on unseen pairs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -63,34 +63,46 @@ def tradeoff_panels(
     )
     for row, source in zip(grid, sources, strict=True):
         rows = summary[summary["source"] == source].set_index(["measure", "mitigation"])
+        upward = rows.loc[measure]
         for ax, other in zip(row, against, strict=True):
-            for name in rows.loc[measure].index:
-                ends = rows[["mean", "low", "high"]]
-                _draw_cross(ax, name, ends.loc[(other, name)], ends.loc[(measure, name)])
-            untreated = rows.loc[(measure, "none"), "mean"]
-            ax.axhline(untreated, color="k", lw=0.8, ls=":", zorder=0)
+            _draw_marks(ax, rows.loc[other].loc[upward.index], upward)
+            ax.axhline(upward["mean"]["none"], color="k", lw=0.8, ls=":", zorder=0)
         row[0].set(ylabel=label, ylim=(0, None), title=source)
     for ax, text in zip(grid[-1], against.values(), strict=True):
         ax.set_xlabel(text)
     fig.legend(*grid[0, 0].get_legend_handles_labels(), loc=LEGEND_RIGHT, fontsize=9)
+    for ax in grid.flat:
+        ax.get_legend().remove()
     return fig
 
 
-def _draw_cross(ax: Axes, name: str, x: Sequence[float], y: Sequence[float]) -> None:
-    """Draw the means of two measures with both intervals, each as mean, low, high."""
-    color, marker = MITIGATION_MARKERS[name]
-    x_mean, *x_ends = x
-    y_mean, *y_ends = y
+def _draw_marks(ax: Axes, across: pd.DataFrame, upward: pd.DataFrame) -> None:
+    """Draw a mark for each mitigation, with the intervals of both measures."""
+    import seaborn as sns
+
+    names = list(upward.index)
+    colors = {name: MITIGATION_MARKERS[name][0] for name in names}
+    ends = [
+        np.abs(rows[["low", "high"]].to_numpy() - rows[["mean"]].to_numpy()).T
+        for rows in (across, upward)
+    ]
     ax.errorbar(
-        [x_mean],
-        [y_mean],
-        xerr=np.abs(np.array(x_ends) - x_mean)[:, None],
-        yerr=np.abs(np.array(y_ends) - y_mean)[:, None],
-        fmt=marker,
-        color=color,
-        ms=6,
-        label=name,
+        across["mean"],
+        upward["mean"],
+        xerr=ends[0],
+        yerr=ends[1],
+        fmt="none",
+        ecolor=list(colors.values()),
         elinewidth=0.7,
-        ecolor=color,
-        alpha=0.9,
+    )
+    sns.scatterplot(
+        x=across["mean"].to_numpy(),
+        y=upward["mean"].to_numpy(),
+        hue=names,
+        style=names,
+        palette=colors,
+        markers={name: MITIGATION_MARKERS[name][1] for name in names},
+        s=45,
+        zorder=3,
+        ax=ax,
     )

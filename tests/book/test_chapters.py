@@ -26,9 +26,6 @@ USUAL = 8
 WITH_LONG_HIDDEN_CELLS = {
     "04_optimization",
     "06_implications",
-    "07_since_2022",
-    "08_mitigation",
-    "09_your_model",
 }
 HIDDEN = {"hide-cell", "hide-input", "remove-cell", "remove-input"}
 CODE_OR_MATH = re.compile(

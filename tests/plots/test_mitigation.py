@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import legend_texts, line_points, same_color
+from helpers import legend_texts, same_color
 
 from gapbook import plots
 from gapbook.plots.mitigation import MITIGATION_MARKERS
@@ -36,24 +36,33 @@ def test_panels_are_a_row_a_source_and_a_column_a_measure() -> None:
     assert [ax.get_xlabel() for ax in figure.axes[2:]] == ["modality gap", "hubness (skewness)"]
 
 
+def marks(ax) -> np.ndarray:
+    """Return where the marks of a panel stand."""
+    return ax.collections[-1].get_offsets().data
+
+
 def test_a_mark_stands_at_the_means_with_both_intervals() -> None:
     ax = draw(summary()).axes[3]
-    assert [line_points(group.lines[0]) for group in ax.containers] == [
-        [(2.5, 1.3)],
-        [(2.6, 1.4)],
-        [(2.7, 1.5)],
-    ]
+    np.testing.assert_allclose(marks(ax), [[2.5, 1.3], [2.6, 1.4], [2.7, 1.5]])
     across, upward = (bars.get_segments()[0] for bars in ax.containers[0].lines[2])
     np.testing.assert_allclose(across, [[2.45, 1.3], [2.52, 1.3]])
     np.testing.assert_allclose(upward, [[2.5, 1.25], [2.5, 1.32]])
 
 
-def test_marks_have_their_style_in_every_panel() -> None:
+def test_marks_and_bars_have_the_color_of_their_mitigation() -> None:
     for ax in draw(summary()).axes:
-        for group in ax.containers:
-            color, marker = MITIGATION_MARKERS[group.get_label()]
-            assert same_color(group.lines[0].get_color(), color)
-            assert group.lines[0].get_marker() == marker
+        colors = [MITIGATION_MARKERS[name][0] for name in ("none", "centering", "noise")]
+        of_bars = ax.containers[0].lines[2][0].get_colors()
+        for color, mark, bar in zip(
+            colors, ax.collections[-1].get_facecolors(), of_bars, strict=True
+        ):
+            assert same_color(mark, color)
+            assert same_color(bar, color)
+
+
+def test_marks_of_mitigations_have_shapes_of_their_own() -> None:
+    shapes = draw(summary()).axes[0].collections[-1].get_paths()
+    assert len({len(shape.vertices) for shape in shapes}) == 3
 
 
 def test_a_dotted_line_shows_where_nothing_is_done() -> None:
