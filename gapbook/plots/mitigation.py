@@ -1,6 +1,7 @@
 """Figures of ways to close the gap (chapter 8): what each gains and costs on unseen pairs."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -82,6 +83,8 @@ def _draw_marks(ax: Axes, across: pd.DataFrame, upward: pd.DataFrame) -> None:
 
     names = list(upward.index)
     colors = {name: MITIGATION_MARKERS[name][0] for name in names}
+    # Matplotlib takes a color for each bar, which its types do not know.
+    of_bars: Any = list(colors.values())
     ends = [
         np.abs(rows[["low", "high"]].to_numpy() - rows[["mean"]].to_numpy()).T
         for rows in (across, upward)
@@ -92,7 +95,7 @@ def _draw_marks(ax: Axes, across: pd.DataFrame, upward: pd.DataFrame) -> None:
         xerr=ends[0],
         yerr=ends[1],
         fmt="none",
-        ecolor=list(colors.values()),
+        ecolor=of_bars,
         elinewidth=0.7,
     )
     sns.scatterplot(
