@@ -64,7 +64,9 @@ def accuracy_by_shift(
         for row in here.itertuples():
             _mark_amounts(ax, row, list(deltas), colors[row.tau])
         top = max(curves["accuracy"].max(), 100 * baseline)
-        ax.set(title=f"{task}, n = {here['n'].iloc[0]:,}", ylim=(0, 1.12 * top), xlabel="", ylabel="")
+        ax.set(
+            title=f"{task}, n = {here['n'].iloc[0]:,}", ylim=(0, 1.12 * top), xlabel="", ylabel=""
+        )
     for ax in grid[-1]:
         ax.set_xlabel("shift δ (positive: towards each other)")
     for ax in grid[:, 0]:
