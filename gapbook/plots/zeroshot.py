@@ -217,7 +217,8 @@ def confusion_frame(
     left.plot([delta], [100 * accuracy], "ko", ms=8)
     left.set(title=title, xlabel="shift δ of the images", ylabel="accuracy, %")
     shares = confusion / confusion.sum(1, keepdims=True)
-    percent = pd.DataFrame(100 * shares, classes, classes)
+    names = list(classes)
+    percent = pd.DataFrame(100 * shares, names, names)
     bar: dict[str, Any] = {"label": "%", "shrink": 0.85}
     sns.heatmap(percent, vmin=0, vmax=100, cmap="cividis", square=True, ax=right, cbar_kws=bar)
     right.tick_params(length=0, rotation=0)
