@@ -1,4 +1,6 @@
-"""Measure the paper's experiments at its own scale.
+"""Measure the paper's experiments at its own scale, on data and checkpoints in folders of yours.
+
+``make regress PROFILE=full`` fetches them and does all of this by itself.
 
 facts      measure the parts whose data and checkpoints are named, and write all that the folder
            has, with date, hardware, versions and commit
@@ -88,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     facts.add_argument(
         "--out", type=Path, default=OUT, help=f"the file of all results (default: {OUT})"
     )
-    facts.add_argument("--only", nargs="+", metavar="PART", help="parts, or what they need; else all can")
+    facts.add_argument(
+        "--only", nargs="+", metavar="PART", help="parts, or what they need (default: all that can)"
+    )
     facts.add_argument(
         "--networks",
         type=_count,

@@ -86,5 +86,5 @@ def _amounts(coming: int, kept: int) -> str:
 def _time(minutes: float) -> str:
     if not minutes:
         return "  a time that the profile does not state"
-    text = f"{minutes / 60:.0f} hours" if minutes >= 120 else f"{minutes:.0f} minutes"
+    text = f"{minutes / 60:.0f} hours" if minutes >= 120 else f"{minutes:.0f} min"
     return f"  about {text} on two CPU cores, besides the download (an estimate; a GPU is faster)"

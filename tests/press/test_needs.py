@@ -44,4 +44,4 @@ def test_what_is_at_hand_needs_nothing(tmp_path):
     lines = needs_of("all", SOURCES, 5, lambda folder: 10**10)
     assert lines[3] == f"  resnet18                 at hand: {tmp_path}/mine/resnet18"
     assert "2.5 GB of disk" in lines[4]
-    assert lines[5].startswith("  about 5 minutes on two CPU cores")
+    assert lines[5].startswith("  about 5 min on two CPU cores")
