@@ -64,7 +64,8 @@ def rehearsed(
     profile = {"01_a": {"n": 5}, "parts": dict.fromkeys(PARTS, 10)}
     (project / "book" / "profiles" / "full.yml").write_text(yaml.safe_dump(profile))
     parameters = new_code_cell("n = 2", metadata={"tags": ["parameters"]})
-    chapter = new_notebook(cells=[parameters, new_code_cell("n")])
+    kernel = {"kernelspec": {"name": "python3", "display_name": "x", "language": "python"}}
+    chapter = new_notebook(cells=[parameters, new_code_cell("n")], metadata=kernel)
     nbformat.write(chapter, project / "book" / "01_a.ipynb")
     printed = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
