@@ -97,13 +97,11 @@ def _regress(
     if not only:
         # a run of many hours that was interrupted goes on
         _execute(run, profile, jobs, force=profile == "quick")
-    measured = scale.measure() if scale else []
+    if scale:
+        scale.measure()
     table = compare({} if only else read_records(run), load_full(Path("data", "full.yml")))
     if scale:
-        from gapbook.press.paper_scale import verdicts
-
-        print(verdicts(table, measured))
-        scale.say_what_is_left_out()
+        scale.say_verdicts(table)
     if not only:
         print(table.verdict.value_counts().to_string())
         _check(run, baseline)

@@ -38,6 +38,8 @@ class PaperScale:
         The parts that are measured.
     left_out : dict of str
         Why something cannot be had, by its name.
+    measured : list of str
+        The keys of the facts that were measured.
 
     Raises
     ------
@@ -49,6 +51,7 @@ class PaperScale:
         self.profile = profile
         self.whole = not only
         self.left_out: dict[str, str] = {}
+        self.measured: list[str] = []
         unknown = [name for name in profile.parts if name not in PARTS]
         if unknown:
             raise PressError(
@@ -133,20 +136,14 @@ class PaperScale:
         for name, reason in self.left_out.items():
             print(f"  {name} cannot be had: {reason}", flush=True)
 
-    def measure(self) -> list[str]:
+    def measure(self) -> None:
         """Train and measure what can be had, or go on where an interrupted call stopped.
-
-        Returns
-        -------
-        list of str
-            The keys of the facts that were measured.
 
         Raises
         ------
         PressError
             If what was fetched is damaged.
         """
-        measured = []
         with _as_press_errors():
             self.inputs.places.update(fetched_places())
             for name in self.names:
@@ -155,28 +152,22 @@ class PaperScale:
                 if PARTS[name].trains and name in self._fetching():
                     for run in train_all(self.inputs, PARTS[name].trains):
                         print(f"finished {run}", flush=True)
-                measured += measure_parts([name], self.inputs, RESULTS)
-        return measured
+                self.measured += measure_parts([name], self.inputs, RESULTS)
 
+    def say_verdicts(self, table: pd.DataFrame) -> None:
+        """Print the verdict on each fact that was measured, their counts, and what was left out.
 
-def verdicts(table: pd.DataFrame, measured: Sequence[str]) -> str:
-    """Show the verdicts on what was measured.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Result of ``compare``.
-    measured : sequence of str
-        Keys of the facts that were measured.
-
-    Returns
-    -------
-    str
-        A line for each verdict with its count, and one for each fact.
-    """
-    rows = table[table.id.isin(measured)]
-    lines = [f"{row.verdict:14} {row.id}" for row in rows.sort_values("verdict").itertuples()]
-    return "\n".join(["", *lines, "", rows.verdict.value_counts().to_string()])
+        Parameters
+        ----------
+        table : pandas.DataFrame
+            Result of ``compare``.
+        """
+        rows = table[table.id.isin(self.measured)].sort_values("verdict", kind="stable")
+        print("\ncompared with the paper:")
+        for row in rows.itertuples():
+            print(f"  {row.verdict:14} {row.id}")
+        print(rows.verdict.value_counts().to_string())
+        self.say_what_is_left_out()
 
 
 @contextmanager

@@ -136,7 +136,7 @@ def test_a_part_alone_reads_what_was_embedded_and_runs_no_chapter(
     assert shown.startswith("profile full, only landscape, svhn needs\n")
     assert "01_a" not in shown
     assert f"not as in the paper: {VAL_IMAGES} images of COCO instead of 5,000" in shown
-    assert re.search(r"^needs data +fig3\.gap_default$", shown, re.M)
+    assert re.search(r"(?m)^  needs data +fig3\.gap_default$", shown)
     assert "fig2a" not in shown
     assert read_results(rehearsed[0] / RESULTS)["facts"] == results["facts"]
     assert sorted((kept / "embeddings").rglob("*.npy")) == chunks
