@@ -1,7 +1,7 @@
 # `make` lists the commands; each of them makes .venv first where it needs it.
 PYTHON ?= python3
 PROFILE ?= quick
-# a part of a profile: what needs these sources or data sets, coco say
+# parts of a profile (landscape, say), or what all parts need that are wanted (coco)
 ONLY ?=
 PORT ?= 8000
 # how many processes run the tests
@@ -52,7 +52,7 @@ bench: .venv/installed  ## time the functions that promise a speed
 fuzz: .venv/installed  ## throw 5,000 odd files and options at gapbook report, and 50,000 files at the reader
 	cd tests && ../$(BIN)/python -m fuzz --reports 5000 --loads 50000 $(ARGS)
 
-regress: .venv/installed  ## run all afresh, and compare with baseline and paper; PROFILE=full fetches its data, ONLY=coco is a part
+regress: .venv/installed  ## run all afresh, and compare with baseline and paper; PROFILE=full is the paper's own scale, ONLY=coco a part
 	$(PRESS) regress --profile $(PROFILE) $(if $(ONLY),--only $(ONLY))
 
 accept: .venv/installed  ## make the present numbers the baseline; commit data/expected.yml by itself

@@ -1,5 +1,11 @@
 """What a classifier says of faces, by group."""
 
+from gapbook.bias.letters import (
+    LETTER_LABELS,
+    embed_letters,
+    letters_of_pairs,
+    script_or_symbol,
+)
 from gapbook.bias.rates import (
     chi_square_of_accuracies,
     compare_shifts,

@@ -1,4 +1,6 @@
-"""Measure the paper's experiments at its own scale.
+"""Measure the paper's experiments at its own scale, on data and checkpoints in folders of yours.
+
+``make regress PROFILE=full`` fetches them and does all of this by itself.
 
 facts      measure the parts whose data and checkpoints are named, and write all that the folder
            has, with date, hardware, versions and commit
@@ -12,11 +14,10 @@ more), and checkpoints of trainings (1.8 GB a run). An interrupted command goes 
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from gapbook.exceptions import FetchError, MissingPackageError, PairsError, nearest, reason
+from gapbook.exceptions import FetchError, MissingPackageError, PairsError, reason
 from gapbook.extras import from_extra
 
 FOLDER = Path("_build/full_scale")
@@ -89,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     facts.add_argument(
         "--out", type=Path, default=OUT, help=f"the file of all results (default: {OUT})"
     )
-    facts.add_argument("--only", nargs="+", metavar="PART", help="parts to measure; else all can")
+    facts.add_argument(
+        "--only", nargs="+", metavar="PART", help="parts, or what they need (default: all that can)"
+    )
     facts.add_argument(
         "--networks",
         type=_count,
@@ -121,62 +124,34 @@ def _list_parts(options: argparse.Namespace) -> int:
 
     for name, part in PARTS.items():
         needs = " ".join(f"--{source.replace('_', '-')}" for source in part.needs)
-        print(f"{name:17} {part.what:43} {needs or 'runs of finetune'}")
+        print(f"{name:17} {part.what:43} {'runs of finetune' if part.trains else needs}")
     return 0
 
 
 def _facts(options: argparse.Namespace) -> int:
-    """Measure parts one by one, and write all results after each."""
+    """Measure the parts that are wanted, or else those for which everything is at hand."""
     from gapbook.full_scale.inputs import Inputs, choose_device
-    from gapbook.full_scale.parts import PARTS
-    from gapbook.full_scale.provenance import provenance
-    from gapbook.full_scale.results import collect, write_part, write_results
+    from gapbook.full_scale.parts import PARTS, at_hand, measure_parts, parts_named
 
-    places = _places(options)
-    folder = options.folder
     inputs = Inputs(
-        folder, places, choose_device(options.device), options.networks, not options.quiet
+        options.folder,
+        _places(options),
+        choose_device(options.device),
+        options.networks,
+        not options.quiet,
     )
-    for name in _chosen(options.only, places, folder):
-        start = time.monotonic()
-        print(f"{name}: {PARTS[name].what}", flush=True)
-        outcome = PARTS[name].measure(inputs)
-        described = provenance()
-        described["seconds"] = round(time.monotonic() - start)
-        described["device"] = str(inputs.device)
-        described["inputs"] = {source: places[source] for source in PARTS[name].needs}
-        write_part(folder, name, outcome, described)
-        write_results(options.out, collect(folder))
-        for note in outcome.not_as_in_paper:
-            print(f"  not as in the paper: {note}")
-        print(f"  {len(outcome.facts)} facts in {described['seconds']} s", flush=True)
-    print(options.out)
-    return 0
-
-
-def _chosen(only: Sequence[str] | None, places: dict[str, str], folder: Path) -> list[str]:
-    """Return the parts that are wanted, or else those for which everything is at hand."""
-    from gapbook.full_scale.parts import PARTS
-
-    for name in only or ():
-        if name not in PARTS:
-            raise PairsError(
-                f"Expected --only with names of parts; {name!r}: {nearest(name, PARTS)}"
-            )
-    if only:
-        return list(only)
-    has_runs = any((folder / "runs").glob("*.json"))
-    chosen = []
-    for name, part in PARTS.items():
-        at_hand = has_runs if part.from_runs else set(part.needs) <= set(places)
-        if at_hand:
-            chosen.append(name)
-    if not chosen:
+    if options.only:
+        names = parts_named(options.only)
+    else:
+        names = [name for name in PARTS if at_hand(name, inputs)]
+    if not names:
         raise PairsError(
             "Expected places of data and checkpoints, such as --coco FOLDER --clip-b32 FOLDER; no "
             "part has all that it needs: see python -m gapbook.full_scale parts"
         )
-    return chosen
+    measure_parts(names, inputs, options.out)
+    print(options.out)
+    return 0
 
 
 def _finetune(options: argparse.Namespace) -> int:

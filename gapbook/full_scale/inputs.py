@@ -211,12 +211,22 @@ def fetched_places() -> dict[str, str]:
     -------
     dict of str to str
         Paths, by the keys of ``SOURCES``; nothing is downloaded.
+
+    Raises
+    ------
+    PairsError
+        If what belongs into one folder lies apart.
     """
     places = {}
     for source, names in REGISTERED.items():
         at_hand = [locate(name) for name in names]
-        if at_hand[0] is not None and None not in at_hand:
-            places[source] = str(at_hand[0][1])
+        paths = [str(place[1]) for place in at_hand if place is not None]
+        if len(paths) < len(names):
+            continue
+        if len(set(paths)) > 1:
+            apart = " and ".join(f"{n} in {path}" for n, path in zip(names, paths, strict=True))
+            raise PairsError(f"Expected {apart} in one folder: put them together")
+        places[source] = paths[0]
     return places
 
 

@@ -14,7 +14,7 @@ from gapbook.exceptions import PairsError, one_line
 from gapbook.files import path_text, write_whole
 
 HEADER = """\
-# The paper's experiments at its own scale, as `python -m gapbook.full_scale facts` measured them.
+# The paper's experiments at its own scale, as `make regress PROFILE=full` measured them.
 # parts: when, on which machine, with which versions, commit and inputs each was measured;
 # not_as_in_paper names what differs in scale, and then its values settle nothing.
 # facts: by the keys of data/paper.yml; own: what the paper does not report.

@@ -209,6 +209,24 @@ def result_path(folder: Path, experiment: Experiment, seed: int) -> Path:
     return folder / "runs" / f"{experiment.run_name(seed)}.json"
 
 
+def has_runs(folder: Path, pattern: str) -> bool:
+    """Tell whether any run is finished whose name matches.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where all is kept.
+    pattern : str
+        A regular expression.
+
+    Returns
+    -------
+    bool
+        Whether there is one.
+    """
+    return any(re.search(pattern, path.stem) for path in (folder / "runs").glob("*.json"))
+
+
 class _Laboratory:
     """Everything that all runs share: the pretrained model, prepared images and captions."""
 

@@ -6,8 +6,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from gapbook.extras import from_extra
 from gapbook.plots.style import (
     BLACK,
     GREEN,
@@ -54,28 +56,34 @@ def group_rates(
     label : str
         What the rates are.
     """
+    with from_extra("chapters", "this figure"):
+        import seaborn as sns
+
     panels = list(table["panel"].unique())
     groups = list(table["group"].unique())
     shifts = list(table["shift"].unique())
     marks = assign(shifts, SHIFT_MARKERS)
     offsets = np.linspace(-0.3, 0.3, len(shifts))
-    colors = plt.get_cmap("viridis")(np.linspace(0, 0.88, len(shifts)))
+    shades = plt.get_cmap("viridis")(np.linspace(0, 0.88, len(shifts)))
+    colors = dict(zip(shifts, map(to_hex, shades), strict=True))
     size = (2 + 3.2 * len(panels), 0.62 * len(groups) + 1.2)
     fig, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
     for ax, panel in zip(axes[0], panels, strict=True):
         here = table[table["panel"] == panel]
-        for shift, offset, color in zip(shifts, offsets, colors, strict=True):
+        for shift, offset in zip(shifts, offsets, strict=True):
             rows = here[here["shift"] == shift].set_index("group").reindex(groups)
-            heights = np.arange(len(groups)) + offset
-            ax.hlines(heights, 100 * rows["low"], 100 * rows["high"], color=color, lw=1.4)
-            style: Any = {"color": color, "ms": 4.5, "clip_on": False}
-            ax.plot(100 * rows["rate"], heights, marks[shift], label=str(shift), **style)
+            rows = rows.assign(height=np.arange(len(groups)) + offset, percent=100 * rows["rate"])
+            ends = 100 * rows[["low", "high"]]
+            ax.hlines(rows["height"], ends["low"], ends["high"], color=colors[shift], lw=1.4)
             if printed is not None:
                 reported = printed[(printed["panel"] == panel) & (printed["shift"] == shift)]
                 rates = reported.set_index("group")["rate"].reindex(groups)
-                ax.plot(100 * rates, heights, ms=8, mew=0.8, clip_on=False, **PRINTED)
+                ax.plot(100 * rates, rows["height"], ms=8, mew=0.8, clip_on=False, **PRINTED)
+            dots: dict[str, Any] = {"color": colors[shift], "marker": marks[shift], "s": 26}
+            dots |= {"label": str(shift), "legend": False, "linewidth": 0, "clip_on": False}
+            sns.scatterplot(rows, x="percent", y="height", zorder=3, ax=ax, **dots)
         _set_root_axis(ax, 100 * here["high"].max())
-        ax.set(title=panel, xlabel=f"{label}\n(square-root axis)")
+        ax.set(title=panel, xlabel=f"{label}\n(square-root axis)", ylabel="")
     axes[0, 0].set_yticks(range(len(groups)), groups)
     axes[0, 0].invert_yaxis()
     handles: list[Any] = axes[0, 0].get_legend_handles_labels()[0]

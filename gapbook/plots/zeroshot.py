@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gapbook.extras import from_extra
+from gapbook.plots.labels import colors_of, ordered
 from gapbook.plots.style import GREEN, GROUP_COLORS, LEGEND_RIGHT, LINE_COLOR, assign, styled
 
 # How chosen amounts are marked: filled or not, and the size of the circle.
@@ -25,35 +26,47 @@ LARGEST_SHIFT = 5.0
 
 @styled
 def accuracy_by_shift(
-    table: pd.DataFrame, points: pd.DataFrame, largest_class: Mapping[str, float]
+    evaluated: pd.DataFrame, deltas: Sequence[float], largest_class: Mapping[str, float]
 ) -> Figure:
     """Draw accuracy over the shift, a panel a task and a line a model, three panels in a row.
 
+    An open circle marks the best of all amounts on the images that are shown, a dot the amount that
+    was chosen on others.
+
     Parameters
     ----------
-    table : DataFrame with columns panel, line, delta, accuracy
-        Accuracies are fractions. Up to three lines get a color each.
-    points : DataFrame with columns panel, line, kind, delta, accuracy
-        Single amounts: "best", of all amounts on the same images (open circle), or "honest", chosen
-        on others (dot).
+    evaluated : DataFrame
+        Rows of ``gapbook.zeroshot.evaluate_tasks``, one a task and model, with the column tau, the
+        label of the model's temperature.
+    deltas : sequence of m floats
+        The amounts of shift.
     largest_class : mapping of str to float
-        The share of the largest class, by panel: a dashed line.
+        The share of the largest class, by task: a dashed line.
     """
-    panels = list(table["panel"].unique())
-    colors = assign(table["line"], GROUP_COLORS)
-    rows = -(-len(panels) // 3)
+    with from_extra("chapters", "this figure"):
+        import seaborn as sns
+
+    tasks = list(evaluated["task"].unique())
+    colors = colors_of(ordered(evaluated["tau"]))
+    rows = -(-len(tasks) // 3)
     fig, grid = plt.subplots(rows, 3, figsize=(10.7, 2.5 * rows), squeeze=False, sharex=True)
-    for ax, panel in zip(grid.flat, panels, strict=False):
-        here = table[table["panel"] == panel]
-        marks = points[points["panel"] == panel]
-        baseline = largest_class[panel]
+    for ax, task in zip(grid.flat, tasks, strict=False):
+        here = evaluated[evaluated["task"] == task]
+        baseline = largest_class[task]
         ax.axvline(0, color=LINE_COLOR, lw=0.8)
         ax.axhline(100 * baseline, color=BASELINE_COLOR, lw=1, ls="--")
-        for name, color in colors.items():
-            line = here[here["line"] == name]
-            ax.plot(line["delta"], 100 * line["accuracy"], color=color, lw=1.6, label=name)
-            _mark_amounts(ax, marks[marks["line"] == name], color)
-        ax.set(title=panel, ylim=(0, 112 * max(here["accuracy"].max(), baseline)))
+        curves = pd.concat(
+            pd.DataFrame({"tau": row.tau, "delta": deltas, "accuracy": 100 * row.accuracies})
+            for row in here.itertuples()
+        )
+        line: dict[str, Any] = {"errorbar": None, "lw": 1.6, "legend": False}
+        sns.lineplot(curves, x="delta", y="accuracy", hue="tau", palette=colors, ax=ax, **line)
+        for row in here.itertuples():
+            _mark_amounts(ax, row, list(deltas), colors[row.tau])
+        top = max(curves["accuracy"].max(), 100 * baseline)
+        ax.set(
+            title=f"{task}, n = {here['n'].iloc[0]:,}", ylim=(0, 1.12 * top), xlabel="", ylabel=""
+        )
     for ax in grid[-1]:
         ax.set_xlabel("shift δ (positive: towards each other)")
     for ax in grid[:, 0]:
@@ -67,38 +80,61 @@ def accuracy_by_shift(
     return fig
 
 
-def _mark_amounts(ax: Axes, points: pd.DataFrame, color: str) -> None:
-    """Mark the best amount of one line and the one chosen elsewhere."""
-    for kind, style in (("best", BEST), ("honest", CHOSEN_ELSEWHERE)):
-        chosen = points[points["kind"] == kind]
-        ax.plot(chosen["delta"], 100 * chosen["accuracy"], "o", color=color, zorder=3, **style)
+def _mark_amounts(ax: Axes, row: Any, deltas: list[float], color: str) -> None:
+    """Mark the best amount of one model and the one chosen elsewhere."""
+    for delta, style in ((row.best_delta, BEST), (row.delta, CHOSEN_ELSEWHERE)):
+        accuracy = 100 * row.accuracies[deltas.index(delta)]
+        ax.plot([delta], [accuracy], "o", color=color, zorder=3, **style)
 
 
 @styled
-def gains_with_intervals(table: pd.DataFrame) -> Figure:
-    """Draw what a shift gains, with its interval, a row a task.
+def gains_with_intervals(evaluated: pd.DataFrame) -> Figure:
+    """Draw what a shift gains, with its interval, a row a task and a panel a kind of class text.
+
+    A dot is the gain at an amount chosen elsewhere, filled where it survives a correction for all
+    tests, with its interval. It has none where no shift was chosen. A tick is the gain of the best
+    of all amounts on the same images.
 
     Parameters
     ----------
-    table : DataFrame with columns panel, row, line, best, value, low, high, survives
-        Gains are fractions. ``value`` is the gain at an amount chosen elsewhere: a dot, filled
-        where it ``survives`` a correction for all tests, with a line from ``low`` to ``high`` where
-        these are not missing. ``best`` is that of all amounts on the same images: a tick.
+    evaluated : DataFrame
+        Rows of ``gapbook.zeroshot.evaluate_tasks`` with the columns tau, the label of the model's
+        temperature, and survives.
     """
-    panels = list(table["panel"].unique())
-    rows = list(table["row"].unique())
-    colors = assign(table["line"], GROUP_COLORS)
-    offsets = np.linspace(-0.25, 0.25, len(colors))
-    size = (2.6 + 3.5 * len(panels), 0.72 * len(rows) + 1.1)
-    fig, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharey=True, sharex=True)
-    for ax, panel in zip(axes[0], panels, strict=True):
+    with from_extra("chapters", "this figure"):
+        import seaborn as sns
+
+    kinds = list(evaluated["texts"].unique())
+    tasks = list(evaluated["task"].unique())
+    colors = colors_of(ordered(evaluated["tau"]))
+    offsets = dict(zip(colors, np.linspace(-0.25, 0.25, len(colors)), strict=True))
+    size = (2.6 + 3.5 * len(kinds), 0.72 * len(tasks) + 1.1)
+    fig, axes = plt.subplots(1, len(kinds), figsize=size, squeeze=False, sharey=True, sharex=True)
+    for ax, kind in zip(axes[0], kinds, strict=True):
+        here = evaluated[evaluated["texts"] == kind]
+        rows = pd.DataFrame(
+            {
+                "height": here["task"].map(tasks.index) + here["tau"].map(offsets),
+                "tau": here["tau"],
+                "survives": here["survives"],
+                "gain": 100 * here["difference"],
+                "best": 100 * here["best_gain"],
+                "low": 100 * here["low"],
+                "high": 100 * here["high"],
+            }
+        )
+        moved = rows[here["delta"] != 0]
         ax.axvline(0, color=LINE_COLOR, lw=0.8)
-        here = table[table["panel"] == panel]
-        for (name, color), offset in zip(colors.items(), offsets, strict=True):
-            line = here[here["line"] == name].set_index("row").loc[rows]
-            _draw_gains(ax, line, np.arange(len(rows)) + offset, color)
-        ax.set(title=panel, xlabel="gain in accuracy, points")
-    axes[0, 0].set_yticks(range(len(rows)), rows)
+        shades = moved["tau"].map(colors)
+        ax.hlines(moved["height"], moved["low"], moved["high"], color=shades, lw=1.4)
+        ax.plot(rows["best"], rows["height"], ls="", **TICK)
+        dots: dict[str, Any] = {"hue": "tau", "palette": colors, "s": 40, "legend": False}
+        sns.scatterplot(rows, x="gain", y="height", linewidth=0, zorder=3, ax=ax, **dots)
+        # white within, where a gain does not survive
+        hollow = rows[~rows["survives"]]
+        ax.scatter(hollow["gain"], hollow["height"], s=14, color="w", linewidth=0, zorder=4)
+        ax.set(title=kind, xlabel="gain in accuracy, points", ylabel="")
+    axes[0, 0].set_yticks(range(len(tasks)), tasks)
     axes[0, 0].invert_yaxis()
     handles = [plt.Line2D([], [], color=color, marker="o", ms=6) for color in colors.values()]
     handles.append(plt.Line2D([], [], ls="", **TICK))
@@ -106,15 +142,6 @@ def gains_with_intervals(table: pd.DataFrame) -> Figure:
     labels = [*colors, "best of 40 here", "survives correction"]
     fig.legend(handles, labels, loc=LEGEND_RIGHT, title="temperature", fontsize=9)
     return fig
-
-
-def _draw_gains(ax: Axes, line: pd.DataFrame, heights: np.ndarray, color: str) -> None:
-    """Draw the gains of one model, a row each."""
-    ax.hlines(heights, 100 * line["low"], 100 * line["high"], color=color, lw=1.4)
-    ax.plot(100 * line["best"], heights, ls="", **TICK)
-    fills = [color if survives else "w" for survives in line["survives"]]
-    for gain, height, fill in zip(100 * line["value"], heights, fills, strict=True):
-        ax.plot(gain, height, "o", ms=6, mec=color, mew=1.5, mfc=fill)
 
 
 @styled
@@ -182,18 +209,21 @@ def confusion_frame(
     title : str
         Which shift it is.
     """
+    with from_extra("chapters", "this figure"):
+        import seaborn as sns
+
     fig, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.8))
     _draw_steps(left, curve)
     left.plot([delta], [100 * accuracy], "ko", ms=8)
     left.set(title=title, xlabel="shift δ of the images", ylabel="accuracy, %")
     shares = confusion / confusion.sum(1, keepdims=True)
-    drawn = right.imshow(100 * shares, cmap="cividis", vmin=0, vmax=100)
-    right.set_xticks(range(len(classes)), classes)
-    right.set_yticks(range(len(classes)), classes)
+    names = list(classes)
+    percent = pd.DataFrame(100 * shares, names, names)
+    bar: dict[str, Any] = {"label": "%", "shrink": 0.85}
+    sns.heatmap(percent, vmin=0, vmax=100, cmap="cividis", square=True, ax=right, cbar_kws=bar)
+    right.tick_params(length=0, rotation=0)
     right.set(xlabel="class that it gets", ylabel="digit in the image")
     right.set_title("Answers per digit, % of its row")
-    right.spines[:].set_visible(False)
-    fig.colorbar(drawn, ax=right, label="%", shrink=0.85)
     return fig
 
 

@@ -40,7 +40,6 @@ _HOME = {
     "reproduction_table": "press.scoreboard",
     "scoreboard_html": "press.scoreboard",
     "slug": "press.records",
-    "tell": "press.records",
     "verdicts_by_scale": "press.scoreboard",
 }
 __all__ = list(_HOME)

@@ -4,8 +4,8 @@ book     execute the notebooks, check their numbers and build the site (what mak
 execute  bring the executed copies of the notebooks in _build up to date
 build    build the site from the executed notebooks
 accept   make what the notebooks record now the new baseline, printing old and new
-regress  execute everything afresh under a profile, check it and compare it with the paper; first
-         say what data and models the profile needs, and fetch them
+regress  execute everything afresh, check it and compare it with the paper; in the profile full, say
+         first what the paper's own scale needs, fetch it, and measure that, too
 """
 
 import argparse
@@ -80,8 +80,8 @@ def _parse() -> argparse.Namespace:
         "--only",
         nargs="+",
         default=[],
-        metavar="SOURCE",
-        help="only what needs one of these sources or data sets, such as coco (default: all)",
+        metavar="PART",
+        help="parts of the profile, or sources for what needs them, such as coco (default: all)",
     )
     parser.add_argument(
         "--jobs", type=int, default=2, help="notebooks that run side by side (default: 2)"

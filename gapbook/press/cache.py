@@ -45,10 +45,6 @@ class OutputCache(JupyterCacheBase):
         """Return the code of a notebook and its key; all other methods call this one."""
         return super().create_hashed_notebook(nb, nb_metadata, cell_metadata)
 
-    def key(self, notebook: NotebookNode) -> str:
-        """Return the key of a notebook: a digest of its code and of what the code depends on."""
-        return str(self.create_hashed_notebook(notebook)[1])
-
     def __contains__(self, notebook: NotebookNode) -> bool:
         """Tell whether sound outputs are kept for the code of a notebook."""
         try:

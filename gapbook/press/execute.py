@@ -5,8 +5,6 @@ package, the data, the versions of Python and of all packages, and the sources o
 hand. Where only prose changed, kept outputs are set into the new text.
 """
 
-import contextlib
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +19,7 @@ from gapbook.press.costs import COSTS, MACHINE, Cost, write_costs
 from gapbook.press.digest import INPUTS, digest, surroundings
 from gapbook.press.failures import FAILED, keep_details
 from gapbook.press.notebooks import read_notebooks, set_parameters
-from gapbook.press.profiles import Settings, at_hand, read_profile, settle
+from gapbook.press.profiles import read_profile
 from gapbook.press.records import available_sources
 from gapbook.press.worker import Outcome, execute_side_by_side
 
@@ -33,7 +31,7 @@ PROFILE_TIMEOUT = 86_400
 def execute_book(
     out: str | Path = "_build/executed",
     *,
-    profile: str | Settings = "quick",
+    profile: str = "quick",
     jobs: int = 2,
     force: bool = False,
     timeout: int | None = None,
@@ -45,16 +43,13 @@ def execute_book(
     ----------
     out : path
         The run folder. All other files of the book are copied there, too.
-    profile : str or Settings
+    profile : str
         ``"quick"`` takes parameters as they stand in the notebooks. Any other name is that of a
-        file in ``book/profiles``, of whose sources those at hand are used. ``Settings`` have all
-        parameters, and may name some of the notebooks.
+        file in ``book/profiles``.
     jobs : int
         Number of notebooks that run side by side, from 1. They share the processors.
     force : bool
-        Whether to execute every notebook, changed or not. In another profile than quick, a call
-        that follows one that did not come to its end goes on: notebooks that were finished by that
-        one, and have not changed since, are kept.
+        Whether to execute every notebook, changed or not.
     timeout : int, optional
         Seconds that one cell may take; 10 minutes by default, a day in other profiles. A notebook
         that hangs runs once more.
@@ -84,12 +79,7 @@ def execute_book(
     _set_digests(notebooks, inputs)
     _mirror(root, run)
     cache = OutputCache.open(run.parent / "cache")
-    finished = Finished(run, force and profile != "quick")
-    stale = {
-        name: book
-        for name, book in notebooks.items()
-        if book not in cache or (force and cache.key(book) not in finished)
-    }
+    stale = {name: book for name, book in notebooks.items() if force or book not in cache}
     failures = []
     tracebacks = run.parent / FAILED
     shutil.rmtree(tracebacks, ignore_errors=True)
@@ -102,13 +92,11 @@ def execute_book(
         else:
             cost = Cost(seconds=outcome.seconds, memory_mb=outcome.memory_mb)
             cache.keep(name, notebooks[name], outcome.notebook, cost)
-            finished.add(cache.key(notebooks[name]))
             print(f"{name}: {_took(cost)}", flush=True)
 
     execute_side_by_side(stale, finish, folder=run.parent, jobs=jobs, timeout=timeout)
     if failures:
         raise PressError("\n".join(sorted(failures)))
-    finished.forget()
     changes = {}
     costs = {}
     for name, notebook in notebooks.items():
@@ -123,51 +111,14 @@ def execute_book(
     return changes
 
 
-class Finished:
-    """The keys of what a run of many hours has finished, in a file until it has come to its end.
-
-    Parameters
-    ----------
-    run : Path
-        The run folder, beside which the file lies.
-    keeps : bool
-        Whether there is such a file. Without one, nothing counts as finished.
-    """
-
-    def __init__(self, run: Path, keeps: bool) -> None:
-        self.path = run.with_name(f"{run.name}.unfinished.json")
-        self.keeps = keeps
-        self.keys: list[str] = []
-        with contextlib.suppress(OSError, ValueError):
-            if keeps:
-                self.keys = list(json.loads(self.path.read_text(encoding="utf-8")))
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.keys
-
-    def add(self, key: str) -> None:
-        """Note that a notebook is finished."""
-        if self.keeps:
-            self.keys.append(key)
-            write_whole(self.path, json.dumps(self.keys).encode())
-
-    def forget(self) -> None:
-        """Remove the file: the next run begins anew."""
-        self.path.unlink(missing_ok=True)
-
-
-def _with_parameters(root: Path, profile: str | Settings) -> dict[str, NotebookNode]:
+def _with_parameters(root: Path, profile: str) -> dict[str, NotebookNode]:
     """Read the notebooks that run, and set the parameters of a profile in them."""
     notebooks = read_notebooks(root)
     if profile == "quick":
         return notebooks
-    if isinstance(profile, str):
-        path = root / "profiles" / f"{profile}.yml"
-        profile = settle(read_profile(path, notebooks), at_hand)
-    set_parameters(notebooks, profile.parameters)
-    if profile.only is None:
-        return notebooks
-    return {name: book for name, book in notebooks.items() if name in profile.only}
+    path = root / "profiles" / f"{profile}.yml"
+    set_parameters(notebooks, read_profile(path, notebooks).parameters)
+    return notebooks
 
 
 def _set_digests(notebooks: dict[str, NotebookNode], inputs: Sequence[Path]) -> None:

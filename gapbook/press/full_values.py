@@ -38,7 +38,7 @@ def load_full(path: Path | None = None) -> FullRun | None:
     Parameters
     ----------
     path : Path, optional
-        The file, by default ``data/full.yml``, as ``python -m gapbook.full_scale facts`` writes it.
+        The file, by default ``data/full.yml``, as ``make regress PROFILE=full`` writes it.
         It holds ``parts``, each with ``date``, ``hardware``, ``versions`` and ``commit``, and
         ``facts``, each with a ``value``, the ``part`` that measured it, and what else a record has.
 

@@ -5,20 +5,23 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gapbook.exceptions import PressError
 from gapbook.press.baseline import accept, check, load_expected
 from gapbook.press.execute import execute_book
-from gapbook.press.needs import needs_of
+from gapbook.press.full_values import load_full
 from gapbook.press.notebooks import read_notebooks, require_book
-from gapbook.press.profiles import Getter, Settings, at_hand, read_profile, settle
+from gapbook.press.profiles import read_profile
 from gapbook.press.records import available_sources, read_records
 from gapbook.press.scoreboard import compare
 from gapbook.press.site import SITE_SCRATCH, build_site
 from gapbook.press.worker import SCRATCH
-from gapbook.published import fetch, problems_in, registry, search_folders
+from gapbook.published import problems_in, registry, search_folders
+
+if TYPE_CHECKING:
+    from gapbook.press.paper_scale import PaperScale
 
 BOOK = Path("book")
 BUILD = Path("_build")
@@ -39,14 +42,14 @@ def run_command(
     command : str
         ``"book"``, ``"execute"``, ``"build"``, ``"accept"`` or ``"regress"``.
     profile : str
-        ``"quick"``, or the name of a file in ``book/profiles``. Of the sources that it needs,
-        ``"regress"`` fetches what is not at hand, after it has said what that takes; the other
-        commands use what is.
+        ``"quick"``, or the name of a file in ``book/profiles``. Where that names parts of the
+        paper's own scale, ``"regress"`` says what they take, fetches what is not at hand, and
+        measures them.
     jobs : int
         Number of notebooks that run side by side.
     only : sequence of str
-        Sources or data sets, such as "coco": only what needs one of them runs, in a run folder of
-        its own. For ``"execute"`` and ``"regress"``.
+        For ``"regress"``: parts of the profile, or sources or data sets for the parts that need
+        them, such as "coco"; then no chapter runs.
     pause : float
         Seconds before a download that broke off is tried again.
 
@@ -56,70 +59,76 @@ def run_command(
         If the book cannot be made; the message says why.
     """
     require_book(BOOK)
-    if only and command in ("accept", "build", "book"):
+    if only and command != "regress":
         raise PressError(f"{command} is about a whole profile; leave out --only {' '.join(only)}")
     suffix = "" if profile == "quick" else f"-{profile}"
-    run = BUILD / "-".join([f"executed{suffix}", *only])
+    run = BUILD / f"executed{suffix}"
     baseline = Path("data", f"expected{suffix}.yml")
     # read before minutes of work: a slip of the hand there is found at once
     load_expected(baseline)
     with _alone(BUILD):
-        settings: str | Settings = profile
+        if command == "regress":
+            _regress(run, baseline, profile, jobs, only, pause)
+            return
         if command != "build":
-            for note in unused_data():
-                print(f"note: {note}", file=sys.stderr)
-            get = partial(fetch, pause=pause) if command == "regress" else at_hand
-            settings = _settle(profile, only, get)
-            execute_book(run, profile=settings, jobs=jobs, force=command == "regress")
+            _execute(run, profile, jobs)
         if command == "accept":
             changes = accept(read_records(run), baseline, available_sources())
             print("\n".join(changes) or "nothing changed", f"({baseline.name})")
-        if command == "regress":
-            print(compare(read_records(run)).verdict.value_counts().to_string())
-        if command in ("book", "regress"):
-            _check(run, baseline, settings)
+        if command == "book":
+            _check(run, baseline)
         if command in ("book", "build"):
             print(f"site: {build_site(run)}")
-        if isinstance(settings, Settings):
-            _say_what_is_absent(settings)
 
 
-def _settle(profile: str, only: Sequence[str], get: Getter) -> str | Settings:
-    """Return the parameters of a profile, with the paths of its sources, which may be fetched."""
-    if profile == "quick":
-        if only:
-            raise PressError(f"the profile quick uses no sources: PROFILE=full ONLY={only[0]}")
-        return profile
-    stated = read_profile(BOOK / "profiles" / f"{profile}.yml", read_notebooks(BOOK))
-    if only:
-        stated = stated.part(only)
-    if get is not at_hand and stated.sources():
-        print("\n".join(needs_of(stated)), flush=True)
-    settings = settle(stated, get)
-    if get is not at_hand and settings.absent.keys() == set(stated.sources()) != set():
-        reasons = "\n  ".join(settings.absent.values())
-        raise PressError(f"none of the sources of profile {profile} can be had:\n  {reasons}")
-    _say_what_is_absent(settings)
-    return settings
-
-
-def _say_what_is_absent(settings: Settings) -> None:
-    for reason in settings.absent.values():
-        print(f"cannot be had: {reason}", file=sys.stderr)
-    for note in settings.left_out:
+def _execute(run: Path, profile: str, jobs: int, force: bool = False) -> None:
+    for note in unused_data():
         print(f"note: {note}", file=sys.stderr)
+    execute_book(run, profile=profile, jobs=jobs, force=force)
 
 
-def _check(run: Path, baseline: Path, settings: str | Settings) -> None:
-    """Compare the records of a run with its baseline, if there is one yet."""
+def _regress(
+    run: Path, baseline: Path, profile: str, jobs: int, only: Sequence[str], pause: float
+) -> None:
+    """Execute the chapters, measure the parts of the profile, and compare both with the paper."""
+    scale = _paper_scale(profile, only)
+    if scale:
+        scale.prepare(pause)
+    if not only:
+        # a run of many hours that was interrupted goes on
+        _execute(run, profile, jobs, force=profile == "quick")
+    if scale:
+        scale.measure()
+    table = compare({} if only else read_records(run), load_full(Path("data", "full.yml")))
+    if scale:
+        scale.say_verdicts(table)
+    if not only:
+        print(table.verdict.value_counts().to_string())
+        _check(run, baseline)
+
+
+def _paper_scale(profile: str, only: Sequence[str]) -> "PaperScale | None":
+    """Return what a profile measures at the paper's own scale, None where it is nothing."""
+    if profile == "quick" and only:
+        raise PressError(f"the profile quick has no parts: PROFILE=full ONLY={only[0]}")
+    if profile == "quick":
+        return None
+    stated = read_profile(BOOK / "profiles" / f"{profile}.yml", read_notebooks(BOOK))
+    if not stated.parts and not only:
+        return None
+    # PyTorch takes seconds to load
+    from gapbook.press.paper_scale import PaperScale
+
+    return PaperScale(stated, only)
+
+
+def _check(run: Path, baseline: Path) -> None:
+    """Compare the records of a run with its baseline; only that of quick must be there."""
     records = read_records(run)
     expected = load_expected(baseline)
-    if isinstance(settings, Settings):
-        if not expected:
-            print(f"{len(records)} records; {baseline} has no baseline yet: make accept makes one")
-            return
-        if settings.only is not None:
-            expected = {key: e for key, e in expected.items() if e.notebook in settings.only}
+    if not expected and baseline.name != "expected.yml":
+        print(f"{len(records)} records; {baseline} has no baseline yet: make accept makes one")
+        return
     check(records, expected, available_sources())
     print(f"{len(records)} records agree with {baseline.name}")
 

@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from string import Formatter
 from typing import Any
 
 import pandas as pd
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.display import Markdown, display
+from IPython.display import display
 
 from gapbook.exceptions import PressError
 from gapbook.pairs import available_pairs
@@ -234,50 +233,6 @@ def slug(label: Any) -> str:
 def recorded() -> dict[str, Record]:
     """Return everything that this session has recorded so far, by key."""
     return dict(_SESSION)
-
-
-def tell(text: str, needs: str, missing: str | None = None) -> Markdown:
-    """Return a paragraph of Markdown with recorded values in braces.
-
-    For what only optional sources can say; all else stands in the prose, with glue.
-
-    Parameters
-    ----------
-    text
-        The paragraph, with keys and formats in braces, such as ``{ch01.gaps.clip-coco.gap:.2f}``.
-    needs
-        The optional sources, joined by a comma and a space.
-    missing
-        The paragraph where they are not at hand, by default a line that says how to get them.
-
-    Raises
-    ------
-    PressError
-        For a value that is not recorded though its sources are at hand.
-
-    Examples
-    --------
-    >>> tell("The gap is {ch01.gaps.clip:.2f}.", "no-such-source", missing="Not at hand.").data
-    'Not at hand.'
-    """
-    absent = [name for name in needs.split(", ") if name not in available_sources()]
-    if absent and missing is None:
-        commands = " and ".join(f"`load_pairs({name!r})`" for name in absent)
-        missing = f"*Not at hand, so left out here: {commands} will fetch it.*"
-    if absent:
-        return Markdown(missing)
-    paragraph = ""
-    for literal, key, form, _ in Formatter().parse(text):
-        paragraph += literal
-        if key is None:
-            continue
-        if key not in _SESSION:
-            raise PressError(
-                f"{key} is told but not recorded in this notebook: record it before, "
-                "or mend the name"
-            )
-        paragraph += format(_SESSION[key].value, form or "")
-    return Markdown(paragraph)
 
 
 def available_sources() -> set[str]:

@@ -25,7 +25,6 @@ USUAL = 8
 # chapters in which only the cells that a page shows are as short as that
 WITH_LONG_HIDDEN_CELLS = {
     "04_optimization",
-    "06_implications",
 }
 HIDDEN = {"hide-cell", "hide-input", "remove-cell", "remove-input"}
 CODE_OR_MATH = re.compile(

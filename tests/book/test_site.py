@@ -32,6 +32,8 @@ OUTSIDE = re.compile(
     re.VERBOSE,
 )
 OUTSIDE_STYLE = re.compile(r"""@import\s+(?:url\()?["']?(?:https?:)?//|url\(["']?(?:https?:)?//""")
+# what a page says, in small letters, where it lacks something that it should show
+HOLES = ("not at hand", "not run here", "not run.", "*not run*", "&lt;ipython.core.display")
 OVERFLOW = "document.scrollingElement.scrollWidth - innerWidth"
 
 
@@ -145,6 +147,13 @@ def test_math_comes_from_the_site(base: str, page: Page) -> None:
         page.goto(f"{base}/01_modality_gap.html")
     assert response.value.ok and response.value.url.startswith(base)
     assert read(page)["math"] > 0
+
+
+def test_no_page_has_a_hole(built_site: Path) -> None:
+    for name in pages(built_site):
+        text = (built_site / name).read_text("utf-8").lower()
+        holes = [hole for hole in HOLES if hole in text]
+        assert not holes, f"{name}: {holes}"
 
 
 def test_pages_mention_no_third_party_file(built_site: Path) -> None:

@@ -23,8 +23,16 @@ FILES = {
     "cifar100": "cifar-100-binary.tar.gz",
     "svhn-test": "test_32x32.mat",
     "eurosat": "EuroSAT_RGB.zip",
-    "fairface-files": "fairface-img-margin025-trainval.zip",
-    "fairface": "validation-00000-of-00001.parquet",
+    "fairface": "fairface-img-margin025-trainval.zip",
+    "fairface-parquet": "validation-00000-of-00001.parquet",
+}
+# What no address has.
+GONE = ("clasp-uniprot", "clasp-uniprot-random")
+# The hub's names of checkpoints, in the list of sources.
+SNAPSHOTS = {
+    "clip-vit-base-patch32": "clip_b32",
+    "clip-vit-base-patch16": "clip_b16",
+    "resnet18": "resnet18",
 }
 Fetched = Callable[[str], Path]
 
@@ -60,11 +68,18 @@ def fetched(
     """Fetch a source by its name, from a list that is laid over the book's own."""
     cache = tmp_path_factory.mktemp("fetched")
     entries = {name: _entry(name, address, stand_ins) for name in FILES}
+    entries |= {name: {"url": f"{address}/gone"} for name in GONE}
+    # Of a hub's cache, a file's own name says its hash, but for this one.
+    weights = (snapshot(stand_ins, "resnet18") / "model.safetensors").read_bytes()
+    for name in SNAPSHOTS:
+        entries[name] = {"files": ["*"], "required": {}}
+    entries["resnet18"]["sha256"] = hashlib.sha256(weights).hexdigest()
     (cache / "registry.yml").write_text(yaml.safe_dump(entries))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GAPBOOK_REGISTRY", str(cache / "registry.yml"))
         patch.setenv("GAPBOOK_CACHE", str(cache))
         patch.setenv("NO_PROXY", "127.0.0.1")
+        patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(stand_ins / "hub"))
         patch.delenv("GAPBOOK_DATA", raising=False)
         yield partial(fetch, progress=False)
 
@@ -82,10 +97,18 @@ def _entry(name: str, address: str, stand_ins: Path) -> dict[str, Any]:
         "required": {},
         "about": {},
         "license": "none",
+        "folder": name,
+        "subfolder": "",
     }
-    if name.startswith("fairface"):
-        entry["folder"] = name
+    if "coco" in name:
+        entry["folder"] = f"coco/{name.partition('-')[2]}"
     return entry
+
+
+def snapshot(stand_ins: Path, source: str) -> Path:
+    """Return the folder of a checkpoint in the hub's cache."""
+    name, commit = MODELS[source]
+    return stand_ins / "hub" / f"models--{name.replace('/', '--')}" / "snapshots" / commit
 
 
 @pytest.fixture(scope="session")
@@ -93,15 +116,12 @@ def places(fetched: Fetched, stand_ins: Path) -> dict[str, str]:
     """Where each source of ``gapbook.full_scale`` is."""
     for name in ("coco-val2017", "coco-train2017", "coco-annotations"):
         coco = fetched(name)
-    snapshots = {}
-    for source, (name, commit) in MODELS.items():
-        folder = stand_ins / "hub" / f"models--{name.replace('/', '--')}"
-        snapshots[source] = str(folder / "snapshots" / commit)
+    snapshots = {source: str(snapshot(stand_ins, source)) for source in MODELS}
     return snapshots | {
         "coco": str(coco),
         "cifar10": str(fetched("cifar10")),
         "cifar100": str(fetched("cifar100")),
         "eurosat": str(fetched("eurosat")),
         "svhn": str(fetched("svhn-test")),
-        "fairface": str(fetched("fairface-files")),
+        "fairface": str(fetched("fairface")),
     }

@@ -1,16 +1,21 @@
 """A dress rehearsal: every fact that needs data or checkpoints, measured on stand-ins."""
 
+import contextlib
+import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import numpy as np
 import pytest
 import yaml
 from full_scale.stand_ins import MODELS, TRAIN_IMAGES, VAL_IMAGES
+from nbformat.v4 import new_code_cell, new_notebook
 
 from gapbook.full_scale.__main__ import main
 from gapbook.full_scale.cannot_be_had import CANNOT_BE_HAD
@@ -19,8 +24,10 @@ from gapbook.full_scale.inputs import Inputs
 from gapbook.full_scale.parts import PARTS
 from gapbook.full_scale.results import read_results
 from gapbook.full_scale.runs import Scale, experiments, train_all
-from gapbook.press import compare, load_full
+from gapbook.press import compare, experiment_of, load_full
+from gapbook.press.make import run_command
 from gapbook.press.paper import Fact, reported
+from gapbook.press.paper_scale import FOLDER, RESULTS
 from gapbook.published import registry
 
 pytestmark = pytest.mark.slow
@@ -47,22 +54,93 @@ def options(places: dict[str, str], *sources: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def kept(places: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of one whole rehearsal: all trainings, then all facts."""
-    folder = tmp_path_factory.mktemp("rehearsal")
+def rehearsed(
+    places: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Path, str]]:
+    """A project after small trainings and ``make regress PROFILE=full``, and what that printed."""
+    project = tmp_path_factory.mktemp("rehearsal")
+    (project / "data").mkdir()
+    (project / "book" / "profiles").mkdir(parents=True)
+    profile = {"01_a": {"n": 5}, "parts": dict.fromkeys(PARTS, 10)}
+    (project / "book" / "profiles" / "full.yml").write_text(yaml.safe_dump(profile))
+    parameters = new_code_cell("n = 2", metadata={"tags": ["parameters"]})
+    kernel = {"kernelspec": {"name": "python3", "display_name": "x", "language": "python"}}
+    chapter = new_notebook(cells=[parameters, new_code_cell("n")], metadata=kernel)
+    nbformat.write(chapter, project / "book" / "01_a.ipynb")
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        patch.setenv("CUDA_VISIBLE_DEVICES", "")
+        small_trainings(places, project / FOLDER)
+        with contextlib.redirect_stdout(printed):
+            run_command("regress", profile="full", pause=0)
+        yield project, printed.getvalue()
+
+
+def small_trainings(places: dict[str, str], folder: Path) -> None:
+    """Train all that parts gather: two seeds of figure 8, three of section 4.4."""
     tuned = ["finetune", *options(places, "coco", "clip_b16", "cifar10"), "--folder", str(folder)]
     tuned += ["--pairs", str(PAIRS), "--batch-size", str(BATCH_SIZE), "--quiet"]
     assert main([*tuned, "--only", "tau", "--seeds", "0", "1"]) == 0
     assert main([*tuned, "--only", "start"]) == 0
-    out = str(folder / "full.yml")
-    command = ["facts", *options(places), "--folder", str(folder), "--out", out, "--quiet"]
-    assert main(command) == 0
-    return folder
 
 
 @pytest.fixture(scope="module")
-def results(kept: Path) -> dict[str, Any]:
-    return read_results(kept / "full.yml")
+def kept(rehearsed: tuple[Path, str]) -> Path:
+    """The folder where embeddings, trainings and results are kept."""
+    return rehearsed[0] / FOLDER
+
+
+@pytest.fixture(scope="module")
+def results(rehearsed: tuple[Path, str]) -> dict[str, Any]:
+    return read_results(rehearsed[0] / RESULTS)
+
+
+def test_all_is_said_fetched_executed_measured_and_compared(rehearsed: tuple[Path, str]) -> None:
+    project, printed = rehearsed
+    needs, executed, measured = re.split(r"(?m)^(?:01_a|temperature): ", printed, maxsplit=2)
+    assert needs.startswith("profile full needs\n  clip-vit-base-patch32    at hand: ")
+    assert re.search("  clasp-uniprot +of unknown size; MIT", needs)
+    assert "  about 2 hours on two CPU cores" in needs
+    assert "hateful-memes cannot be had: its license must be accepted by hand" in needs
+    assert executed.startswith("started")
+    chapter = nbformat.read(project / "_build" / "executed-full" / "01_a.ipynb", as_version=4)
+    assert chapter.cells[-1].outputs[0].data["text/plain"] == "5"
+    for name, part in list(PARTS.items())[1:]:
+        assert f"\n{name}: {part.what}\n" in measured
+    verdicts = measured.partition("clip.logit_scale")[0].splitlines()[-1]
+    assert verdicts.split() == ["differs"]
+    # At the end again, with what no address had.
+    assert "hateful-memes cannot be had" in measured
+    assert "clasp-uniprot cannot be had: cannot download features_clasp.npy" in measured
+
+
+def test_each_open_experiment_is_settled_by_the_part_that_its_command_names(
+    results: dict[str, Any],
+) -> None:
+    for key in open_facts():
+        command = experiment_of(key).command
+        assert command == f"make regress PROFILE=full ONLY={results['facts'][key]['part']}"
+
+
+def test_a_part_alone_reads_what_was_embedded_and_runs_no_chapter(
+    rehearsed: tuple[Path, str],
+    kept: Path,
+    results: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    chunks = sorted((kept / "embeddings").rglob("*.npy"))
+    times = [path.stat().st_mtime_ns for path in chunks]
+    run_command("regress", profile="full", only=["landscape", "svhn-test"], pause=0)
+    shown = capsys.readouterr().out
+    assert shown.startswith("profile full, only landscape, svhn needs\n")
+    assert "01_a" not in shown
+    assert f"not as in the paper: {VAL_IMAGES} images of COCO instead of 5,000" in shown
+    assert re.search(r"(?m)^  needs data +fig3\.gap_default$", shown)
+    assert "fig2a" not in shown
+    assert read_results(rehearsed[0] / RESULTS)["facts"] == results["facts"]
+    assert sorted((kept / "embeddings").rglob("*.npy")) == chunks
+    assert [path.stat().st_mtime_ns for path in chunks] == times
 
 
 def test_every_fact_that_can_be_had_is_recorded_and_no_other(results: dict[str, Any]) -> None:
@@ -103,23 +181,10 @@ def test_results_say_when_and_where_and_what_is_not_as_in_the_paper(
     ]
 
 
-def test_a_second_call_reads_what_the_first_one_embedded(
-    places: dict[str, str], kept: Path, results: dict[str, Any]
-) -> None:
-    chunks = sorted((kept / "embeddings").rglob("*.npy"))
-    times = [path.stat().st_mtime_ns for path in chunks]
-    out = kept / "again.yml"
-    command = ["facts", *options(places), "--folder", str(kept), "--out", str(out), "--quiet"]
-    assert main([*command, "--only", "landscape", "cifar10", "faces"]) == 0
-    assert read_results(out)["facts"] == results["facts"]
-    assert [path.stat().st_mtime_ns for path in chunks] == times
-    assert sorted((kept / "embeddings").rglob("*.npy")) == chunks
-
-
 def test_both_forms_of_fairface_give_the_same_facts(
     places: dict[str, str], kept: Path, results: dict[str, Any], fetched: Any, tmp_path: Path
 ) -> None:
-    hub = places | {"fairface": str(fetched("fairface").parent)}
+    hub = places | {"fairface": str(fetched("fairface-parquet").parent)}
     out = tmp_path / "full.yml"
     command = ["facts", *options(hub, "coco", "clip_b32", "fairface"), "--only", "faces"]
     assert main([*command, "--folder", str(tmp_path), "--out", str(out), "--quiet"]) == 0
@@ -212,7 +277,7 @@ def test_two_processes_train_as_one_does(
         capture_output=True,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("finished tau_1_10-0") == 1
@@ -337,18 +402,18 @@ def test_parts_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[0] for line in lines] == list(PARTS)
 
 
-def test_the_file_of_results_is_yaml_with_a_header(kept: Path) -> None:
-    text = (kept / "full.yml").read_text()
+def test_the_file_of_results_is_yaml_with_a_header(rehearsed: tuple[Path, str]) -> None:
+    text = (rehearsed[0] / RESULTS).read_text()
     assert text.startswith("# The paper's experiments at its own scale")
     assert set(yaml.safe_load(text)) == {"parts", "facts", "own"}
 
 
-def test_the_scoreboard_judges_every_value(kept: Path, tmp_path: Path) -> None:
-    full = load_full(kept / "full.yml")
+def test_the_scoreboard_judges_every_value(rehearsed: tuple[Path, str], tmp_path: Path) -> None:
+    full = load_full(rehearsed[0] / RESULTS)
     assert full is not None
     # Stand-ins are not of the paper's scale, but for what has none.
     assert set(full.records) == {"clip.logit_scale"}
-    content = yaml.safe_load((kept / "full.yml").read_text())
+    content = yaml.safe_load((rehearsed[0] / RESULTS).read_text())
     for part in content["parts"].values():
         part.pop("not_as_in_paper", None)
     path = tmp_path / "full.yml"

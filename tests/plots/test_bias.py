@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from helpers import axis_labels, legend_texts, line_points, same_color
 
 from gapbook import plots
@@ -21,10 +22,13 @@ def rates() -> pd.DataFrame:
 def test_each_shift_has_a_mark_and_an_interval_in_each_group() -> None:
     figure = plots.group_rates(rates())
     for ax in figure.axes:
-        assert [line.get_xdata().tolist() for line in ax.lines] == [[10, 20], [5, 10]]
-        assert len({line.get_marker() for line in ax.lines}) == 2
-        intervals = [lines.get_segments() for lines in ax.collections]
-        np.testing.assert_allclose([line[:, 0] for line in intervals[0]], [[9, 12], [19, 22]])
+        lines, dots = ax.collections[::2], ax.collections[1::2]
+        rates_drawn = [marks.get_offsets()[:, 0].tolist() for marks in dots]
+        assert rates_drawn == [[10, 20], [5, 10]]
+        outlines = {tuple(marks.get_paths()[0].vertices.ravel()) for marks in dots}
+        assert len(outlines) == 2
+        first = lines[0].get_segments()
+        np.testing.assert_allclose([line[:, 0] for line in first], [[9, 12], [19, 22]])
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["crime", "other"]
     assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["A", "B"]
     assert legend_texts(figure) == ["-1", "0"]
@@ -32,9 +36,10 @@ def test_each_shift_has_a_mark_and_an_interval_in_each_group() -> None:
 
 
 def test_marks_of_one_group_stand_at_different_heights_around_its_tick() -> None:
-    first, second = plots.group_rates(rates()).axes[0].lines
-    np.testing.assert_allclose(first.get_ydata() + second.get_ydata(), [0, 2], atol=1e-12)
-    assert (first.get_ydata() < second.get_ydata()).all()
+    dots = plots.group_rates(rates()).axes[0].collections[1::2]
+    first, second = (marks.get_offsets()[:, 1] for marks in dots)
+    np.testing.assert_allclose(first + second, [0, 2], atol=1e-12)
+    assert (first < second).all()
 
 
 def test_the_axis_goes_by_the_square_root() -> None:
@@ -49,11 +54,11 @@ def test_the_axis_goes_by_the_square_root() -> None:
 def test_printed_rates_are_open_circles_at_the_height_of_their_shift() -> None:
     printed = pd.DataFrame([("crime", "B", "0", 0.12)], columns=["panel", "group", "shift", "rate"])
     figure = plots.group_rates(rates(), printed)
-    computed = figure.axes[0].lines[2]
-    circles = figure.axes[0].lines[3]
+    computed = figure.axes[0].collections[3].get_offsets()
+    circles = figure.axes[0].lines[1]
     assert circles.get_markerfacecolor() == "none"
     np.testing.assert_array_equal(circles.get_xdata(), [np.nan, 12])
-    assert circles.get_ydata()[1] == computed.get_ydata()[1]
+    assert circles.get_ydata()[1] == computed[1, 1]
     assert legend_texts(figure) == ["-1", "0", "printed"]
 
 
@@ -61,7 +66,8 @@ def test_a_group_without_a_rate_leaves_its_place_empty() -> None:
     table = rates()
     table = table[~((table["group"] == "A") & (table["shift"] == "0"))]
     ax = plots.group_rates(table).axes[0]
-    np.testing.assert_array_equal(ax.lines[1].get_xdata(), [np.nan, 10])
+    drawn = ax.collections[3].get_offsets()
+    assert drawn[~np.isnan(drawn).any(axis=1)].tolist() == [[10, pytest.approx(1.3)]]
 
 
 def test_p_over_changes_is_a_line_a_data_set_with_both_tests_marked() -> None:

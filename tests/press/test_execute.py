@@ -6,7 +6,6 @@ import pytest
 from gapbook.press import PressError
 from gapbook.press.costs import read_costs
 from gapbook.press.execute import execute_book
-from gapbook.press.profiles import Settings
 
 pytestmark = pytest.mark.book
 
@@ -128,25 +127,6 @@ def test_a_profile_sets_parameters_and_shows_them(book, run):
     assert cells[2].metadata == {"tags": ["injected-parameters"]}
     assert result(cells[3]) == "5"
     assert run(profile="full") == {"01_a": "unchanged"}
-
-
-def test_a_long_run_that_was_stopped_goes_on_and_a_new_one_begins_anew(book, run):
-    book.save("01_a", "1 + 1")
-    book.save("02_b", "1 / 0")
-    book.write("profiles/full.yml", "01_a: {n_seeds: 5}")
-    with pytest.raises(PressError, match="ZeroDivisionError"):
-        run(profile="full", force=True)
-    book.save("02_b", "1 / 1")
-    assert run(profile="full", force=True) == {"01_a": "text updated", "02_b": "executed"}
-    assert run(profile="full", force=True) == {"01_a": "executed", "02_b": "executed"}
-
-
-def test_settings_may_name_some_of_the_notebooks(book, run):
-    book.save("01_a", "n_seeds")
-    book.save("02_b", "1 / 0")
-    settings = Settings("full", {"01_a": {"n_seeds": "/data/coco"}}, frozenset({"01_a"}))
-    assert run(profile=settings) == {"01_a": "executed"}
-    assert result(book.executed("01_a").cells[3]) == "'/data/coco'"
 
 
 def test_pages_are_free_of_this_machine_and_have_their_alternative_texts(book, run):

@@ -18,7 +18,6 @@ from gapbook.press import (
     record_table,
     recorded,
     slug,
-    tell,
 )
 from gapbook.press.records import PREFIX
 
@@ -315,20 +314,3 @@ def test_what_is_no_notebook_is_refused(tmp_path):
     (tmp_path / "a.ipynb").write_text("text")
     with pytest.raises(PressError, match=r"a.ipynb is not a notebook"):
         read_records(tmp_path)
-
-
-def test_a_paragraph_is_told_where_its_source_is_at_hand_and_every_value_recorded() -> None:
-    record("ch01.test.told", 0.8514, "distance")
-    assert (
-        tell("It is {ch01.test.told:.2f}, {ch01.test.told} in full; {{x}}.", "glyphclip").data
-        == "It is 0.85, 0.8514 in full; {x}."
-    )
-    with pytest.raises(
-        PressError, match=r"ch01\.test\.tolt is told but not recorded in this notebook"
-    ):
-        tell("It is {ch01.test.tolt:.2f}.", "glyphclip")
-    assert tell("It is {ch01.test.tolt}.", "glyphclip, nowhere", missing="").data == ""
-    assert (
-        "`load_pairs('nowhere')` will fetch it"
-        in tell("It is {ch01.test.tolt}.", "glyphclip, nowhere").data
-    )

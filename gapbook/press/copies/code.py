@@ -14,7 +14,7 @@ from typing import TypeGuard
 from gapbook.exceptions import PressError
 
 # what reads back from the records of a session
-READERS = {"recorded", "tell"}
+READERS = {"recorded"}
 # names of what makes a stream of random numbers, whose every draw changes the next one
 STREAMS = {"default_rng", "Generator", "RandomState"}
 GLOBAL_STREAMS = ("np.random.", "numpy.random.", "torch.rand", "torch.manual_seed", "random.")

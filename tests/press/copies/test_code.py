@@ -5,7 +5,7 @@ import pytest
 from gapbook.exceptions import PressError
 from gapbook.press.copies.code import prune
 
-IMPORT = "from gapbook.press import Tolerance, paper_value, record, record_table, recorded, tell\n"
+IMPORT = "from gapbook.press import Tolerance, paper_value, record, record_table, recorded\n"
 
 
 def left(*cells, shown=()):
@@ -95,10 +95,10 @@ def test_draws_of_random_numbers_stay_so_that_later_ones_are_the_same():
 def test_what_reads_records_back_goes_with_all_that_needs_it():
     pruned = prune(
         [
-            "from gapbook.press import recorded, tell\nx = 1",
+            "from gapbook.press import recorded\nx = 1",
             "verdict = recorded()['a'].value",
             "facts = ['a', 'b']\nprint(verdict, facts)",
-            "tell('The gap is {a:.2f}.', 'clip')",
+            "print(f'{recorded()} is the gap.')",
             "verdict = x\nprint(verdict)",
         ]
     )

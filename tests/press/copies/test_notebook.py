@@ -58,11 +58,11 @@ def test_records_go_with_their_outputs(copied):
 
 def test_what_was_read_from_records_stays_as_text(copied):
     cells = copied(
-        code("from gapbook.press import recorded, tell", name="a"),
-        code("tell('{x:.1f}', 'clip')", name="b", outputs=[shown(text_markdown="**0.5** it is")]),
+        code("from IPython.display import Markdown\nfrom gapbook.press import recorded", name="a"),
+        code("Markdown(f'{recorded()}')", name="b", outputs=[shown(text_markdown="**0.5** it is")]),
         code("recorded()", name="c", outputs=[shown(text_html="<p>\n\n1</p><style>\n</style>")]),
         code("print(recorded())", name="d", outputs=[new_output("stream", text="2\n")]),
-        code("tell('', 'clip')", name="e"),
+        code("Markdown(str(recorded()))", name="e"),
     )
     assert sources(cells) == ["**0.5** it is", "<p>\n1</p>", "```text\n2\n```"]
     assert {cell.cell_type for cell in cells} == {"markdown"}
