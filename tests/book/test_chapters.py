@@ -24,7 +24,6 @@ LONGEST = 35
 USUAL = 8
 # chapters in which only the cells that a page shows are as short as that
 WITH_LONG_HIDDEN_CELLS = {
-    "04_optimization",
     "07_since_2022",
     "09_your_model",
 }
