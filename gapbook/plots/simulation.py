@@ -342,5 +342,7 @@ def _draw_force(ax: Axes, height: float, push: float, color: str, marker: str) -
         (free, {"color": "#777777", "ls": "--", "lw": 1.4}),
         (left, {"color": "k", "lw": 2}),
     ):
-        ax.annotate("", place + force, place, arrowprops={"arrowstyle": "->", **style})
+        head = place + force
+        arrow = {"arrowstyle": "->", **style}
+        ax.annotate("", (head[0], head[1]), (place[0], place[1]), arrowprops=arrow)
     ax.plot(*place, marker, color=color, ms=9)
