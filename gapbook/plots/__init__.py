@@ -37,6 +37,7 @@ from gapbook.plots.pairs import (
     training_frame,
 )
 from gapbook.plots.simulation import (
+    forces_on_the_circle,
     gap_of_free_vectors,
     gap_under_gradient_flow,
     loss_over_effective_scale,

@@ -1,4 +1,4 @@
-"""Figures of the toy problems and of free embeddings (chapter 4)."""
+"""Figures of the toy problems (chapter 4) and of free embeddings (chapter 5)."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -296,3 +296,53 @@ def gap_under_gradient_flow(
     right.set_title("A learned temperature and the gap are tied")
     right.legend(fontsize=8, title="rate of log s", title_fontsize=8)
     return fig
+
+
+@styled
+def forces_on_the_circle(height: float = 0.6) -> Figure:
+    """Sketch what the way back to the sphere does to a gap.
+
+    Parameters
+    ----------
+    height : float
+        How far the image is above the middle and the text below it, between 0 and 1.
+    """
+    fig, row = plt.subplots(1, 2, figsize=(8.6, 4.1), sharex=True, sharey=True)
+    for ax, outward, title in (
+        (row[0], 1, "A higher scale lowers the loss: the gap shrinks"),
+        (row[1], -1, "A lower scale lowers the loss: the gap grows"),
+    ):
+        ax.add_patch(plt.Circle((0, 0), 1, fc="none", ec=LINE_COLOR))
+        ax.axhline(0, color=LINE_COLOR, lw=0.8, ls=":")
+        for side, color, marker in (
+            (height, FIRST_COLOR, FIRST_MARKER),
+            (-height, SECOND_COLOR, SECOND_MARKER),
+        ):
+            _draw_force(ax, side, 0.62 * outward, color, marker)
+        ax.set(title=title, xlim=(-0.1, 1.75), ylim=(-1.1, 1.1), aspect="equal")
+        ax.set(xticks=[], yticks=[], xlabel="what the softmax sees")
+    row[0].set_ylabel("height along the gap")
+    handles = [
+        plt.Line2D([], [], color=color, marker=marker, ls="")
+        for color, marker in ((FIRST_COLOR, FIRST_MARKER), (SECOND_COLOR, SECOND_MARKER))
+    ]
+    handles += [plt.Line2D([], [], color="#777777", ls="--"), plt.Line2D([], [], color="k", lw=2)]
+    labels = ["an image", "a text", "minus the gradient", "what is left on the sphere"]
+    fig.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9)
+    return fig
+
+
+def _draw_force(ax: Axes, height: float, push: float, color: str, marker: str) -> None:
+    """Draw a unit vector, a push along the horizontal, and the part of it along the circle."""
+    place = np.array([math.sqrt(1 - height**2), height])
+    free = np.array([push, 0.0])
+    left = free - (free @ place) * place
+    ax.plot([0, place[0]], [0, place[1]], color=color, lw=1.2)
+    for force, style in (
+        (free, {"color": "#777777", "ls": "--", "lw": 1.4}),
+        (left, {"color": "k", "lw": 2}),
+    ):
+        head = place + force
+        arrow = {"arrowstyle": "->", **style}
+        ax.annotate("", (head[0], head[1]), (place[0], place[1]), arrowprops=arrow)
+    ax.plot(*place, marker, color=color, ms=9)

@@ -1,4 +1,4 @@
-"""Figures of training runs (chapter 4): what they measure, over epochs and temperatures."""
+"""Figures of training runs (chapter 5): what they measure, over epochs and temperatures."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -138,7 +138,7 @@ def gap_and_recall_by_scale(runs: pd.DataFrame, authors: pd.DataFrame) -> Figure
     runs : DataFrame with columns scale, gap, recall, kind
         One row a run; ``scale`` is 1/tau at its end. Up to three kinds get a color and a mark each.
     authors : DataFrame with columns scale, gap, recall
-        What the authors report, open circles.
+        What the authors report of a fine-tuned CLIP, open circles.
     """
     with from_extra("chapters", "this figure"):
         import seaborn as sns
@@ -146,7 +146,12 @@ def gap_and_recall_by_scale(runs: pd.DataFrame, authors: pd.DataFrame) -> Figure
     fig, (left, right) = plt.subplots(1, 2, figsize=(8.8, 3.4))
     for ax, column in ((left, "gap"), (right, "recall")):
         ax.plot(
-            authors["scale"], authors[column], "ko", ms=5, mfc="w", label="the authors, fine-tuned"
+            authors["scale"],
+            authors[column],
+            "ko",
+            ms=5,
+            mfc="w",
+            label="CLIP, fine-tuned (published)",
         )
         sns.scatterplot(
             runs,

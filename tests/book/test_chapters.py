@@ -25,6 +25,8 @@ USUAL = 8
 # chapters in which only the cells that a page shows are as short as that
 WITH_LONG_HIDDEN_CELLS = {
     "04_optimization",
+    "07_since_2022",
+    "09_your_model",
 }
 HIDDEN = {"hide-cell", "hide-input", "remove-cell", "remove-input"}
 CODE_OR_MATH = re.compile(

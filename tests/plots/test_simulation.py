@@ -141,3 +141,14 @@ def test_gradient_flow_has_a_line_a_run_and_the_predicted_power_at_the_right() -
     assert [tick.get_text() for tick in right.get_xticklabels()] == ["0.02", "0.03", "0.05", "0.07"]
     assert right.get_legend().get_title().get_text() == "rate of log s"
     assert axis_labels(left) == ("time (gradient flow)", "modality gap")
+
+
+def test_forces_of_the_sketch_are_tangents_that_close_the_gap_at_the_left() -> None:
+    figure = plots.forces_on_the_circle(0.6)
+    for ax, sign in zip(figure.axes, (-1, 1), strict=True):
+        _, left_of_image, _, left_of_text = [arrow for arrow in ax.texts if not arrow.get_text()]
+        for arrow, height in ((left_of_image, 0.6), (left_of_text, -0.6)):
+            place = np.array([0.8, height])
+            assert (np.array(arrow.xy) - place) @ place == pytest.approx(0)
+            # toward the middle, or away from it
+            assert np.sign(arrow.xy[1] - height) == sign * np.sign(height)

@@ -85,7 +85,7 @@ def test_each_run_is_a_mark_beside_the_open_circles_of_the_authors() -> None:
     colors = left.collections[0].get_facecolor()[:, :3]
     assert same_color(colors[0], GROUP_COLORS[0])
     assert same_color(colors[2], GROUP_COLORS[1])
-    assert legend_texts(left) == ["the authors, fine-tuned", "fixed", "learned"]
+    assert legend_texts(left) == ["CLIP, fine-tuned (published)", "fixed", "learned"]
     assert right.get_legend() is None
     assert axis_labels(left) == ("1 / temperature", "modality gap")
     assert right.get_ylabel() == "R@1, both directions"
