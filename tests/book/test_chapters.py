@@ -22,12 +22,6 @@ PROFILES = sorted(BOOK.glob("profiles/*.yml"))
 # lines of code: of the longest cell, and of half of the cells
 LONGEST = 35
 USUAL = 8
-# chapters in which only the cells that a page shows are as short as that
-WITH_LONG_HIDDEN_CELLS = {
-    "04_optimization",
-    "07_since_2022",
-    "09_your_model",
-}
 HIDDEN = {"hide-cell", "hide-input", "remove-cell", "remove-input"}
 CODE_OR_MATH = re.compile(
     r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]+\$|\]\([^)]*\)|https?://\S+", re.DOTALL
@@ -85,9 +79,14 @@ def test_source_has_the_parameters_that_a_profile_sets(path):
 def test_source_has_short_cells(name, source):
     cells = code_cells(source)
     assert max(map(lines, cells)) <= LONGEST
-    if name in WITH_LONG_HIDDEN_CELLS:
-        cells = [cell for cell in cells if not has_tag(cell, *HIDDEN)]
     assert median(map(lines, cells)) <= USUAL
+
+
+@each_chapter
+def test_source_shows_two_thirds_of_its_code(name, source):
+    cells = code_cells(source)
+    hidden = [cell for cell in cells if has_tag(cell, *HIDDEN)]
+    assert sum(map(lines, hidden)) <= sum(map(lines, cells)) / 3
 
 
 @each_notebook
