@@ -1,4 +1,4 @@
-"""The training runs behind chapters 4 and 6, and their curves: ``data/training_curves.csv``.
+"""The training runs behind chapters 5 and 7, and their curves: ``data/training_curves.csv``.
 
 Each experiment is a recipe by some seeds. Finished runs are kept in ``_build/training_curves``.
 """
