@@ -43,7 +43,7 @@ def run_command(
         ``"book"``, ``"execute"``, ``"build"``, ``"accept"`` or ``"regress"``.
     profile : str
         ``"quick"``, or the name of a file in ``book/profiles``. Where that names parts of the
-        paper's own scale, ``"regress"`` says what they take, fetches what is not at hand, and
+        paper's own scale, ``"regress"`` says what they take, fetches what is missing, and
         measures them.
     jobs : int
         Number of notebooks that run side by side.

@@ -30,7 +30,7 @@ def locate(name: str) -> tuple[str, Path] | None:
     -------
     tuple of str and Path, or None
         The place ("bundled", "GAPBOOK_DATA" or "cached") and the path, or None where the source is
-        not at hand. A published file counts only where its sha256 is the registered one, and a
+        missing. A published file counts only where its sha256 is the registered one, and a
         folder only where no file is missing.
 
     Raises
@@ -112,7 +112,7 @@ def fetch(
     free: FreeBytes = free_bytes,
     pause: float = 1.0,
 ) -> Path:
-    """Return the path of a source, downloading it where it is not at hand.
+    """Return the path of a source, downloading it where it is missing.
 
     It is looked for in the folder that ``GAPBOOK_DATA`` names, then in the cache
     (``GAPBOOK_CACHE``, or else the user's cache folder); models and data sets of a hub in the hub's

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
@@ -31,6 +32,8 @@ def draw(lift):
 slider(draw, [0.0, 1.0, 4.0], "lift", alt=lambda lift: f"A line at {lift:.3g}", continuous=True)
 """
 START = 90  # seconds
+# JupyterLab on a busy machine may show an output before its widgets are there to draw it.
+TRIES = 4
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +84,18 @@ def test_a_slider_moves_in_jupyterlab(lab, browser):
     page.goto(url.format("one.ipynb"))
     cell = page.locator(".jp-Notebook .jp-CodeCell").first
     expect(cell).to_be_visible(timeout=60_000)
-    cell.locator(".cm-content").click()
-    page.keyboard.press("Shift+Enter")
+    # On a busy machine a kernel takes its time, and what is run before it is there is lost.
+    indicator = page.locator(".jp-Notebook-ExecutionIndicator").first
+    expect(indicator).to_have_attribute("data-status", "idle", timeout=60_000)
     output = cell.locator(".jp-OutputArea-output")
     image = output.locator("img")
-    expect(image).to_have_attribute("alt", "A line at 0", timeout=60_000)
+    for _ in range(TRIES):
+        cell.locator(".cm-content").click()
+        page.keyboard.press("Control+Enter")
+        with suppress(AssertionError):
+            expect(image).to_have_attribute("alt", "A line at 0", timeout=30_000)
+            break
+    expect(image).to_have_attribute("alt", "A line at 0")
     # one figure, by one output
     expect(image).to_have_count(1)
     expect(output).to_have_count(1)
