@@ -44,13 +44,13 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of all stand-ins as their publishers offer them."""
     return build(tmp_path_factory.mktemp("published") / "files")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def address(stand_ins: Path) -> Iterator[str]:
     """The address at which this machine serves them."""
     handler = partial(Quiet, directory=str(stand_ins))
@@ -61,7 +61,7 @@ def address(stand_ins: Path) -> Iterator[str]:
     server.server_close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def fetched(
     address: str, stand_ins: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Fetched]:
@@ -111,7 +111,7 @@ def snapshot(stand_ins: Path, source: str) -> Path:
     return stand_ins / "hub" / f"models--{name.replace('/', '--')}" / "snapshots" / commit
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def places(fetched: Fetched, stand_ins: Path) -> dict[str, str]:
     """Where each source of ``gapbook.full_scale`` is."""
     for name in ("coco-val2017", "coco-train2017", "coco-annotations"):
