@@ -17,6 +17,7 @@ from playwright.sync_api import (
     BrowserContext,
     ConsoleMessage,
     Page,
+    Request,
     Response,
     Route,
     expect,
@@ -74,10 +75,15 @@ def watch(context: BrowserContext, home: str) -> list[str]:
         if message.type == "error":
             trouble.append(f"console: {message.text}")
 
+    def on_failed(request: Request) -> None:
+        # What a page still asks for when a download takes its place.
+        if request.failure != "net::ERR_ABORTED":
+            trouble.append(f"failed {request.url}: {request.failure}")
+
     context.route(lambda url: not url.startswith((home, "data:", "blob:")), block)
     context.on("response", on_response)
     context.on("console", on_console)
-    context.on("requestfailed", lambda r: trouble.append(f"failed {r.url}: {r.failure}"))
+    context.on("requestfailed", on_failed)
     context.on("weberror", lambda e: trouble.append(f"exception: {e.error}"))
     return trouble
 
