@@ -1,0 +1,83 @@
+"""The command line: a report on your own embeddings, and the sources that the book uses.
+
+A module for each group of commands; what they share is in ``options``.
+"""
+
+import os
+import signal
+import sys
+from argparse import RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+from gapbook import __version__
+from gapbook.cli.options import EXIT_CODES, Parser
+from gapbook.cli.report import add_report
+from gapbook.cli.sources import add_fetch, add_list
+from gapbook.terminal import open_standard_streams, print_error, quiet_libraries
+
+# In the order of the help.
+COMMANDS = (add_report, add_list, add_fetch)
+DESCRIPTION = """Measure the modality gap of your own paired embeddings.
+
+  gapbook report embeddings.npz --out report.html     a page with figures, intervals and advice
+  gapbook report embeddings.npz                       the table, here
+  gapbook report shards/ --out report.json            a folder of many files, one at a time
+  gapbook list                                        the embeddings, images and models of the book
+  gapbook fetch clasp-uniprot                         download one of them; print where it lies
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What follows the name of the program; by default the arguments of this process.
+
+    Returns
+    -------
+    int
+        The exit code: 0, or 2 for bad input, which one line on stderr explains, or 130 after
+        Ctrl-C.
+    """
+    open_standard_streams()
+    interruptions: list[int] = []
+
+    def interrupt(number: int, _: object) -> None:
+        interruptions.append(number)
+        raise KeyboardInterrupt
+
+    # A shell starts background jobs with SIGINT ignored.
+    signal.signal(signal.SIGINT, interrupt)
+    options = _parser().parse_args(arguments)
+    try:
+        with nullcontext() if options.debug else quiet_libraries():
+            options.run(options)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # A reader such as head has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (Exception, KeyboardInterrupt) as error:
+        # A library that is just loading may turn an interruption into an error of its own.
+        if interruptions or isinstance(error, KeyboardInterrupt):
+            print(f"gapbook: interrupted; {options.when_interrupted}", file=sys.stderr)
+            return 130
+        print_error(error, options.debug)
+        return 2
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "gapbook",
+        description=DESCRIPTION,
+        epilog=EXIT_CODES,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"gapbook {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for add in COMMANDS:
+        add(commands)
+    return parser

@@ -1,0 +1,233 @@
+"""The command ``report``: measure paired embeddings."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gapbook.checks.seeds import MAX_SEED
+from gapbook.cli.options import (
+    Parser,
+    add_command,
+    count,
+    input_path,
+    name_text,
+    output_path,
+    seed,
+    tau,
+)
+from gapbook.exceptions import PairsError, one_line, quoted
+from gapbook.terminal import print_text, readable
+
+if TYPE_CHECKING:
+    from gapbook.geometry.table import Measured
+    from gapbook.pairs import PairedEmbeddings
+    from gapbook.report.model import ModelReport
+
+OUTPUT_SUFFIXES = (".html", ".json", ".md", ".tex")
+
+REPORT = """Measure paired embeddings: row i of x and row i of y belong together.
+
+input, by its ending:
+  .npz, .safetensors   two arrays of shape (n, d), named x and y
+  .npy                 one array of shape (2, n, d)
+  .parquet             two columns of vectors, named x and y
+  a folder             shards: any number of such files, through Dask
+                       (one at a time in each worker's memory)
+
+Endings count in small letters or in capitals. In a folder, names that start with a dot are hidden;
+names that start with an underscore, endings that mix both cases and linked folders are left out
+and named. A shard without rows adds nothing.
+
+Pickled files are refused, since unpickling can run any code. Booleans and integers of 8 bits are
+refused too: they are packed bits, or steps of a quantizer, whose cosines mean nothing.
+"""
+EXAMPLES = """examples:
+  gapbook report embeddings.npz --out report.html --out report.json
+  gapbook report embeddings.npz --out table.tex --temperature 0.07 --modalities video text
+  gapbook report pairs.parquet --columns image_vector text_vector
+  gapbook report shards/ --skip-bad --out report.html
+  gapbook report shards/ --scheduler tcp://10.0.0.1:8786 --out report.html
+
+"""
+
+
+def add_report(commands: "argparse._SubParsersAction[Parser]") -> None:
+    """Add the command ``report``."""
+    report = add_command(commands, "report", "measure your own paired embeddings", REPORT, EXAMPLES)
+    report.set_defaults(run=_report)
+    _add_report_options(report)
+    _add_shard_options(report.add_argument_group("a folder of shards"))
+
+
+def _add_report_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", type=input_path, help="a file of pairs, or a folder of shards")
+    parser.add_argument(
+        "--out",
+        type=output_path(OUTPUT_SUFFIXES),
+        action="append",
+        default=[],
+        help=f"a file to write, {', '.join(OUTPUT_SUFFIXES)}; may be given again. "
+        "An earlier file keeps its permissions; a link is replaced, what it leads to stays",
+    )
+    parser.add_argument(
+        "--name", type=name_text, help="what to call the model (default: the name of the input)"
+    )
+    parser.add_argument(
+        "--temperature", type=tau, help="tau of the loss landscape (default: 0.01, CLIP's)"
+    )
+    parser.add_argument(
+        "--modalities",
+        nargs=2,
+        type=name_text,
+        metavar=("X", "Y"),
+        help="what x and y are (default: as the file says, or image text)",
+    )
+    parser.add_argument(
+        "--columns",
+        nargs=2,
+        type=name_text,
+        metavar=("X", "Y"),
+        default=["x", "y"],
+        help="names of the two arrays (default: x y)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=seed,
+        default=0,
+        help=f"of samples and intervals, up to {MAX_SEED} (default: 0)",
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_shard_options(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "--scheduler",
+        type=name_text,
+        metavar="ADDRESS",
+        help="a running Dask scheduler (default: a local cluster, which no other user can reach); "
+        "with tls:// Dask's configuration names the certificates",
+    )
+    group.add_argument(
+        "--sample", type=count, help="pairs for what sums cannot give (default: 5000)"
+    )
+    group.add_argument(
+        "--skip-bad", action="store_true", help="leave damaged shards out, count and name them"
+    )
+
+
+def _report(options: argparse.Namespace) -> None:
+    """Measure, then write every file, each whole or not at all; without one print the table."""
+    from tqdm import tqdm
+
+    from gapbook.files import write_all
+
+    _check_together(options)
+    # A notebook names a way to show figures that this Python may not have; here none is shown.
+    os.environ["MPLBACKEND"] = "agg"
+    # Before the progress bar appears, so that an error is one line: what cannot be read ends here.
+    if options.input.is_dir():
+        source: PairedEmbeddings | Measured = _measure_folder(options)
+    else:
+        source = _load_file(options)
+    with tqdm(total=5, unit="step", disable=options.quiet, leave=False) as bar:
+
+        def on_stage(stage: str) -> None:
+            bar.set_description(stage)
+            bar.update()
+
+        report = _report_on(options, source, on_stage)
+        suffixes = {path: path.suffix.lower() for path in options.out}
+        on_stage("figures" if ".html" in suffixes.values() else "writing")
+        contents = {path: _content(report, suffix) for path, suffix in suffixes.items()}
+    write_all(contents)
+    if not contents:
+        print_text("\n\n".join([*report.notes, _content(report, ".md").decode()]))
+
+
+def _check_together(options: argparse.Namespace) -> None:
+    """Refuse options that do not fit one another, or the input."""
+    for option in ("modalities", "columns"):
+        names = getattr(options, option)
+        if names and len(set(names)) == 1:
+            raise PairsError(
+                f"Expected two different names for --{option}; got {quoted(names[0])} twice"
+            )
+    for_folders = options.scheduler or options.skip_bad or options.sample is not None
+    if for_folders and not options.input.is_dir():
+        raise PairsError(
+            "--scheduler, --sample and --skip-bad are for a folder of shards; "
+            f"{quoted(options.input)} is none"
+        )
+
+
+def _load_file(options: argparse.Namespace) -> "PairedEmbeddings":
+    from gapbook.pairs import PairedEmbeddings
+
+    columns = tuple(options.columns)
+    if options.modalities:
+        return PairedEmbeddings.load(options.input, columns, modalities=options.modalities)
+    return PairedEmbeddings.load(options.input, columns)
+
+
+def _measure_folder(options: argparse.Namespace) -> "Measured":
+    """Measure a folder of shards, with a progress bar of its own."""
+    from gapbook.geometry.table import SAMPLE_SIZE
+    from gapbook.shards import measure_shards
+
+    sample = SAMPLE_SIZE if options.sample is None else options.sample
+    measured = measure_shards(
+        options.input,
+        options.scheduler,
+        columns=tuple(options.columns),
+        modalities=tuple(options.modalities or ("image", "text")),
+        seed=options.seed,
+        sample=sample,
+        skip_bad=options.skip_bad,
+        progress=not options.quiet,
+    )
+    for note in measured.notes_on_left_out:
+        print(f"gapbook: {one_line(note)}", file=sys.stderr)
+    return measured
+
+
+def _report_on(
+    options: argparse.Namespace,
+    source: "PairedEmbeddings | Measured",
+    on_stage: Callable[[str], None],
+) -> "ModelReport":
+    """Measure and report; a note says so if the temperature is assumed."""
+    on_stage("loading")
+    # These load PyTorch.
+    from gapbook.geometry.table import Measured, measure
+    from gapbook.report.model import CLIP_TAU, report_on
+
+    on_stage("measures")
+    measured = source if isinstance(source, Measured) else measure(source, options.seed)
+    name = options.name or one_line(readable(options.input.resolve().stem))
+    tau = options.temperature or CLIP_TAU
+    report = report_on(measured, name, tau, options.seed, on_stage=on_stage)
+    if options.temperature is None:
+        report.notes.append(
+            f"Temperature {CLIP_TAU:g} is assumed, CLIP's; give your own with --temperature."
+        )
+    return report
+
+
+def _content(report: "ModelReport", suffix: str) -> bytes:
+    """Return a report as the content of a file with this suffix."""
+    from gapbook.report.tables import latex_table, markdown_table
+
+    if suffix == ".html":
+        from gapbook.report.page import to_html
+
+        text = to_html(report)
+    elif suffix == ".json":
+        text = report.to_json()
+    elif suffix == ".tex":
+        title = f"Modality gap report: {report.name}"
+        text = latex_table(report.table, report.explained, title)
+    else:
+        text = markdown_table(report.table, report.explained)
+    return readable(text).encode()
