@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "gapbook"
 # Folders whose names the package itself calls, and no reader.
-INTERNAL = {"array_files", "checks", "files"}
+INTERNAL = {"array_files", "checks", "cli", "files"}
 SECTION = re.compile(r"^(Parameters|Returns|Yields|Raises|Notes|References|Examples)\n-+$", re.M)
 
 
