@@ -237,7 +237,7 @@ def test_files_that_cannot_be_read_are_refused_in_one_line(tmp_path, capsys):
         ),
         (["report", "a.npz", "--out", "no/where/r.html"], "the folder 'no/where' does not exist"),
         (["report", "a.npz", "--out", ""], "ending in .html, .json, .md, .tex; got ''"),
-        (["report", "a.npz", "--out", "{folder}.html"], "expected a file; "),
+        (["report", "a.npz", "--out", "{folder}.html"], "expected a file to write; "),
         (["report", ""], "expected a file or a folder; got an empty path"),
         (["report", "a.npz", "--temperature", "0"], "expected a number from 1e-6 to 1e6; got '0'"),
         (["report", "a.npz", "--temperature", "nan"], "1e-6 to 1e6; got 'nan'"),

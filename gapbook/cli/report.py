@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gapbook.checks.seeds import MAX_SEED
+from gapbook.cli.inputs import add_input, load_input, require_different_names
 from gapbook.cli.options import (
     Parser,
     add_command,
     count,
-    input_path,
     name_text,
     output_path,
     seed,
@@ -62,7 +62,7 @@ def add_report(commands: "argparse._SubParsersAction[Parser]") -> None:
 
 
 def _add_report_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", type=input_path, help="a file of pairs, or a folder of shards")
+    add_input(parser)
     parser.add_argument(
         "--out",
         type=output_path(OUTPUT_SUFFIXES),
@@ -76,21 +76,6 @@ def _add_report_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--temperature", type=tau, help="tau of the loss landscape (default: 0.01, CLIP's)"
-    )
-    parser.add_argument(
-        "--modalities",
-        nargs=2,
-        type=name_text,
-        metavar=("X", "Y"),
-        help="what x and y are (default: as the file says, or image text)",
-    )
-    parser.add_argument(
-        "--columns",
-        nargs=2,
-        type=name_text,
-        metavar=("X", "Y"),
-        default=["x", "y"],
-        help="names of the two arrays (default: x y)",
     )
     parser.add_argument(
         "--seed",
@@ -130,7 +115,7 @@ def _report(options: argparse.Namespace) -> None:
     if options.input.is_dir():
         source: PairedEmbeddings | Measured = _measure_folder(options)
     else:
-        source = _load_file(options)
+        source = load_input(options)
     with tqdm(total=5, unit="step", disable=options.quiet, leave=False) as bar:
 
         def on_stage(stage: str) -> None:
@@ -148,27 +133,13 @@ def _report(options: argparse.Namespace) -> None:
 
 def _check_together(options: argparse.Namespace) -> None:
     """Refuse options that do not fit one another, or the input."""
-    for option in ("modalities", "columns"):
-        names = getattr(options, option)
-        if names and len(set(names)) == 1:
-            raise PairsError(
-                f"Expected two different names for --{option}; got {quoted(names[0])} twice"
-            )
+    require_different_names(options)
     for_folders = options.scheduler or options.skip_bad or options.sample is not None
     if for_folders and not options.input.is_dir():
         raise PairsError(
             "--scheduler, --sample and --skip-bad are for a folder of shards; "
             f"{quoted(options.input)} is none"
         )
-
-
-def _load_file(options: argparse.Namespace) -> "PairedEmbeddings":
-    from gapbook.pairs import PairedEmbeddings
-
-    columns = tuple(options.columns)
-    if options.modalities:
-        return PairedEmbeddings.load(options.input, columns, modalities=options.modalities)
-    return PairedEmbeddings.load(options.input, columns)
 
 
 def _measure_folder(options: argparse.Namespace) -> "Measured":
