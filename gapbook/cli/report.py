@@ -61,7 +61,7 @@ def add_report(commands: "argparse._SubParsersAction[Parser]") -> None:
     _add_shard_options(report.add_argument_group("a folder of shards"))
 
 
-def _add_report_options(parser: argparse.ArgumentParser) -> None:
+def _add_report_options(parser: Parser) -> None:
     add_input(parser)
     parser.add_argument(
         "--out",
