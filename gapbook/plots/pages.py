@@ -47,7 +47,10 @@ MOST_IN_A_COLUMN = 6
 PANEL_HEIGHTS = (1.6, 3.3)
 
 # Characters of a panel's title that fit into a line there.
-TITLE_CHARACTERS = 42
+TITLE_CHARACTERS = 34
+
+# Characters of an entry of a legend of which two fit beside each other.
+ENTRY_CHARACTERS = 21
 
 # Bytes up to which a figure is drawn in lines and letters; a cloud of many points takes more.
 LARGEST_SVG = 120_000
@@ -273,7 +276,7 @@ def _move_below(fig: Figure, beside: list[Legend]) -> float:
     title = beside[0].get_title().get_text()
     for legend in beside:
         legend.remove()
-    columns = 1 if max(map(len, entries)) > TITLE_CHARACTERS // 2 else 2
+    columns = 1 if max(map(len, entries)) > ENTRY_CHARACTERS else 2
     below = fig.legend(
         [handle for handle, _ in entries.values()],
         list(entries),

@@ -1,5 +1,6 @@
 """Figures of paired embeddings and of their gap (chapter 1)."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,6 +34,9 @@ MODALITIES = ("image", "text")
 
 # What the two axes of ``project(x, y)`` are.
 GAP_VIEW_LABELS = ("along the gap (cosine units)", "first component of the rest")
+
+# Characters of a line of a caption beside a row of cosines.
+CAPTION_CHARACTERS = 10
 
 # Where the color scale of cosines starts: few are lower, and from -1 on the rest would look alike.
 LOWEST_COSINE = -0.4
@@ -148,12 +152,13 @@ def contrastive_batch(
     similarity : array of shape (n, n)
         The cosine of caption i and image j; partners, on the diagonal, are framed.
     """
-    fig, ax = plt.subplots(figsize=(7.2, 4.6))
-    drawn = ax.imshow(similarity, cmap="cividis")
+    fig, ax = plt.subplots(figsize=(5.2, 4.4))
+    ax.imshow(similarity, cmap="cividis")
     middle = (similarity.min() + similarity.max()) / 2
     for (row, column), cosine in np.ndenumerate(similarity):
         color = "w" if cosine < middle else "k"
-        ax.text(column, row, f"{cosine:.2f}", ha="center", va="center", fontsize=8, color=color)
+        number = f"{cosine:.2f}".replace("-", "\N{MINUS SIGN}")
+        ax.text(column, row, number, ha="center", va="center", fontsize=8, color=color)
     for i, image in enumerate(images):
         corner = (i - 0.48, i - 0.48)
         ax.add_patch(plt.Rectangle(corner, 0.96, 0.96, fill=False, ec=SECOND_COLOR, lw=2.5))
@@ -163,10 +168,11 @@ def contrastive_batch(
         above.spines[:].set(color=FIRST_COLOR, linewidth=1.5, visible=True)
     # A caption may hold dollars, between which Matplotlib would look for mathematics.
     as_it_is = {"parse_math": False}
-    ax.set_yticks(range(len(captions)), captions, color=SECOND_COLOR, fontsize=8, **as_it_is)
+    # In short lines, which leave a phone room for the cosines.
+    short = [textwrap.fill(caption, CAPTION_CHARACTERS) for caption in captions]
+    ax.set_yticks(range(len(captions)), short, color=SECOND_COLOR, fontsize=8, **as_it_is)
     ax.set_xticks([])
     ax.spines[:].set_visible(False)
-    fig.colorbar(drawn, ax=ax, label="cosine", shrink=0.8)
     return fig
 
 

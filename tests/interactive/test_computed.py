@@ -252,3 +252,19 @@ def test_values_survive_the_markup(pairs, markups) -> None:
     values = json.loads(text)
     np.testing.assert_allclose(values["cosines"], pairs["x"] @ pairs["y"].T, atol=5e-4)
     assert math.isfinite(sum(map(sum, values["cosines"])))
+
+
+@pytest.mark.parametrize("degrees", [0, 60, 90, 180])
+def test_labels_of_the_triangle_lie_inside_of_it(page, degrees) -> None:
+    figure = page.locator(".gap-triangle")
+    figure.get_by_label("angle of the means").fill(str(degrees))
+    cut = figure.evaluate(
+        """figure => {
+          const svg = figure.querySelector("svg"), {x, y, width, height} = svg.viewBox.baseVal;
+          return [...svg.querySelectorAll("text")].filter((text) => {
+            const box = text.getBBox();
+            return box.x < x || box.y < y || box.x + box.width > x + width;
+          }).map((text) => text.textContent);
+        }"""
+    )
+    assert cut == []
