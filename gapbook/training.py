@@ -4,23 +4,20 @@ A run can be interrupted and resumed.
 """
 
 import hashlib
-import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import nn
 from torch.nn.functional import normalize
 from tqdm import tqdm
 
+from gapbook.checkpoints import Weights, resume_checkpoint, save_checkpoint
 from gapbook.encoders.clip import embed_in_batches, pixels
-from gapbook.files import write_whole
 from gapbook.geometry import modality_gap, retrieval
 from gapbook.glyphs import FACES, Glyphs, all_faces, caption_tokens
 from gapbook.landscape.contrastive import contrastive_loss
@@ -56,7 +53,7 @@ MAX_SCALE = 100.0
 SCALE_RATE_FACTOR = 10
 
 
-class TwoEncoders(Protocol):
+class TwoEncoders(Weights, Protocol):
     """What can be trained: a module with two encoders and log 1 / tau.
 
     ``second_sees`` says whether the second encoder takes captions, as token ids (n, 16), or
@@ -86,18 +83,6 @@ class TwoEncoders(Protocol):
 
     def parameters(self) -> Iterable[nn.Parameter]:
         """Return all weights."""
-
-    def state_dict(self) -> Mapping[str, torch.Tensor]:
-        """Return all weights and buffers by name."""
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
-        """Take over weights and buffers.
-
-        Parameters
-        ----------
-        state_dict : mapping of str to torch.Tensor
-            All weights and buffers by name.
-        """
 
     def train(self) -> Any:
         """Put the module into training mode."""
@@ -269,11 +254,8 @@ class TrainingRun:
         path : pathlib.Path
             The file.
         """
-        tensors = {f"model.{key}": value.clone() for key, value in self.model.state_dict().items()}
-        for i, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"adam.{i}.{key}": value for key, value in state.items()}
         notes = {"recipe": self.recipe, "history": self.history, "step": self.schedule.last_epoch}
-        write_whole(path, save(tensors, {"notes": json.dumps(notes)}))
+        save_checkpoint(path, self.model, self.optimizer, notes)
 
     def resume(self, path: Path) -> None:
         """Take up a run where its checkpoint left it.
@@ -285,25 +267,10 @@ class TrainingRun:
 
         Raises
         ------
-        ValueError
+        PairsError
             For the checkpoint of another recipe, or a file that is none.
         """
-        notes, tensors = _read_checkpoint(path)
-        if notes["recipe"] != self.recipe:
-            raise ValueError(
-                f"Expected a checkpoint of {self.recipe}; {path} is of {notes['recipe']}: "
-                "delete it or name another"
-            )
-        weights = {}
-        state = self.optimizer.state_dict()
-        for key, value in tensors.items():
-            if key.startswith("model."):
-                weights[key.removeprefix("model.")] = value
-            else:
-                _, i, name = key.split(".")
-                state["state"].setdefault(int(i), {})[name] = value
-        self.model.load_state_dict(weights)
-        self.optimizer.load_state_dict(state)
+        notes = resume_checkpoint(path, self.model, self.optimizer, self.recipe)
         self.history = notes["history"]
         self.schedule.last_epoch = notes["step"]
         for group, base in zip(self.optimizer.param_groups, self.schedule.base_lrs, strict=True):
@@ -333,20 +300,6 @@ def _schedule(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_sc
         return min((step + 1) / warm_up, cosine)
 
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-
-
-def _read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Return the notes and the tensors of a checkpoint."""
-    try:
-        with safe_open(path, "pt") as file:
-            notes = json.loads(file.metadata()["notes"])
-            # The file knows its keys, but cannot be iterated over.
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} is no checkpoint, or damaged ({error}). Delete it or name another file."
-        ) from None
-    return notes, tensors
 
 
 def train(  # noqa: PLR0913 - a training run has that many settings

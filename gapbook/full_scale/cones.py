@@ -10,7 +10,6 @@ from gapbook.cone.noise import Network
 from gapbook.encoders.clip import embed_in_batches
 from gapbook.encoders.random_init import random_clip, random_resnet18
 from gapbook.encoders.tokens import tokenize
-from gapbook.full_scale.checkpoints import Loaded, open_resnet18
 from gapbook.full_scale.inputs import COCO_IMAGES, NETWORKS, Inputs
 from gapbook.full_scale.kept import fingerprint, kept_embeddings
 from gapbook.full_scale.pixels import (
@@ -19,6 +18,7 @@ from gapbook.full_scale.pixels import (
     imagenet_preparation,
     store_pixels,
 )
+from gapbook.full_scale.pretrained import Loaded, open_resnet18
 from gapbook.full_scale.results import Outcome, Result, one_more, scale_note
 from gapbook.geometry import cosine_stats
 from gapbook.press.paper import paper_value

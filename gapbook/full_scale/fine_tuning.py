@@ -1,6 +1,5 @@
 """Train a CLIP on captioned images as the authors did: one run, saved as it goes and resumable."""
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -9,13 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch.nn.functional import normalize
 from tqdm import tqdm
 
-from gapbook.exceptions import PairsError, one_line
-from gapbook.files import path_text, whole_file
+from gapbook.checkpoints import resume_checkpoint, save_checkpoint
+from gapbook.exceptions import PairsError
 from gapbook.full_scale.pixels import PixelStore
 from gapbook.full_scale.ranks import ALONE, Ranks, add_gradients, gather, wait
 from gapbook.landscape.contrastive import contrastive_loss
@@ -291,9 +288,6 @@ class Run:
             The file: 1.8 GB for ViT-B/16.
         """
         if self.ranks.first:
-            tensors = {f"model.{k}": v.contiguous() for k, v in self.model.state_dict().items()}
-            for i, state in self.optimizer.state_dict()["state"].items():
-                tensors |= {f"adam.{i}.{key}": value for key, value in state.items()}
             notes = {
                 "recipe": asdict(self.recipe),
                 "history": self.history,
@@ -301,8 +295,7 @@ class Run:
                 "epoch": self.epoch,
                 "step": self.step,
             }
-            with whole_file(path) as temporary:
-                save_file(tensors, temporary, {"notes": json.dumps(notes)})
+            save_checkpoint(path, self.model, self.optimizer, notes)
         wait(self.ranks)
 
     def resume(self, path: Path) -> None:
@@ -318,56 +311,8 @@ class Run:
         PairsError
             For the checkpoint of another recipe, or a file that is none.
         """
-        notes, tensors = read_checkpoint(path)
-        if notes["recipe"] != asdict(self.recipe):
-            raise PairsError(
-                f"Expected a checkpoint of {asdict(self.recipe)}; {path_text(path)} is of "
-                f"{notes['recipe']}: delete it, or name another folder"
-            )
-        weights = {}
-        state = self.optimizer.state_dict()
-        for key, value in tensors.items():
-            if key.startswith("model."):
-                weights[key.removeprefix("model.")] = value
-            else:
-                _, i, name = key.split(".")
-                state["state"].setdefault(int(i), {})[name] = value
-        self.model.load_state_dict(weights)
-        self.optimizer.load_state_dict(state)
+        notes = resume_checkpoint(path, self.model, self.optimizer, asdict(self.recipe))
         self.history = notes["history"]
         self.losses = notes["losses"]
         self.epoch = notes["epoch"]
         self.step = notes["step"]
-
-
-def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Read a checkpoint of a run.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        What ``Run.save`` wrote.
-
-    Returns
-    -------
-    notes : dict
-        "recipe", "history", "losses", "epoch" and "step".
-    tensors : dict of str to torch.Tensor
-        Weights by "model." and their names, states of the optimizer by "adam.".
-
-    Raises
-    ------
-    PairsError
-        For a file that is none.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            notes = json.loads(file.metadata()["notes"])
-            # The file knows its keys, but cannot be iterated over.
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise PairsError(
-            f"{path_text(path)} is no checkpoint, or damaged ({one_line(str(error), 200)}); delete "
-            "it, and the run starts again"
-        ) from None
-    return notes, tensors

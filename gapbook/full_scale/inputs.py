@@ -12,8 +12,8 @@ from gapbook.bias.fairface import Faces, read_fairface
 from gapbook.coco import read_coco
 from gapbook.encoders import embed_images, embed_texts
 from gapbook.exceptions import PairsError
-from gapbook.full_scale.checkpoints import Loaded, open_clip
 from gapbook.full_scale.kept import fingerprint, kept_embeddings
+from gapbook.full_scale.pretrained import Loaded, open_clip
 from gapbook.published import locate
 from gapbook.zeroshot.benchmarks import FILES, Benchmark, Part, load_benchmark
 

@@ -18,7 +18,6 @@ from gapbook.encoders.random_init import random_clip
 from gapbook.encoders.tokens import tokenize
 from gapbook.exceptions import PairsError, one_line
 from gapbook.files import path_text, write_whole
-from gapbook.full_scale.checkpoints import Loaded
 from gapbook.full_scale.fine_tuning import BATCH_SIZE, SAVE_EVERY, Recipe, Run, TrainingPairs
 from gapbook.full_scale.inputs import COCO_IMAGES, Inputs
 from gapbook.full_scale.kept import digest
@@ -28,6 +27,7 @@ from gapbook.full_scale.pixels import (
     embed_store,
     store_pixels,
 )
+from gapbook.full_scale.pretrained import Loaded
 from gapbook.full_scale.provenance import provenance
 from gapbook.full_scale.ranks import ALONE, Ranks, one_after_the_first
 from gapbook.full_scale.results import Outcome, Result, one_more, scale_note

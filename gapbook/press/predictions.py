@@ -91,7 +91,7 @@ def read_prediction(lines: list[str]) -> Prediction:
     Parameters
     ----------
     lines : list of str
-        A task list, an empty line, and the reason.
+        A task list, an empty line, and the reason. Indented lines go on with an answer.
 
     Returns
     -------
@@ -105,10 +105,10 @@ def read_prediction(lines: list[str]) -> Prediction:
 
     Examples
     --------
-    >>> read_prediction(["- [ ] No.", "- [x] Yes.", "", "It was measured."])
-    Prediction(answers=['No.', 'Yes.'], right='b', reason=['It was measured.'])
+    >>> read_prediction(["- [ ] No,", "  never.", "- [x] Yes.", "", "It was measured."])
+    Prediction(answers=['No, never.', 'Yes.'], right='b', reason=['It was measured.'])
     """
-    marks, answers, reason = split_answers(lines)
+    marks, answers, reason = _split_answers(lines)
     if len(answers) < 2 or marks.count(True) != 1 or not any(reason):
         raise PressError(
             "Expected two answers or more as a list of - [ ], the right one as - [x], and "
@@ -117,28 +117,8 @@ def read_prediction(lines: list[str]) -> Prediction:
     return Prediction(answers, string.ascii_lowercase[marks.index(True)], reason)
 
 
-def split_answers(lines: list[str]) -> tuple[list[bool], list[str], list[str]]:
-    """Split the content of a prediction.
-
-    Parameters
-    ----------
-    lines : list of str
-        A task list, an empty line, and the reason.
-
-    Returns
-    -------
-    right : list of bool
-        Whether each answer is checked.
-    answers : list of str
-        The answers, each in one line.
-    reason : list of str
-        What follows, line by line.
-
-    Examples
-    --------
-    >>> split_answers(["- [ ] No,", "  never.", "- [x] Yes.", "", "It was measured."])
-    ([False, True], ['No, never.', 'Yes.'], ['It was measured.'])
-    """
+def _split_answers(lines: list[str]) -> tuple[list[bool], list[str], list[str]]:
+    """Return whether each answer is checked, the answers, and the lines of the reason."""
     right: list[bool] = []
     answers: list[str] = []
     for number, line in enumerate(lines):

@@ -17,9 +17,9 @@ import yaml
 from full_scale.stand_ins import MODELS, TRAIN_IMAGES, VAL_IMAGES
 from nbformat.v4 import new_code_cell, new_notebook
 
+from gapbook.checkpoints import read_checkpoint
 from gapbook.full_scale.__main__ import main
 from gapbook.full_scale.cannot_be_had import CANNOT_BE_HAD
-from gapbook.full_scale.fine_tuning import read_checkpoint
 from gapbook.full_scale.inputs import Inputs
 from gapbook.full_scale.parts import PARTS
 from gapbook.full_scale.results import read_results

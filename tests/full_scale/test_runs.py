@@ -78,11 +78,8 @@ def test_the_optimizer_is_the_authors(pairs: TrainingPairs) -> None:
 def test_a_checkpoint_is_that_of_its_recipe(pairs: TrainingPairs, tmp_path: Path) -> None:
     path = tmp_path / "run.checkpoint"
     Run(random_clip(0, size="small"), recipe(), pairs).train(lambda *_: {}, path)
-    with pytest.raises(ValueError, match="delete it, or name another folder"):
+    with pytest.raises(ValueError, match="delete it, or keep this run elsewhere"):
         Run(random_clip(0, size="small"), recipe(tau=0.01), pairs).train(lambda *_: {}, path)
-    path.write_bytes(b"no checkpoint")
-    with pytest.raises(ValueError, match="is no checkpoint, or damaged"):
-        Run(random_clip(0, size="small"), recipe(), pairs).train(lambda *_: {}, path)
 
 
 def test_a_batch_is_shared_equally(pairs: TrainingPairs) -> None:

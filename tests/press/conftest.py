@@ -1,5 +1,6 @@
 """Small books and notebooks."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import nbformat
@@ -8,6 +9,19 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 STATIC = Path(__file__).parents[2] / "book" / "_static"
 KERNEL = {"kernelspec": {"name": "of-another-machine", "display_name": "x", "language": "python"}}
+SETTINGS = {
+    "extensions": [
+        "myst_nb",
+        "sphinx_book_theme",
+        "sphinx-mathjax-offline",
+        "gapbook.press.sphinx_ext",
+    ],
+    "html_theme": "sphinx_book_theme",
+    "myst_enable_extensions": ["colon_fence", "dollarmath"],
+    "nb_execution_mode": "off",
+    "numfig": True,
+    "numfig_format": {"figure": "Figure %s", "table": "Table %s"},
+}
 
 
 @pytest.fixture
@@ -63,13 +77,46 @@ def chapter():
 
 
 @pytest.fixture
-def build_pages(tmp_path):
-    """Function that builds a site of pages of cells in a plain theme; it returns their HTML, and
-    what Sphinx warns of. Scripts and styles are those of the book.
+def build_site(tmp_path):
+    """Function that builds a site of notebooks, texts and bytes by their names, in the theme of the
+    book; it returns Sphinx's application and what Sphinx warns of.
     """
     from sphinx.application import Sphinx
     from sphinx.util.docutils import docutils_namespace
 
+    def make(files, **settings):
+        source = tmp_path / "source"
+        source.mkdir()
+        for name, content in files.items():
+            if isinstance(content, nbformat.NotebookNode):
+                content = nbformat.writes(content)
+            if isinstance(content, str):
+                content = content.encode()
+            (source / name).write_bytes(content)
+        log = tmp_path / "warnings"
+        with docutils_namespace(), log.open("w") as warning:
+            app = Sphinx(
+                source,
+                None,
+                tmp_path / "out",
+                tmp_path / "doctrees",
+                "html",
+                # Extensions change what they are handed.
+                deepcopy(SETTINGS | settings),
+                status=None,
+                warning=warning,
+            )
+            app.build()
+        return app, log.read_text()
+
+    return make
+
+
+@pytest.fixture
+def build_pages(build_site, tmp_path):
+    """Function that builds a site of pages of cells in a plain theme; it returns their HTML, and
+    what Sphinx warns of. Scripts and styles are those of the book.
+    """
     settings = {
         "extensions": [
             "myst_nb",
@@ -80,30 +127,15 @@ def build_pages(tmp_path):
         "html_static_path": [str(STATIC)],
         "html_css_files": [path.name for path in STATIC.glob("*.css")],
         "html_js_files": [path.name for path in STATIC.glob("*.js")],
-        "nb_execution_mode": "off",
-        "numfig": True,
-        "numfig_format": {"figure": "Figure %s", "table": "Table %s"},
-        "myst_enable_extensions": ["colon_fence", "dollarmath"],
     }
 
     def make(theme="basic", **pages):
-        source = tmp_path / "source"
-        source.mkdir()
         listed = "\n".join(pages)
-        (source / "index.md").write_text(f"# Book\n\n```{{toctree}}\n:numbered:\n{listed}\n```\n")
+        files = {"index.md": f"# Book\n\n```{{toctree}}\n:numbered:\n{listed}\n```\n"}
         for name, cells in pages.items():
             cells = [new_markdown_cell(f"# Page {name}"), *cells]
-            page = new_notebook(cells=cells, metadata=KERNEL)
-            nbformat.write(page, source / f"{name}.ipynb")
-        log = tmp_path / "warnings"
-        out = tmp_path / "out"
-        doctrees = tmp_path / "doctrees"
-        with docutils_namespace(), log.open("w") as warning:
-            settings["html_theme"] = theme
-            site = Sphinx(
-                source, None, out, doctrees, "html", settings, status=None, warning=warning
-            )
-            site.build()
-        return {name: (out / f"{name}.html").read_text() for name in pages}, log.read_text()
+            files[f"{name}.ipynb"] = new_notebook(cells=cells, metadata=KERNEL)
+        _, warnings = build_site(files, html_theme=theme, **settings)
+        return {name: (tmp_path / "out" / f"{name}.html").read_text() for name in pages}, warnings
 
     return make

@@ -1,21 +1,7 @@
 """The parts of a page that the search finds, and what of them counts."""
 
-from copy import deepcopy
-
 import pytest
-from sphinx.application import Sphinx
-from sphinx.util.docutils import docutils_namespace
 
-SETTINGS = {
-    "extensions": [
-        "myst_nb",
-        "sphinx_book_theme",
-        "sphinx-mathjax-offline",
-        "gapbook.press.sphinx_ext",
-    ],
-    "html_theme": "sphinx_book_theme",
-    "myst_enable_extensions": ["colon_fence"],
-}
 PAGE = """\
 # Page
 
@@ -41,25 +27,12 @@ anisotropy
 
 
 @pytest.fixture
-def index(tmp_path):
+def index(build_site):
     """Function that builds a page with words that lead to it; returns the index and warnings."""
 
     def build(words):
-        (tmp_path / "index.md").write_text(PAGE)
-        (tmp_path / "search.yml").write_text(words)
-        with docutils_namespace(), (tmp_path / "warnings").open("w") as stream:
-            app = Sphinx(
-                tmp_path,
-                None,
-                tmp_path / "out",
-                tmp_path / "doctrees",
-                "html",
-                confoverrides=deepcopy(SETTINGS),
-                status=None,
-                warning=stream,
-            )
-            app.build()
-        return app.builder.indexer.freeze(), (tmp_path / "warnings").read_text()
+        app, warnings = build_site({"index.md": PAGE, "search.yml": words})
+        return app.builder.indexer.freeze(), warnings
 
     return build
 

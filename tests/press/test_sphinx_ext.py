@@ -1,27 +1,12 @@
 """What the book asks of Sphinx: buttons of this repository, and docstrings that are text."""
 
 import subprocess
-from copy import deepcopy
 
-import nbformat
 import pytest
-from sphinx.application import Sphinx
-from sphinx.util.docutils import docutils_namespace
 
 from gapbook.press.sphinx_ext import plain_text, repository
 
 URL = "https://github.com/somebody/a-book"
-SETTINGS = {
-    "extensions": [
-        "myst_nb",
-        "sphinx_book_theme",
-        "sphinx-mathjax-offline",
-        "gapbook.press.sphinx_ext",
-    ],
-    "html_theme": "sphinx_book_theme",
-    "html_theme_options": {"repository_url": "https://github.com/executablebooks/jupyter-book"},
-    "nb_execution_mode": "off",
-}
 
 
 @pytest.mark.parametrize(
@@ -45,19 +30,18 @@ def test_repository_is_read_from_origin(tmp_path, monkeypatch, remote, expected)
 
 
 @pytest.fixture
-def build(tmp_path, chapter):
+def build(build_site, chapter, tmp_path):
     """Function that builds a book of two notebooks, the first of which can be installed."""
 
     def make():
-        (tmp_path / "index.md").write_text("# Book\n\n```{toctree}\nrunnable\nboard\n```\n")
-        nbformat.write(chapter("install", "remove-cell"), tmp_path / "runnable.ipynb")
-        nbformat.write(chapter(), tmp_path / "board.ipynb")
+        files = {
+            "index.md": "# Book\n\n```{toctree}\nrunnable\nboard\n```\n",
+            "runnable.ipynb": chapter("install", "remove-cell"),
+            "board.ipynb": chapter(),
+        }
+        foreign = {"repository_url": "https://github.com/executablebooks/jupyter-book"}
+        build_site(files, html_theme_options=foreign)
         out = tmp_path / "out"
-        doctrees = tmp_path / "doctrees"
-        with docutils_namespace():
-            Sphinx(
-                tmp_path, None, out, doctrees, "html", confoverrides=deepcopy(SETTINGS), status=None
-            ).build()
         return (out / "runnable.html").read_text(), (out / "board.html").read_text()
 
     return make

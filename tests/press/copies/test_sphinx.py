@@ -1,33 +1,21 @@
 """Copies in a site that Sphinx has built: what they refer to is where the site has it."""
 
 import re
-from copy import deepcopy
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from sphinx.application import Sphinx
-from sphinx.util.docutils import docutils_namespace
 
 from gapbook.press.copies.references import site_address
 from gapbook.press.records import PREFIX
 
-SETTINGS = {
-    "extensions": [
-        "myst_nb",
-        "sphinx_book_theme",
-        "sphinxcontrib.bibtex",
-        "sphinx-mathjax-offline",
-        "gapbook.press.sphinx_ext",
-    ],
-    "html_theme": "sphinx_book_theme",
-    "myst_enable_extensions": ["dollarmath", "colon_fence"],
-    "myst_heading_anchors": 3,
-    "bibtex_bibfiles": ["works.bib"],
-    "nb_execution_mode": "off",
-    "numfig": True,
-    "numfig_format": {"figure": "Figure %s", "table": "Table %s"},
-}
+EXTENSIONS = [
+    "myst_nb",
+    "sphinx_book_theme",
+    "sphinxcontrib.bibtex",
+    "sphinx-mathjax-offline",
+    "gapbook.press.sphinx_ext",
+]
 GLOSSARY = "# Words\n\n:::{glossary}\nmodality gap\n  A distance.\n:::\n\n```{bibliography}\n```\n"
 FIRST = """\
 # First
@@ -72,7 +60,7 @@ PIXEL = (
 
 
 @pytest.fixture
-def build(tmp_path, monkeypatch):
+def build(build_site, tmp_path, monkeypatch):
     """Function that builds a book with a text for its first chapter; returns that, and warnings."""
 
     def make(first=FIRST, repository="somebody/a-book"):
@@ -81,13 +69,13 @@ def build(tmp_path, monkeypatch):
         else:
             monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
         toctree = ":numbered:\nfirst\nsecond\nwords\napi"
-        (tmp_path / "index.md").write_text(f"# Book\n\n```{{toctree}}\n{toctree}\n```\n")
-        (tmp_path / "words.md").write_text(GLOSSARY)
-        (tmp_path / "api.md").write_text(API)
-        (tmp_path / "image.png").write_bytes(bytes.fromhex(PIXEL.replace(" ", "")))
-        (tmp_path / "works.bib").write_text(
-            "@article{cho, author={Cho, Y.}, title={T}, journal={J}, year={2009}}"
-        )
+        files = {
+            "index.md": f"# Book\n\n```{{toctree}}\n{toctree}\n```\n",
+            "words.md": GLOSSARY,
+            "api.md": API,
+            "image.png": bytes.fromhex(PIXEL.replace(" ", "")),
+            "works.bib": "@article{cho, author={Cho, Y.}, title={T}, journal={J}, year={2009}}",
+        }
         record = new_output(
             "display_data",
             data={PREFIX + "text/plain": "0.82"},
@@ -95,7 +83,6 @@ def build(tmp_path, monkeypatch):
                 "scrapbook": {"name": "ch02.gap", "mime_prefix": "application/papermill.record/"}
             },
         )
-        kernel = {"kernelspec": {"name": "python3", "display_name": "x", "language": "python"}}
         chapters = {
             "first": [new_markdown_cell(first, id="text")],
             "second": [
@@ -108,23 +95,16 @@ def build(tmp_path, monkeypatch):
                 new_markdown_cell(TABLE, id="table"),
             ],
         }
+        kernel = {"kernelspec": {"name": "python3", "display_name": "x", "language": "python"}}
         for name, cells in chapters.items():
-            notebook = new_notebook(cells=cells, metadata=kernel)
-            nbformat.write(notebook, tmp_path / f"{name}.ipynb")
-        warnings = tmp_path / "warnings"
-        with docutils_namespace(), warnings.open("w") as stream:
-            app = Sphinx(
-                tmp_path,
-                None,
-                tmp_path / "out",
-                tmp_path / "doctrees",
-                "html",
-                confoverrides=deepcopy(SETTINGS),
-                status=None,
-                warning=stream,
-            )
-            app.build()
-        return tmp_path / "out" / "_sources" / "first.ipynb", warnings.read_text()
+            files[f"{name}.ipynb"] = new_notebook(cells=cells, metadata=kernel)
+        _, warnings = build_site(
+            files,
+            extensions=EXTENSIONS,
+            bibtex_bibfiles=["works.bib"],
+            myst_heading_anchors=3,
+        )
+        return tmp_path / "out" / "_sources" / "first.ipynb", warnings
 
     return make
 

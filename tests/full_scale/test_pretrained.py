@@ -11,7 +11,7 @@ from torch.nn.functional import adaptive_avg_pool2d, batch_norm, conv2d, max_poo
 
 from gapbook.encoders import embed_texts
 from gapbook.exceptions import PairsError
-from gapbook.full_scale.checkpoints import open_clip, open_resnet18
+from gapbook.full_scale.pretrained import open_clip, open_resnet18
 
 CPU = torch.device("cpu")
 
