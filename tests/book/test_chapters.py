@@ -7,7 +7,9 @@ from statistics import median
 
 import nbformat
 import pytest
+from papermill import inspect_notebook
 
+from gapbook.full_scale.parts import PARTS
 from gapbook.press import available_sources, compare, load_expected, read_records
 from gapbook.press.baseline import check
 from gapbook.press.costs import read_costs
@@ -72,7 +74,15 @@ def test_source_begins_with_imports_then_parameters(source):
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
 def test_source_has_the_parameters_that_a_profile_sets(path):
-    read_profile(path, read_notebooks(BOOK))
+    notebooks = read_notebooks(BOOK)
+    profile = read_profile(path, notebooks)
+    for notebook, parameters in profile.parameters.items():
+        in_notebook = inspect_notebook(notebooks[notebook])
+        for parameter, value in parameters.items():
+            assert repr(value) != in_notebook[parameter]["default"]
+    assert set(profile.parts) <= set(PARTS)
+    # What it takes is stated.
+    assert all([*profile.minutes.values(), *profile.parts.values()])
 
 
 @each_chapter
