@@ -7,7 +7,9 @@ from statistics import median
 
 import nbformat
 import pytest
+from papermill import inspect_notebook
 
+from gapbook.full_scale.parts import PARTS
 from gapbook.press import available_sources, compare, load_expected, read_records
 from gapbook.press.baseline import check
 from gapbook.press.costs import read_costs
@@ -26,6 +28,13 @@ HIDDEN = {"hide-cell", "hide-input", "remove-cell", "remove-input"}
 CODE_OR_MATH = re.compile(
     r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]+\$|\]\([^)]*\)|https?://\S+", re.DOTALL
 )
+# Fenced code (a fence with the name of a language), formulas, options and marks of directives.
+NO_PROSE = re.compile(
+    r"^(`{3,})\w+$.*?^\1|\$\$.*?\$\$|\$[^$]+\$|^\s*:[\w-]+:.*?$|^\s*(:{3,}|`{3,})(\{[\w-]+\})?",
+    re.DOTALL | re.MULTILINE,
+)
+# Words of prose; a chapter is to be read in one sitting.
+LONGEST_CHAPTER = 2500
 DECIMAL = re.compile(r"(?<![\w.])\d?\.\d{2,}")
 
 each_notebook = pytest.mark.parametrize("name", NOTEBOOKS)
@@ -72,7 +81,40 @@ def test_source_begins_with_imports_then_parameters(source):
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
 def test_source_has_the_parameters_that_a_profile_sets(path):
-    read_profile(path, read_notebooks(BOOK))
+    notebooks = read_notebooks(BOOK)
+    profile = read_profile(path, notebooks)
+    for notebook, parameters in profile.parameters.items():
+        in_notebook = inspect_notebook(notebooks[notebook])
+        for parameter, value in parameters.items():
+            assert repr(value) != in_notebook[parameter]["default"]
+    assert set(profile.parts) <= set(PARTS)
+    # What it takes is stated.
+    assert all([*profile.minutes.values(), *profile.parts.values()])
+
+
+def words(text):
+    """Return the words of prose: what holds a letter or a digit, with what stands beside it."""
+    return re.findall(r"\S*[^\W_]\S*", NO_PROSE.sub(" ", text))
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("Two {term}`words`, and -- one-two.", 4),
+        ("```python\nx = 1\n```\nOf code and $a + b$ none.", 4),
+        ("$$\na = b\n$$ (loss)\n\nBelow.", 2),
+        (":::{predict} Which one?\n:name: one two\n- [ ] This.\n:::", 3),
+        ("```{dropdown} Why\n:open:\nIt falls.\n```\nAfter it:\n```bash\nls\n```", 5),
+    ],
+)
+def test_words_are_told_from_code_math_and_marks(text, number):
+    assert len(words(text)) == number
+
+
+@each_chapter
+def test_source_can_be_read_in_one_sitting(source):
+    prose = [cell.source for cell in source.cells if cell.cell_type == "markdown"]
+    assert len(words("\n\n".join(prose))) <= LONGEST_CHAPTER
 
 
 @each_chapter

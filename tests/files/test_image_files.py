@@ -30,7 +30,12 @@ def folder(tmp_path: Path) -> Path:
 def test_names_that_stay_in_the_folder_pass(folder: Path) -> None:
     (folder.parent / "elsewhere").symlink_to(folder)
     require_images(["a.png", "./a.png", "../images/a.png"], folder, Path("list.csv"))
-    require_images(["a.png"], folder.parent / "elsewhere", Path("list.csv"))
+    elsewhere = folder.parent / "elsewhere"
+    require_images(["a.png"], elsewhere, Path("list.csv"))
+    # It passes because the image is there.
+    (folder / "a.png").unlink()
+    with pytest.raises(PairsError, match="1 of 1 images that list"):
+        require_images(["a.png"], elsewhere, Path("list.csv"))
 
 
 @pytest.mark.parametrize("name", ["../secret.png", "link.png", "ABSOLUTE"])

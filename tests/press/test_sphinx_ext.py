@@ -58,9 +58,10 @@ def test_buttons_open_stamped_copies_of_this_repository(build, monkeypatch):
 
 
 def test_only_notebooks_offer_a_file(build, tmp_path):
-    runnable, _ = build()
+    runnable, board = build()
     index = (tmp_path / "out" / "index.html").read_text()
     assert "btn-download-source-button" in runnable and "_sources/runnable.ipynb" in runnable
+    assert "btn-download-source-button" in board and "_sources/board.ipynb" in board
     assert "btn-download-source-button" not in index and "_sources/" not in index
     assert "btn-download-pdf-button" in index
 

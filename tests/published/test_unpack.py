@@ -1,6 +1,8 @@
 """Archives, unpacked whole or not at all, and folders of which something is missing."""
 
 import io
+import os
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -124,6 +126,33 @@ def test_a_damaged_archive_leaves_no_folder(registered, cache):
     with pytest.raises(FetchError, match=r"pack\.zip cannot be unpacked"):
         fetch("pack")
     assert below(cache) == ["pack.zip"]
+
+
+def test_what_was_written_is_moved_into_place_and_not_copied(registered, monkeypatch):
+    """A second copy could break off, and would need as much room again."""
+    registered(zip_of(FILES))
+    copy = shutil.copyfileobj
+    written = set()
+
+    def watched(source, target, length):
+        written.add(os.fstat(target.fileno()).st_ino)
+        copy(source, target, length)
+
+    monkeypatch.setattr("shutil.copyfileobj", watched)
+    folder = fetch("pack") / "pictures"
+    assert {path.stat().st_ino for path in folder.glob("*.jpg")} == written
+    assert len(written) == 2
+
+
+def test_a_marker_that_is_damaged_counts_as_none(registered, cache):
+    registered(zip_of(FILES))
+    folder = fetch("pack") / "pictures"
+    for damage in ("{", "[]", "{}", '{"files": []}'):
+        (folder / MARKER).write_text(damage)
+        assert locate("pack") == ("cached", cache / "set")
+    (folder / "b.jpg").unlink()
+    with pytest.raises(FetchError, match=r"holds 1 of the 2 files \*.jpg that belong there"):
+        fetch("pack")
 
 
 def test_an_interrupted_unpacking_leaves_no_folder_and_goes_on(

@@ -38,6 +38,27 @@ def test_what_others_need_stays():
     assert left(before, bound_anew)[0] == ""
 
 
+def test_what_a_function_before_it_looks_up_when_called_stays():
+    function = "def check(x):\n    return x - table"
+    bound_later = "table = compute()\nrecord_table('ch01', table)"
+    call = "print(check(1))"
+    assert left(function, bound_later, call) == [function, "table = compute()", call]
+    in_a_lambda = "check = lambda x: x - table"
+    assert left(in_a_lambda, bound_later, call) == [in_a_lambda, "table = compute()", call]
+
+
+def test_what_stands_beside_a_function_is_looked_up_where_it_stands():
+    bound = "table = compute()\nrecord_table('ch01', table)"
+    anew = "table = other()\nprint(sorted(table, key=lambda row: row.gap))"
+    assert left(bound, anew) == ["", anew]
+
+
+def test_what_a_function_binds_for_its_lambdas_is_not_looked_up_outside():
+    function = "def check(x):\n    table = x + 1\n    return map(lambda row: row - table, x)"
+    bound = "table = compute()\nrecord_table('ch01', table)"
+    assert left(function, bound, "print(check(1))")[1] == ""
+
+
 def test_lines_between_stay_as_they_were_written():
     cell = "a = 1   # one\n\n\n# a comment\nb = [\n    a,\n]\nrecord('ch01.b', a)\nprint(a,  b)"
     assert left(cell, shown=[0]) == cell.replace("record('ch01.b', a)\n", "")
