@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -160,6 +161,16 @@ def test_no_page_has_a_hole(built_site: Path) -> None:
         text = (built_site / name).read_text("utf-8").lower()
         holes = [hole for hole in HOLES if hole in text]
         assert not holes, f"{name}: {holes}"
+
+
+def test_each_captioned_figure_is_a_picture(built_site: Path) -> None:
+    bare = []
+    for page in pages(built_site):
+        soup = BeautifulSoup((built_site / page).read_text("utf-8"), "html.parser")
+        for figure in soup.select("figure.gap-captioned:not(.gap-table)"):
+            if not figure.select_one("img, svg, canvas"):
+                bare.append((page, figure.get("id")))
+    assert not bare
 
 
 def test_pages_mention_no_third_party_file(built_site: Path) -> None:
