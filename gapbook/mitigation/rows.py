@@ -1,5 +1,6 @@
 """Rows that a fitted correction is applied to: any number of them from one on, at unit length."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from gapbook.checks.arrays import plain_matrix
 from gapbook.exceptions import PairsError
 from gapbook.pairs import unit_rows
 
+MIN_LENGTH = 1e-6  # float32 rows that are shorter hold nothing but rounding
 # Of rows that are named in a message.
 ROWS_SHOWN = 5
 
@@ -64,6 +66,68 @@ def directions(rows: ArrayLike, name: str, d: int, skip: bool = False) -> UnitRo
             raise PairsError(_without_direction(name, np.flatnonzero(~kept), len(kept)))
         array = array[kept]
     return UnitRows(at_unit_length(array, name), kept)
+
+
+def move_rows(
+    rows: ArrayLike,
+    name: str,
+    d: int,
+    move: Callable[[np.ndarray], np.ndarray],
+    *,
+    skip: bool,
+    owner: str,
+) -> UnitRows:
+    """Return rows as a correction moves them, at unit length, with zeros for those skipped.
+
+    Parameters
+    ----------
+    rows : array_like or tensor of shape (n, d) or (d,)
+        What ``unit_rows`` takes, or one vector.
+    name : str
+        What error messages call the rows.
+    d : int
+        The number of dimensions that they must have.
+    move : callable
+        What maps unit rows (m, d), float32, to moved rows (m, e) of any length.
+    skip : bool
+        Whether to skip rows without direction, before the move or after it.
+    owner : str
+        What error messages call the correction.
+
+    Returns
+    -------
+    UnitRows
+        All n rows, those skipped as zeros, and which of them were moved.
+
+    Raises
+    ------
+    PairsError
+        As ``directions``, and for a row of which nothing is left, without ``skip``.
+
+    Examples
+    --------
+    >>> move_rows([[3, 4], [0, 0]], "x", 2, lambda z: -z, skip=True, owner="Mirror").rows.tolist()
+    [[-0.6..., -0.8...], [0.0, 0.0]]
+    """
+    unit, kept = directions(rows, name, d, skip)
+    moved = move(unit)
+    is_left = np.linalg.norm(moved, axis=1) >= MIN_LENGTH
+    if not is_left.all():
+        if not skip:
+            first = int(np.flatnonzero(~is_left)[0])
+            raise PairsError(f"{owner} leaves nothing of row {first} of {name}; drop this row")
+        kept[kept] = is_left
+        moved = moved[is_left]
+    return UnitRows(at_their_places(at_unit_length(moved, name), kept), kept)
+
+
+def at_their_places(rows: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Return the kept rows where they were among all rows, and zeros for the others."""
+    if kept.all():
+        return rows
+    all_rows = np.zeros((len(kept), rows.shape[1]), np.float32)
+    all_rows[kept] = rows
+    return all_rows
 
 
 def at_unit_length(array: np.ndarray, name: str) -> np.ndarray:

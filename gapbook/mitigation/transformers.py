@@ -19,15 +19,15 @@ from sklearn.utils.validation import check_is_fitted
 from gapbook.checks.memory import require_memory
 from gapbook.exceptions import PairsError
 from gapbook.geometry.sums import is_over_pairs
-from gapbook.mitigation.rows import as_numpy, at_unit_length, directions, is_one_vector
+from gapbook.mitigation.rows import MIN_LENGTH, as_numpy, is_one_vector, move_rows
+from gapbook.mitigation.saved import Savable
 from gapbook.pairs import unit_pair
 
-MIN_LENGTH = 1e-6  # float32 rows that are shorter hold nothing but rounding
 ROWS_PER_BLOCK = 512  # candidates that are compared with all references at once
 ROWS_IN_FINGERPRINT = 256  # of each side, spread evenly
 
 
-class Mitigation(BaseEstimator):
+class Mitigation(Savable, BaseEstimator):
     """The base class of all mitigations: it checks the input and returns rows of unit length.
 
     Subclasses fill in ``_learn``, ``_move_x`` and ``_move_y``. ``NotFittedError`` is raised by
@@ -195,22 +195,14 @@ class Mitigation(BaseEstimator):
         self, rows: ArrayLike, side: Literal["x", "y"], skip: bool
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         check_is_fitted(self, "n_features_in_")
-        unit, kept = directions(rows, side, self.n_features_in_, skip)
-        moved = self._move_x(unit) if side == "x" else self._move_y(unit)
-        is_left = np.linalg.norm(moved, axis=1) >= MIN_LENGTH
-        if not is_left.all():
-            if not skip:
-                raise PairsError(
-                    f"{type(self).__name__} leaves nothing of row "
-                    f"{int(np.flatnonzero(~is_left)[0])} of {side}; drop this row"
-                )
-            kept[kept] = is_left
-            moved = moved[is_left]
-        result = at_unit_length(moved, side)
-        if not kept.all():
-            all_rows = np.zeros((len(kept), moved.shape[1]), np.float32)
-            all_rows[kept] = result
-            result = all_rows
+        result, kept = move_rows(
+            rows,
+            side,
+            self.n_features_in_,
+            self._move_x if side == "x" else self._move_y,
+            skip=skip,
+            owner=type(self).__name__,
+        )
         if is_one_vector(rows):
             result = result[0]
         return (result, kept) if skip else result
