@@ -79,7 +79,7 @@ def test_queries_themselves_have_no_positives() -> None:
 def test_scaling_brings_images_into_a_mixed_list_that_texts_filled() -> None:
     corpora = np.concatenate([NEW_DOCUMENTS["image"], NEW_DOCUMENTS["text"]])
     before = np.argsort(-(NEW_QUERIES @ corpora.T), 1)[:, :10] < 40
-    fitted = ScoreScaling().fit(QUERIES, DOCUMENTS)
+    fitted = ScoreScaling("all").fit(QUERIES, DOCUMENTS)
     stored = np.concatenate(
         [fitted.documents(NEW_DOCUMENTS[modality], modality) for modality in ("image", "text")]
     )
