@@ -44,9 +44,16 @@ def shown_functions():
                 continue
             members = node.body if isinstance(node, ast.ClassDef) else [node]
             for function in members:
-                if isinstance(function, ast.FunctionDef) and not function.name.startswith("_"):
+                if not isinstance(function, ast.FunctionDef) or is_overload(function):
+                    continue
+                if not function.name.startswith("_"):
                     place = f"{path.relative_to(PACKAGE.parent)}:{function.name}"
                     yield pytest.param(function, id=place)
+
+
+def is_overload(function):
+    """Say whether a function states types alone; the one that follows it has the docstring."""
+    return any(getattr(mark, "id", "") == "overload" for mark in function.decorator_list)
 
 
 def sections(doc):

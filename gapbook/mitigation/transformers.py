@@ -2,37 +2,36 @@
 
 Each transformer has ``fit(x, y)`` for pairs (n, d) and ``transform(x, y)``, which returns new unit
 rows of both sides as float32 NumPy arrays. Their numbers of rows may differ there, as for images
-and class prompts. Parameters, ``clone``, ``set_params`` and the error before fit are
-scikit-learn's. The names of learned attributes end in an underscore. ``transform`` uses only what
-``fit`` learned, so that rows from another distribution may not end up centered, aligned and so on.
+and class prompts. ``transform_x`` and ``transform_y`` move one side alone, from one query on.
+Parameters, ``clone``, ``set_params`` and the error before fit are scikit-learn's. The names of
+learned attributes end in an underscore. ``transform`` uses only what ``fit`` learned, so that rows
+from another distribution may not end up centered, aligned and so on.
 """
 
-from typing import Any, Literal, Self
+import hashlib
+from typing import Any, Literal, Self, overload
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from gapbook.checks.memory import require_memory
 from gapbook.exceptions import PairsError
-from gapbook.geometry.rotations import turn_onto
 from gapbook.geometry.sums import is_over_pairs
-from gapbook.geometry.tiles import mean_row
-from gapbook.pairs import unit_pair, unit_rows
+from gapbook.mitigation.rows import MIN_LENGTH, as_numpy, is_one_vector, move_rows
+from gapbook.mitigation.saved import Savable
+from gapbook.pairs import unit_pair
 
-MIN_LENGTH = 1e-6  # float32 rows that are shorter hold nothing but rounding
 ROWS_PER_BLOCK = 512  # candidates that are compared with all references at once
+ROWS_IN_FINGERPRINT = 256  # of each side, spread evenly
 
-Rows = tuple[torch.Tensor, torch.Tensor]
 
-
-class Mitigation(BaseEstimator):
+class Mitigation(Savable, BaseEstimator):
     """The base class of all mitigations: it checks the input and returns rows of unit length.
 
-    Subclasses fill in ``_learn`` and ``_move``. ``NotFittedError`` is raised by ``transform``
-    before ``fit``.
+    Subclasses fill in ``_learn``, ``_move_x`` and ``_move_y``. ``NotFittedError`` is raised by
+    ``transform`` before ``fit``.
     """
 
     def fit(self, x: ArrayLike, y: ArrayLike) -> Self:
@@ -46,16 +45,19 @@ class Mitigation(BaseEstimator):
         Returns
         -------
         Mitigation
-            The transformer itself.
+            The transformer itself. ``n_features_in_`` is d, ``n_pairs_`` is n, and
+            ``fingerprint_`` the ``fingerprint`` of the pairs.
 
         Raises
         ------
         PairsError
             For bad input or bad parameters of the transformer.
         """
-        a, b = unit_pair(x, y)
+        a, b = (as_numpy(rows) for rows in unit_pair(x, y))
         self._learn(a, b)
         self.n_features_in_ = a.shape[1]
+        self.n_pairs_ = len(a)
+        self.fingerprint_ = fingerprint(a, b)
         return self
 
     def transform(self, x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -71,7 +73,8 @@ class Mitigation(BaseEstimator):
         Returns
         -------
         tuple of ndarray
-            The new unit rows of both sides, float32.
+            The new unit rows of both sides, float32: what ``transform_x`` and ``transform_y``
+            return.
 
         Raises
         ------
@@ -79,17 +82,90 @@ class Mitigation(BaseEstimator):
             For bad input, for another number of dimensions than in ``fit``, and for a row of which
             nothing is left.
         """
-        check_is_fitted(self, "n_features_in_")
-        a = unit_rows(x, "x")
-        b = unit_rows(y, "y")
-        for name, rows in (("x", a), ("y", b)):
-            if rows.shape[1] != self.n_features_in_:
-                raise PairsError(
-                    f"Expected {name} of {self.n_features_in_} dimensions, as in fit; "
-                    f"got {rows.shape[1]}"
-                )
-        moved_x, moved_y = self._move(a, b.to(a.device))
-        return self._to_unit_rows(moved_x, "x"), self._to_unit_rows(moved_y, "y")
+        return self.transform_x(x), self.transform_y(y)
+
+    @overload
+    def transform_x(self, rows: ArrayLike, skip: Literal[False] = False) -> np.ndarray: ...
+
+    @overload
+    def transform_x(
+        self, rows: ArrayLike, skip: Literal[True]
+    ) -> tuple[np.ndarray, np.ndarray]: ...
+
+    def transform_x(
+        self, rows: ArrayLike, skip: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        """Move rows of the first side by what ``fit`` learned, from one row on.
+
+        Parameters
+        ----------
+        rows : array_like or tensor of shape (n, d) or (d,)
+            Embeddings of the first side, or one of them, such as a query.
+        skip : bool
+            Whether to skip rows that have no direction, before or after the move, rather than to
+            raise ``PairsError``.
+
+        Returns
+        -------
+        ndarray, or tuple of two ndarrays
+            The new unit rows, float32, of the same number of axes as ``rows``. With ``skip``, row i
+            of the result still belongs to row i of ``rows``: skipped rows are zeros, and a mask
+            (n,) says which rows were moved.
+
+        Raises
+        ------
+        PairsError
+            For bad input, for another number of dimensions than in ``fit``, and, without ``skip``,
+            for rows that have no direction. The message names them.
+
+        Examples
+        --------
+        >>> fitted = Center().fit([[1, 0], [0.6, 0.8]], [[0, 1], [-0.6, 0.8]])
+        >>> fitted.transform_x([1, 0]).round(3)
+        array([ 0.447, -0.894], dtype=float32)
+        >>> moved, kept = fitted.transform_x([[1, 0], [0, 0]], skip=True)
+        >>> moved[1].tolist(), kept.tolist()
+        ([0.0, 0.0], [True, False])
+        """
+        return self._transform_side(rows, "x", skip)
+
+    @overload
+    def transform_y(self, rows: ArrayLike, skip: Literal[False] = False) -> np.ndarray: ...
+
+    @overload
+    def transform_y(
+        self, rows: ArrayLike, skip: Literal[True]
+    ) -> tuple[np.ndarray, np.ndarray]: ...
+
+    def transform_y(
+        self, rows: ArrayLike, skip: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        """Move rows of the second side by what ``fit`` learned, from one row on.
+
+        Parameters
+        ----------
+        rows : array_like or tensor of shape (n, d) or (d,)
+            Embeddings of the second side, or one of them, such as a query.
+        skip : bool
+            As in ``transform_x``.
+
+        Returns
+        -------
+        ndarray, or tuple of two ndarrays
+            As in ``transform_x``.
+
+        Raises
+        ------
+        PairsError
+            As in ``transform_x``.
+
+        Examples
+        --------
+        >>> fitted = Center().fit([[1, 0], [0.6, 0.8]], [[0, 1], [-0.6, 0.8]])
+        >>> fitted.transform_y([0, 1]).round(3)
+        array([0.949, 0.316], dtype=float32)
+        """
+        return self._transform_side(rows, "y", skip)
 
     def fit_transform(self, x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Fit and transform the same pairs: to look at them, not to judge the transformer.
@@ -106,29 +182,75 @@ class Mitigation(BaseEstimator):
         """
         return self.fit(x, y).transform(x, y)
 
-    def _learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
+    def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
         raise NotImplementedError
 
-    def _move(self, x: torch.Tensor, y: torch.Tensor) -> Rows:
+    def _move_x(self, rows: np.ndarray) -> np.ndarray:
         raise NotImplementedError
 
-    def _to_unit_rows(self, rows: torch.Tensor, name: str) -> np.ndarray:
-        short = torch.linalg.vector_norm(rows, dim=1) < MIN_LENGTH
-        if short.any():
-            raise PairsError(
-                f"{type(self).__name__} leaves nothing of row {int(short.nonzero()[0])} of {name}; "
-                f"drop this row"
-            )
-        return unit_rows(rows, name).cpu().numpy()
+    def _move_y(self, rows: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+    def _transform_side(
+        self, rows: ArrayLike, side: Literal["x", "y"], skip: bool
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        check_is_fitted(self, "n_features_in_")
+        result, kept = move_rows(
+            rows,
+            side,
+            self.n_features_in_,
+            self._move_x if side == "x" else self._move_y,
+            skip=skip,
+            owner=type(self).__name__,
+        )
+        if is_one_vector(rows):
+            result = result[0]
+        return (result, kept) if skip else result
 
 
-def _mean_row(rows: torch.Tensor) -> np.ndarray:
-    return mean_row(rows).cpu().numpy()
+def fingerprint(x: np.ndarray, y: np.ndarray) -> str:
+    """Return what tells pairs from other pairs: a digest of their shape and of some rows.
+
+    Parameters
+    ----------
+    x, y : numpy.ndarray of shape (n, d)
+        Unit rows, float32.
+
+    Returns
+    -------
+    str
+        Sixteen hexadecimal digits. At most 256 rows of each side count, spread evenly, so that it
+        takes no time worth speaking of.
+
+    Examples
+    --------
+    >>> rows = np.eye(2, dtype=np.float32)
+    >>> fingerprint(rows, rows) == fingerprint(rows, rows), fingerprint(rows, rows[::-1])
+    (True, '...')
+    """
+    n, d = x.shape
+    places = np.unique(np.linspace(0, n - 1, ROWS_IN_FINGERPRINT).astype(int))
+    digest = hashlib.sha256(f"{n} {d}".encode())
+    for rows in (x, y):
+        digest.update(np.ascontiguousarray(rows[places], np.float32).tobytes())
+    return digest.hexdigest()[:16]
 
 
-def _like(array: np.ndarray, rows: torch.Tensor) -> torch.Tensor:
-    """Return the array as a float32 tensor on the device of the rows."""
-    return torch.as_tensor(array, dtype=torch.float32, device=rows.device)
+def _mean_row(rows: np.ndarray) -> np.ndarray:
+    """Return the mean of the rows, (d,) in float64."""
+    return rows.mean(axis=0, dtype=np.float64)
+
+
+def _float32(array: np.ndarray) -> np.ndarray:
+    return np.asarray(array, np.float32)
+
+
+def _turned(rows: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Rotate rows in the plane of two unit vectors, the first onto the second."""
+    both = start + end
+    onto_both = np.outer(rows @ _float32(both), _float32(both / (1 + start @ end)))
+    onto_end = np.outer(rows @ _float32(start), _float32(end))
+    return rows - onto_both + 2 * onto_end
 
 
 def _unit_vector(vector: np.ndarray) -> np.ndarray:
@@ -188,15 +310,16 @@ class Center(Mitigation):
     def __init__(self, amount: float = 1.0) -> None:
         self.amount = amount
 
-    def _learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
+    def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
         _check_number("amount", self.amount)
         self.mean_x_ = _mean_row(x)
         self.mean_y_ = _mean_row(y)
 
-    def _move(self, x: torch.Tensor, y: torch.Tensor) -> Rows:
-        moved_x = x - _like(self.amount * self.mean_x_, x)
-        moved_y = y - _like(self.amount * self.mean_y_, y)
-        return moved_x, moved_y
+    def _move_x(self, rows: np.ndarray) -> np.ndarray:
+        return rows - _float32(self.amount * self.mean_x_)
+
+    def _move_y(self, rows: np.ndarray) -> np.ndarray:
+        return rows - _float32(self.amount * self.mean_y_)
 
 
 class Standardize(Center):
@@ -217,20 +340,22 @@ class Standardize(Center):
     def __init__(self) -> None:
         super().__init__()
 
-    def _learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
+    def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
         super()._learn(x, y)
         self.scale_x_ = self._scale(x, self.mean_x_)
         self.scale_y_ = self._scale(y, self.mean_y_)
 
-    def _move(self, x: torch.Tensor, y: torch.Tensor) -> Rows:
-        a, b = super()._move(x, y)
-        return a / _like(self.scale_x_, x), b / _like(self.scale_y_, y)
+    def _move_x(self, rows: np.ndarray) -> np.ndarray:
+        return super()._move_x(rows) / _float32(self.scale_x_)
+
+    def _move_y(self, rows: np.ndarray) -> np.ndarray:
+        return super()._move_y(rows) / _float32(self.scale_y_)
 
     @staticmethod
-    def _scale(rows: torch.Tensor, mean: np.ndarray) -> np.ndarray:
+    def _scale(rows: np.ndarray, mean: np.ndarray) -> np.ndarray:
         """Return the standard deviation of each dimension, 1 where it is rounding."""
-        centered = rows.double() - torch.from_numpy(mean).to(rows.device)
-        scale = np.sqrt(centered.square().mean(0).cpu().numpy())
+        centered = rows.astype(np.float64) - mean
+        scale = np.sqrt(np.square(centered).mean(axis=0))
         scale[scale < MIN_LENGTH] = 1
         return scale
 
@@ -266,7 +391,7 @@ class ShiftAlongGap(Mitigation):
     def __init__(self, amount: float | None = None) -> None:
         self.amount = amount
 
-    def _learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
+    def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
         if self.amount is not None:
             _check_number("amount", self.amount)
         gap = _mean_row(x) - _mean_row(y)
@@ -274,9 +399,11 @@ class ShiftAlongGap(Mitigation):
         self.along_ = _unit_vector(gap)
         self.amount_ = half_gap if self.amount is None else float(self.amount)
 
-    def _move(self, x: torch.Tensor, y: torch.Tensor) -> Rows:
-        step = _like(self.amount_ * self.along_, x)
-        return x - step, y + step
+    def _move_x(self, rows: np.ndarray) -> np.ndarray:
+        return rows - _float32(self.amount_ * self.along_)
+
+    def _move_y(self, rows: np.ndarray) -> np.ndarray:
+        return rows + _float32(self.amount_ * self.along_)
 
 
 class RotateTogether(Mitigation):
@@ -296,7 +423,7 @@ class RotateTogether(Mitigation):
     True
     """
 
-    def _learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
+    def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
         self.center_x_ = _unit_vector(_mean_row(x))
         self.center_y_ = _unit_vector(_mean_row(y))
         self.middle_ = _unit_vector(self.center_x_ + self.center_y_)
@@ -306,10 +433,11 @@ class RotateTogether(Mitigation):
                 "no one rotation joins them"
             )
 
-    def _move(self, x: torch.Tensor, y: torch.Tensor) -> Rows:
-        turned_x = turn_onto(x, self.center_x_, self.middle_)
-        turned_y = turn_onto(y, self.center_y_, self.middle_)
-        return turned_x, turned_y
+    def _move_x(self, rows: np.ndarray) -> np.ndarray:
+        return _turned(rows, self.center_x_, self.middle_)
+
+    def _move_y(self, rows: np.ndarray) -> np.ndarray:
+        return _turned(rows, self.center_y_, self.middle_)
 
 
 class ProcrustesAlign(Mitigation):
@@ -358,29 +486,32 @@ class ProcrustesAlign(Mitigation):
         change = self.turn_ - np.eye(len(self.turn_))
         return np.eye(d) + self.basis_.T @ change @ self.basis_
 
-    def _learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
+    def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
         from scipy.linalg import polar
 
         _check_number("ridge", self.ridge, low=0)
         n, d = x.shape
-        a = x.double()
-        b = y.double()
+        a = x.astype(np.float64)
+        b = y.astype(np.float64)
         self.basis_: np.ndarray | None = None
         if is_over_pairs(2 * n, d):
             # W turns nothing that is orthogonal to all rows.
-            basis = torch.linalg.qr(torch.cat([a, b]).T)[0]
+            basis = np.linalg.qr(np.concatenate([a, b]).T)[0]
             a = a @ basis
             b = b @ basis
-            self.basis_ = basis.T.cpu().numpy()
-        product = (b.T @ a).cpu().numpy()
+            self.basis_ = np.ascontiguousarray(basis.T)
+        product = b.T @ a
         self.turn_: np.ndarray = polar(product + self.ridge * np.eye(len(product)))[0]
 
-    def _move(self, x: torch.Tensor, y: torch.Tensor) -> Rows:
+    def _move_x(self, rows: np.ndarray) -> np.ndarray:
+        return rows
+
+    def _move_y(self, rows: np.ndarray) -> np.ndarray:
         if self.basis_ is None:
-            return x, y @ _like(self.turn_, y)
-        basis = _like(self.basis_, y)
-        change = _like(self.turn_ - np.eye(len(self.turn_)), y)
-        return x, y + y @ basis.T @ change @ basis
+            return rows @ _float32(self.turn_)
+        basis = _float32(self.basis_)
+        change = _float32(self.turn_ - np.eye(len(self.turn_)))
+        return rows + rows @ basis.T @ change @ basis
 
 
 class ProjectOut(Mitigation):
@@ -421,7 +552,7 @@ class ProjectOut(Mitigation):
         self.k = k
         self.by = by
 
-    def _learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
+    def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
         d = x.shape[1]
         _check_integer("k", self.k, low=1, high=d - 1)
         if self.by not in ("coordinate", "gap"):
@@ -432,15 +563,19 @@ class ProjectOut(Mitigation):
             return
         self.removed_ = np.zeros((self.k, d))
         for i in range(self.k):
-            a, b = (torch.nn.functional.normalize(rows) for rows in self._move(x, y))
-            gap = _unit_vector(_mean_row(a) - _mean_row(b))
+            mean_x = _mean_row(_normalized(self._move_x(x)))
+            mean_y = _mean_row(_normalized(self._move_y(y)))
+            gap = _unit_vector(mean_x - mean_y)
             # float32 rows leave a trace of the earlier vectors
             trace = gap @ self.removed_.T @ self.removed_
             self.removed_[i] = _unit_vector(gap - trace)
 
-    def _move(self, x: torch.Tensor, y: torch.Tensor) -> Rows:
-        removed = _like(self.removed_, x)
-        return x - (x @ removed.T) @ removed, y - (y @ removed.T) @ removed
+    def _move_x(self, rows: np.ndarray) -> np.ndarray:
+        removed = _float32(self.removed_)
+        return rows - (rows @ removed.T) @ removed
+
+    def _move_y(self, rows: np.ndarray) -> np.ndarray:
+        return self._move_x(rows)
 
 
 class Noise(Mitigation):
@@ -475,14 +610,17 @@ class Noise(Mitigation):
         self.scale = scale
         self.seed = seed
 
-    def _learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
+    def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
         _check_number("scale", self.scale, low=0)
         _check_integer("seed", self.seed, low=0)
 
-    def _move(self, x: torch.Tensor, y: torch.Tensor) -> Rows:
+    def _move_x(self, rows: np.ndarray) -> np.ndarray:
+        return rows
+
+    def _move_y(self, rows: np.ndarray) -> np.ndarray:
         rng = np.random.default_rng(self.seed)
-        noise = rng.standard_normal(tuple(y.shape), np.float32)
-        return x, y + _like(noise, y) * (self.scale / y.shape[1] ** 0.5)
+        noise = rng.standard_normal(rows.shape, np.float32)
+        return rows + noise * np.float32(self.scale / rows.shape[1] ** 0.5)
 
 
 class DotProducts(Mitigation):
@@ -514,30 +652,34 @@ class DotProducts(Mitigation):
     def __init__(self, mitigation: Mitigation) -> None:
         self.mitigation = mitigation
 
-    def _learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
+    def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
         if not isinstance(self.mitigation, Mitigation):
             raise PairsError(f"Expected a mitigation that moves rows; got {self.mitigation!r}")
         self.fitted_ = clone(self.mitigation).fit(x, y)
-        lengths = [torch.linalg.vector_norm(z, dim=1).max() for z in self.fitted_._move(x, y)]
-        self.length_ = 2 * max(float(longest) for longest in lengths)
+        moved = (self.fitted_._move_x(x), self.fitted_._move_y(y))
+        longest = max(float(np.linalg.norm(rows, axis=1).max()) for rows in moved)
+        self.length_ = 2 * longest
         if self.length_ < MIN_LENGTH:
             raise PairsError("DotProducts leaves nothing of any row; all rows of a side are equal")
 
-    def _move(self, x: torch.Tensor, y: torch.Tensor) -> Rows:
-        a, b = (rows / self.length_ for rows in self.fitted_._move(x, y))
-        length_of_a, length_of_b = (torch.linalg.vector_norm(rows, dim=1) for rows in (a, b))
-        for name, lengths in (("x", length_of_a), ("y", length_of_b)):
-            if float(lengths.max()) > 1:
-                raise PairsError(
-                    f"Expected rows like those of fit; row {int(lengths.argmax())} of {name} is "
-                    f"more than twice as long, once it is moved"
-                )
-        ends_of_a = [_rest(length_of_a), torch.zeros_like(length_of_a)]
-        ends_of_b = [torch.zeros_like(length_of_b), _rest(length_of_b)]
-        return (
-            torch.cat([a, torch.stack(ends_of_a, 1)], 1),
-            torch.cat([b, torch.stack(ends_of_b, 1)], 1),
-        )
+    def _move_x(self, rows: np.ndarray) -> np.ndarray:
+        moved, rest = self._at_one_length(self.fitted_._move_x(rows), "x")
+        return np.column_stack([moved, rest, np.zeros_like(rest)])
+
+    def _move_y(self, rows: np.ndarray) -> np.ndarray:
+        moved, rest = self._at_one_length(self.fitted_._move_y(rows), "y")
+        return np.column_stack([moved, np.zeros_like(rest), rest])
+
+    def _at_one_length(self, moved: np.ndarray, side: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return moved rows over the one length, and what each lacks to unit length."""
+        rows = moved / np.float32(self.length_)
+        lengths = np.linalg.norm(rows, axis=1)
+        if (lengths > 1).any():
+            raise PairsError(
+                f"Expected rows like those of fit; row {int(lengths.argmax())} of {side} is "
+                f"more than twice as long, once it is moved"
+            )
+        return rows, _rest(lengths)
 
 
 class NearestNeighborNormalization(Mitigation):
@@ -582,33 +724,41 @@ class NearestNeighborNormalization(Mitigation):
         self.k = k
         self.alpha = alpha
 
-    def _learn(self, x: torch.Tensor, y: torch.Tensor) -> None:
+    def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
         _check_integer("k", self.k, low=1, high=len(x))
         _check_number("alpha", self.alpha, low=0)
-        self.reference_x_ = x.cpu().numpy()
-        self.reference_y_ = y.cpu().numpy()
+        self.reference_x_ = x
+        self.reference_y_ = y
 
-    def _move(self, x: torch.Tensor, y: torch.Tensor) -> Rows:
-        bias_x = self._bias(x, self.reference_y_)
-        bias_y = self._bias(y, self.reference_x_)
-        # each side's bias meets the other side's ones, and its rest meets zeros
-        more_x = [-bias_x, torch.ones_like(bias_x), _rest(bias_x), torch.zeros_like(bias_x)]
-        more_y = [torch.ones_like(bias_y), -bias_y, torch.zeros_like(bias_y), _rest(bias_y)]
-        r = self.alpha**0.5
-        moved_x = torch.cat([x, r * torch.stack(more_x, 1)], 1)
-        moved_y = torch.cat([y, r * torch.stack(more_y, 1)], 1)
-        return moved_x, moved_y
+    def _move_x(self, rows: np.ndarray) -> np.ndarray:
+        bias = self._bias(rows, self.reference_y_)
+        # Each side's bias meets the other side's ones, and its rest meets zeros.
+        return self._appended(rows, [-bias, np.ones_like(bias), _rest(bias), np.zeros_like(bias)])
 
-    def _bias(self, candidates: torch.Tensor, references: np.ndarray) -> torch.Tensor:
+    def _move_y(self, rows: np.ndarray) -> np.ndarray:
+        bias = self._bias(rows, self.reference_x_)
+        return self._appended(rows, [np.ones_like(bias), -bias, np.zeros_like(bias), _rest(bias)])
+
+    def _appended(self, rows: np.ndarray, more: list[np.ndarray]) -> np.ndarray:
+        return np.column_stack([rows, np.float32(self.alpha**0.5) * np.column_stack(more)])
+
+    def _bias(self, candidates: np.ndarray, references: np.ndarray) -> np.ndarray:
         """Return the mean cosine of each candidate with its k nearest references."""
-        queries = _like(references, candidates).T
-        biases = []
-        for block in candidates.split(ROWS_PER_BLOCK):
-            nearest, _ = (block @ queries).topk(self.k, dim=1)
-            biases.append(nearest.mean(1))
-        return torch.cat(biases)
+        biases = np.empty(len(candidates), np.float32)
+        for start in range(0, len(candidates), ROWS_PER_BLOCK):
+            block = slice(start, start + ROWS_PER_BLOCK)
+            cosines = candidates[block] @ references.T
+            nearest = np.partition(cosines, -self.k, axis=1)[:, -self.k :]
+            biases[block] = nearest.mean(axis=1)
+        return biases
 
 
-def _rest(bias: torch.Tensor) -> torch.Tensor:
+def _normalized(rows: np.ndarray) -> np.ndarray:
+    """Return rows at unit length, in their type; a row of zeros stays."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.maximum(lengths, np.float32(1e-12))
+
+
+def _rest(bias: np.ndarray) -> np.ndarray:
     """Return sqrt(1 - bias^2), which brings all rows to one length."""
-    return (1 - bias**2).clamp(min=0).sqrt()
+    return np.sqrt(np.maximum(1 - bias**2, 0))

@@ -163,6 +163,67 @@ def test_params_are_those_of_scikit_learn(mitigation: Mitigation) -> None:
     assert type(copy).__name__ in repr(copy)
 
 
+@each
+def test_one_side_alone_moves_as_it_does_beside_the_other(mitigation: Mitigation) -> None:
+    fitted = fit(mitigation)
+    x, y = fitted.transform(NEW_X, NEW_Y)
+    np.testing.assert_array_equal(fitted.transform_x(NEW_X), x)
+    np.testing.assert_array_equal(fitted.transform_y(NEW_Y), y)
+
+
+@each
+@pytest.mark.parametrize("make", [np.asarray, torch.from_numpy, np.ndarray.tolist], ids=repr)
+def test_one_query_moves_as_it_does_among_others(mitigation: Mitigation, make) -> None:
+    fitted = fit(mitigation)
+    x, y = fitted.transform(NEW_X, NEW_Y)
+    for vector, row in ((make(NEW_X[0]), x[0]), (make(NEW_X[:1]), x[:1])):
+        moved = fitted.transform_x(vector)
+        assert moved.shape == row.shape
+        np.testing.assert_allclose(moved, row, atol=1e-6)
+    np.testing.assert_allclose(fitted.transform_y(make(NEW_Y[0])), y[0], atol=1e-6)
+
+
+@each
+def test_rows_without_direction_are_named_or_skipped_where_they_stand(mitigation) -> None:
+    fitted = fit(mitigation)
+    rows = NEW_X.copy()
+    rows[-2] = 0
+    rows[-1] = np.inf
+    with pytest.raises(PairsError, match=r"2 of 30 rows of x have no direction.*rows 28, 29"):
+        fitted.transform_x(rows)
+    moved, kept = fitted.transform_x(rows, skip=True)
+    assert kept.tolist() == [True] * 28 + [False] * 2
+    assert not moved[28:].any()
+    np.testing.assert_allclose(moved[:28], fitted.transform_x(NEW_X)[:28], atol=1e-6)
+
+
+def test_a_query_without_direction_is_named_or_skipped() -> None:
+    fitted = fit(Center())
+    with pytest.raises(PairsError, match=r"1 of 1 rows of y has no direction.*row 0"):
+        fitted.transform_y(np.zeros(12))
+    moved, kept = fitted.transform_y(np.zeros(12), skip=True)
+    assert moved.tolist() == [0] * 12
+    assert kept.tolist() == [False]
+
+
+def test_rows_of_which_nothing_is_left_are_skipped_too() -> None:
+    fitted = ProjectOut(1).fit([[1, 0.1], [1, 0.2]], [[-1, 0.1], [-1, 0.2]])
+    moved, kept = fitted.transform_y([[0, 0], [1, 0], [1, 1]], skip=True)
+    assert kept.tolist() == [False, False, True]
+    assert moved.tolist() == [[0, 0], [0, 0], [0, 1]]
+
+
+def test_no_row_moves_to_no_row() -> None:
+    assert fit(Center()).transform_x(np.zeros((0, 12))).shape == (0, 12)
+
+
+def test_a_fingerprint_tells_pairs_from_other_pairs() -> None:
+    one = fit(Center()).fingerprint_
+    assert one == fit(NearestNeighborNormalization(k=3)).fingerprint_
+    assert one != Center().fit(Y, X).fingerprint_
+    assert one != Center().fit(X[1:], Y[1:]).fingerprint_
+
+
 def fit_and_move_turned(mitigation: Mitigation, turn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return clone(mitigation).fit(X @ turn, Y @ turn).transform(NEW_X @ turn, NEW_Y @ turn)
 

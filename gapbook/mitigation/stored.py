@@ -1,0 +1,451 @@
+"""Move stored vectors, in files and folders of any size, by a fitted correction.
+
+A ``.npy`` file is read and written some rows at a time, with a journal beside the result, so that
+an interrupted run goes on where it was. Of a folder, each file is written whole or not at all, and
+those that are there already are not moved again. ``.safetensors`` are streamed too; a ``.npz`` is
+held in memory, one at a time.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+from gapbook.array_files import suffix_of
+from gapbook.exceptions import PairsError, quoted, reason
+from gapbook.files import path_text, require_file, whole_file, write_whole
+from gapbook.mitigation.fixes import mover_of
+
+SUFFIXES = (".npy", ".npz", ".safetensors")
+# Moved at once: four millions take 16 MB, and some such arrays are held.
+NUMBERS_PER_BLOCK = 2**22
+# After so many blocks the journal says how far a file is.
+BLOCKS_PER_ENTRY = 8
+JOURNAL = ".gapbook-apply.json"
+SAFETENSORS_TYPES = {"float16": "F16", "float32": "F32"}
+
+Progress = Callable[[int], None]
+
+
+class Vectors(NamedTuple):
+    """Stored vectors: their shape, their type, and a function that reads rows."""
+
+    n: int
+    d: int
+    dtype: np.dtype
+    read: Callable[[int, int], np.ndarray]
+
+
+@dataclass
+class Applied:
+    """What became of stored vectors.
+
+    Parameters
+    ----------
+    rows : int
+        The rows that were moved or, without direction, became zeros.
+    files : int
+        The files that were written.
+    there : int
+        The files that an earlier run has written.
+    without_direction : list of str
+        The file and row of each row that became zeros, the first ones.
+    n_without_direction : int
+        How many such rows there are.
+    bad : dict of str to str
+        Why files were left out, by their names.
+    """
+
+    rows: int = 0
+    files: int = 0
+    there: int = 0
+    without_direction: list[str] = field(default_factory=list)
+    n_without_direction: int = 0
+    bad: dict[str, str] = field(default_factory=dict)
+
+
+class Job(NamedTuple):
+    """What is done to each file.
+
+    ``mark`` tells this correction and side from others; ``skip_bad`` leaves files out and rows as
+    zeros that would end the run otherwise.
+    """
+
+    correction: Any
+    side: str
+    key: str | None
+    skip_bad: bool
+    numbers_per_block: int
+    progress: Progress
+
+    @property
+    def mark(self) -> str:
+        """The class, the pairs that it was fitted on, its parameters and the side."""
+        correction = self.correction
+        return f"{correction!r} {correction.fingerprint_} {self.side}"
+
+
+def apply_to_stored(  # noqa: PLR0913 (the last three are rarely given)
+    correction: Any,
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    side: str,
+    *,
+    key: str | None = None,
+    skip_bad: bool = False,
+    numbers_per_block: int = NUMBERS_PER_BLOCK,
+    progress: Progress = lambda rows: None,
+) -> Applied:
+    """Move the vectors of a file, or of all files of a folder, and write them to another place.
+
+    Parameters
+    ----------
+    correction : Mitigation or ScoreCorrection
+        A fitted correction.
+    source : str or path
+        A ``.npy`` file of one array (n, d), a ``.npz`` or ``.safetensors`` file, or a folder of
+        such files. Vectors of float16 stay float16; others become float32.
+    out : str or path
+        A file of the same kind, or a folder. Row i belongs to row i of ``source``.
+    side : str
+        Which side the vectors are of: "x" or "y"; for corrections of scores "queries" or a
+        modality.
+    key : str, optional
+        The name of the array in a ``.npz`` or ``.safetensors`` file. By default it is that of the
+        side, or that of the only array. Other arrays are not copied.
+    skip_bad : bool
+        Whether to leave damaged files of a folder out, and to write zeros for rows without
+        direction, rather than to stop.
+    numbers_per_block : int
+        About how many numbers are moved at once.
+    progress : callable
+        It is called with the number of rows that are done since the last call.
+
+    Returns
+    -------
+    Applied
+        What was done, and what was left out.
+
+    Raises
+    ------
+    PairsError
+        For vectors of other dimensions than the correction, for what is damaged, which the message
+        names, and for rows without direction. An earlier file at ``out`` is then unchanged.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from gapbook.mitigation import Center
+    >>> fitted = Center().fit([[1, 0], [0.6, 0.8]], [[0, 1], [-0.6, 0.8]])
+    >>> with TemporaryDirectory() as folder:
+    ...     np.save(f"{folder}/texts.npy", np.eye(2, dtype=np.float16))
+    ...     applied = apply_to_stored(fitted, f"{folder}/texts.npy", f"{folder}/moved.npy", "y")
+    ...     moved = np.load(f"{folder}/moved.npy")
+    >>> applied.rows, moved.dtype, moved[1].round(2).tolist()
+    (2, dtype('float16'), [0.95..., 0.32...])
+    """
+    source = Path(source)
+    out = Path(out)
+    mover_of(correction, side)
+    if type(correction).__name__ == "Noise":
+        raise PairsError("Noise depends on the place of a row among others; it is for training")
+    job = Job(correction, side, key, skip_bad, numbers_per_block, progress)
+    if out.resolve() == source.resolve() or source.resolve() in out.resolve().parents:
+        raise PairsError(f"Expected another place than {path_text(source)} to write to")
+    applied = Applied()
+    if source.is_dir():
+        _apply_to_folder(job, source, out, applied)
+    else:
+        _apply_to_file(job, source, out, applied)
+    return applied
+
+
+def _apply_to_folder(job: Job, source: Path, out: Path, applied: Applied) -> None:
+    from gapbook.shards.files import list_shards
+
+    names = list_shards(source).shards
+    _prepare_folder(job, out)
+    for name in names:
+        target = out / name
+        if _is_newer(target, source / name):
+            applied.there += 1
+            continue
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _apply_to_file(job, source / name, target, applied)
+        except PairsError as error:
+            if not job.skip_bad:
+                raise
+            applied.bad[name] = reason(error)
+
+
+def _prepare_folder(job: Job, out: Path) -> None:
+    """Make the folder of the results, or see that it is that of an earlier run of the same work."""
+    journal = out / JOURNAL
+    if out.exists() and not out.is_dir():
+        raise PairsError(f"Expected a folder to write to; {path_text(out)} is none")
+    if out.is_dir() and any(out.iterdir()):
+        entry = _entry(journal)
+        if entry.get("mark") != job.mark:
+            raise PairsError(
+                f"{path_text(out)} holds other files, or vectors that were moved by another "
+                "correction or as another side: choose an empty folder"
+            )
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(journal, json.dumps({"mark": job.mark}).encode())
+
+
+def _is_newer(target: Path, source: Path) -> bool:
+    return target.is_file() and target.stat().st_mtime_ns >= source.stat().st_mtime_ns
+
+
+def _apply_to_file(job: Job, source: Path, out: Path, applied: Applied) -> None:
+    """Move one file, and say in which file something is wrong."""
+    suffix = suffix_of(source)
+    require_file(source, "stored vectors")
+    if suffix not in SUFFIXES:
+        raise PairsError(
+            f"Expected stored vectors in files ending in {', '.join(SUFFIXES)}; "
+            f"got {path_text(source)}"
+        )
+    if suffix_of(out) != suffix:
+        raise PairsError(f"Expected a path ending in {suffix} to write to; got {path_text(out)}")
+    with _opened(source, suffix, job) as (vectors, key):
+        if vectors.d != job.correction.n_features_in_:
+            raise PairsError(
+                f"{path_text(source)} has vectors of {vectors.d} dimensions; the correction is "
+                f"for {job.correction.n_features_in_}"
+            )
+        if suffix == ".npy":
+            _write_npy(job, source, out, vectors, applied)
+        elif suffix == ".npz":
+            moved: dict[str, Any] = {
+                key: np.concatenate(list(_moved(job, source, vectors, 0, applied)))
+            }
+            with whole_file(out) as temporary:
+                np.savez(temporary, **moved)
+        else:
+            _write_safetensors(job, source, out, vectors, key, applied)
+    applied.files += 1
+
+
+@contextmanager
+def _opened(path: Path, suffix: str, job: Job) -> Iterator[tuple[Vectors, str]]:
+    """Open a file of vectors; whatever is wrong with it is a sentence that names it."""
+    with path.open("rb") as file:
+        try:
+            if suffix == ".npy":
+                opened = (_npy(path, file), "")
+            else:
+                opened = _named(path, suffix, job)
+            _require_floats(opened[0].dtype)
+        # NumPy, zipfile and safetensors each have their own errors for what is damaged.
+        except Exception as error:
+            text = reason(error)
+            if path_text(path) not in text:
+                text = f"{path_text(path)} is damaged or holds no vectors (n, d): {text}"
+            raise PairsError(text) from None
+        yield opened
+
+
+def _require_floats(dtype: np.dtype) -> None:
+    if dtype.kind != "f" or dtype.itemsize not in (2, 4, 8):
+        raise PairsError(f"its type is {dtype}, and float16, float32 or float64 are expected")
+
+
+def _npy(path: Path, file: IO[bytes]) -> Vectors:
+    """Open a ``.npy`` file, of which rows are read from the disk as they are asked for."""
+    # Mapped for its header alone: pages of a mapped file would count as memory of this process.
+    header = np.load(path, mmap_mode="r", allow_pickle=False)
+    if header.ndim != 2:
+        raise PairsError(f"its shape is {header.shape}")
+    if not header.flags.c_contiguous:
+        raise PairsError("its numbers are stored by columns: save np.ascontiguousarray(x)")
+    n, d = header.shape
+    dtype = header.dtype
+    start_of_rows = header.offset
+
+    def read(start: int, stop: int) -> np.ndarray:
+        file.seek(start_of_rows + start * d * dtype.itemsize)
+        content = file.read((stop - start) * d * dtype.itemsize)
+        return np.frombuffer(content, dtype).reshape(stop - start, d)
+
+    return Vectors(n, d, dtype, read)
+
+
+def _named(path: Path, suffix: str, job: Job) -> tuple[Vectors, str]:
+    """Open the array of a ``.npz`` or ``.safetensors`` file that holds vectors."""
+    from safetensors import safe_open
+
+    from gapbook.array_files.read import KINDS, array_names
+
+    key = _key(path, [name for name in array_names(path) if name != "meta"], job)
+    if suffix == ".npz":
+        array = np.asarray(KINDS[suffix].read(path, (key,))[0])
+        if array.ndim != 2:
+            raise PairsError(f"{key} has the shape {array.shape}")
+        n, d = array.shape
+        return Vectors(n, d, array.dtype, lambda start, stop: array[start:stop]), key
+    part = safe_open(path, framework="np").get_slice(key)
+    names = {"F16": "float16", "F32": "float32", "F64": "float64"}
+    stated = part.get_dtype()
+    if stated not in names:
+        raise PairsError(f"{key} is of type {stated}, and F16, F32 or F64 is expected")
+    if len(part.get_shape()) != 2:
+        raise PairsError(f"{key} has the shape {tuple(part.get_shape())}")
+    n, d = part.get_shape()
+    return Vectors(n, d, np.dtype(names[stated]), lambda start, stop: part[start:stop]), key
+
+
+def _key(path: Path, names: list[str], job: Job) -> str:
+    if job.key is not None:
+        if job.key not in names:
+            raise PairsError(f"{path_text(path)} has no array {quoted(job.key)}: it has {names}")
+        return job.key
+    if job.side in names:
+        return job.side
+    if len(names) == 1:
+        return names[0]
+    raise PairsError(
+        f"{path_text(path)} has the arrays {quoted(names)}: name the one that holds vectors "
+        "(key=, in the shell --key)"
+    )
+
+
+def _result_type(vectors: Vectors) -> np.dtype:
+    return np.dtype(np.float16 if vectors.dtype.itemsize == 2 else np.float32)
+
+
+def _width(job: Job, vectors: Vectors) -> int:
+    """Return the number of dimensions after the move."""
+    nothing = np.zeros((0, vectors.d), np.float32)
+    return mover_of(job.correction, job.side)(nothing).shape[1]
+
+
+def _moved(
+    job: Job, path: Path, vectors: Vectors, start: int, applied: Applied
+) -> Iterator[np.ndarray]:
+    """Yield the moved rows from ``start`` on, some at a time."""
+    move = mover_of(job.correction, job.side)
+    dtype = _result_type(vectors)
+    step = max(1, job.numbers_per_block // vectors.d)
+    starts = range(start, vectors.n, step) if vectors.n else [0]
+    for first in starts:
+        last = min(first + step, vectors.n)
+        try:
+            # safetensors reads no empty part.
+            stored = vectors.read(first, last) if vectors.n else np.zeros((0, vectors.d))
+            rows = move(stored)
+        except PairsError as error:
+            raise PairsError(f"{path_text(path)}, rows from {first}: {error}") from None
+        except (OSError, ValueError) as error:
+            raise PairsError(
+                f"{path_text(path)} cannot be read from row {first} on ({reason(error)})"
+            ) from None
+        _note_without_direction(job, path, first, rows, applied)
+        applied.rows += len(rows)
+        yield rows.astype(dtype)
+        job.progress(len(rows))
+
+
+def _note_without_direction(
+    job: Job, path: Path, first: int, rows: np.ndarray, applied: Applied
+) -> None:
+    """Name rows that became zeros, or stop at them."""
+    places = np.flatnonzero(~rows.any(axis=1)) + first
+    if not len(places):
+        return
+    if not job.skip_bad:
+        raise PairsError(
+            f"{path_text(path)}: row {places[0]} has no direction (it is zero, not finite, or "
+            "nothing is left of it): mend it, or write zeros in its place "
+            "(skip_bad=True, in the shell --skip-bad)"
+        )
+    applied.n_without_direction += len(places)
+    room = max(0, 10 - len(applied.without_direction))
+    applied.without_direction += [f"{path_text(path)} row {place}" for place in places[:room]]
+
+
+def _write_safetensors(
+    job: Job, path: Path, out: Path, vectors: Vectors, key: str, applied: Applied
+) -> None:
+    dtype = _result_type(vectors)
+    width = _width(job, vectors)
+    size = vectors.n * width * dtype.itemsize
+    entry = {
+        "dtype": SAFETENSORS_TYPES[dtype.name],
+        "shape": [vectors.n, width],
+        "data_offsets": [0, size],
+    }
+    head = json.dumps({key: entry}).encode()
+    head += b" " * (-len(head) % 8)
+    with whole_file(out) as temporary, temporary.open("wb") as file:
+        file.write(len(head).to_bytes(8, "little") + head)
+        for rows in _moved(job, path, vectors, 0, applied):
+            file.write(rows.tobytes())
+        file.flush()
+
+
+def _write_npy(job: Job, path: Path, out: Path, vectors: Vectors, applied: Applied) -> None:
+    """Write a ``.npy`` file beside its place, with a journal, and put it there in the end."""
+    if not out.parent.is_dir():
+        raise PairsError(f"the folder {path_text(out.parent)} does not exist")
+    part = out.with_name(f".{out.name}.part")
+    journal = out.with_name(f".{out.name}.journal")
+    dtype = _result_type(vectors)
+    width = _width(job, vectors)
+    state = path.stat()
+    work = {"mark": job.mark, "size": state.st_size, "changed": state.st_mtime_ns}
+    with part.open("r+b" if part.exists() else "w+b") as file:
+        done = _rows_done(part, journal, work)
+        header = {
+            "descr": np.lib.format.dtype_to_descr(dtype),
+            "fortran_order": False,
+            "shape": (vectors.n, width),
+        }
+        np.lib.format.write_array_header_2_0(file, header)
+        file.seek(file.tell() + done * width * dtype.itemsize)
+        file.truncate()
+        job.progress(done)
+        try:
+            for number, rows in enumerate(_moved(job, path, vectors, done, applied), start=1):
+                file.write(rows.tobytes())
+                done += len(rows)
+                if number % BLOCKS_PER_ENTRY == 0:
+                    _write_entry(file, journal, {**work, "rows": done})
+        except BaseException:
+            # Also after Ctrl-C: what is done need not be done again.
+            _write_entry(file, journal, {**work, "rows": done})
+            raise
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(out)
+    journal.unlink(missing_ok=True)
+
+
+def _write_entry(file: IO[bytes], journal: Path, entry: dict[str, Any]) -> None:
+    """Write down how far a file is, after the rows that this counts are on the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+    write_whole(journal, json.dumps(entry).encode())
+
+
+def _rows_done(part: Path, journal: Path, work: dict[str, Any]) -> int:
+    """Return how many rows an interrupted run of the same work has written."""
+    entry = _entry(journal)
+    is_same = all(entry.get(key) == value for key, value in work.items())
+    return int(entry["rows"]) if is_same and part.stat().st_size else 0
+
+
+def _entry(journal: Path) -> dict[str, Any]:
+    try:
+        entry = json.loads(journal.read_text())
+    except (OSError, ValueError):
+        return {}
+    return entry if isinstance(entry, dict) else {}

@@ -1,0 +1,138 @@
+"""The commands ``fix`` and ``apply``, from two arrays to one query."""
+
+import numpy as np
+import pytest
+from helpers import cones
+from safetensors.numpy import load_file
+
+from gapbook import cli
+from gapbook.mitigation import load_mitigation
+from gapbook.pairs import PairedEmbeddings
+
+X, Y = cones(n=200)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with pairs, in which commands run."""
+    monkeypatch.chdir(tmp_path)
+    PairedEmbeddings(X, Y).save("pairs.npz")
+    np.save("stored.npy", X.astype(np.float16))
+    return tmp_path
+
+
+def run(*arguments):
+    return cli.main([str(argument) for argument in arguments])
+
+
+def printed_recipe(text, side):
+    """Return what is printed for one side, as code."""
+    lines = [line.strip() for line in text.split("\n")]
+    start = next(number for number, line in enumerate(lines) if line.startswith(f"# {side}"))
+    imports = next(line for line in lines if line.startswith("import numpy"))
+    return "\n".join([imports, *lines[start + 1 : start + 4]])
+
+
+@pytest.mark.parametrize(
+    ("name", "documents", "queries"),
+    [
+        ("center", "x", "y"),
+        ("Standardize", "x", "y"),
+        ("NearestNeighborNormalization", "x", "y"),
+        ("ScoreScaling", "image", "queries"),
+        ("CSLS", "image", "queries"),
+    ],
+)
+def test_a_query_by_the_printed_recipe_gets_the_same_ten(
+    folder, capsys, name: str, documents: str, queries: str
+) -> None:
+    assert run("fix", "pairs.npz", "--with", name, "--out", "fix.safetensors") == 0
+    text = capsys.readouterr().out
+    assert "fitted on 200 pairs of image and text in 12 dimensions" in text
+    arguments = ["fix.safetensors", "stored.npy", "--side", documents, "--out", "moved.npy"]
+    assert run("apply", *arguments, "--quiet") == 0
+    assert "200 vectors moved into 1 file: moved.npy" in capsys.readouterr().out
+    moved = np.load("moved.npy")
+    assert moved.dtype == np.float16
+    names = {"v": Y[5]}
+    exec(printed_recipe(text, queries), names)
+    fix = load_mitigation("fix.safetensors")
+    if queries == "y":
+        expected = fix.transform_x(X) @ fix.transform_y(Y[5])
+    else:
+        expected = fix.documents(X, "image") @ fix.queries(Y[5])
+    scores = moved.astype(float) @ names["v"]
+    best = np.argsort(-expected)[:10]
+    # float16 moves scores by a thousandth.
+    assert scores[best].min() > np.sort(scores)[-11] - 4e-3 * np.abs(expected).max()
+
+
+def test_parameters_are_set(folder, capsys) -> None:
+    settings = ["--set", "k=3", "--set", "by=gap"]
+    assert run("fix", "pairs.npz", "--with", "ProjectOut", *settings, "--out", "f.safetensors") == 0
+    assert load_file("f.safetensors")["removed_"].shape == (3, 12)
+    assert "ProjectOut(by='gap', k=3)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("side", ["x", "y"])
+def test_the_side_of_queries_is_chosen(folder, side: str) -> None:
+    arguments = ["--with", "QueryCenter", "--queries", side, "--out", "f.safetensors"]
+    assert run("fix", "pairs.npz", *arguments) == 0
+    expected = {"x": X, "y": Y}[side].mean(0)
+    np.testing.assert_allclose(load_file("f.safetensors")["query_mean_"], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--with", "Centre"], "did you mean 'Center'"),
+        (["--with", "Center", "--set", "k=3"], "a parameter of Center (amount); got 'k=3'"),
+        (["--with", "Center", "--set", "amount=much"], "amount as a finite number; got 'much'"),
+        (["--with", "CSLS", "--set", "k=200"], "k as an integer from 1 to 199"),
+        (["--with", "ScoreScaling", "--set", "by=positives"], "not the queries themselves"),
+    ],
+)
+def test_bad_fixes_are_one_line(folder, capsys, arguments: list[str], message: str) -> None:
+    assert run("fix", "pairs.npz", *arguments, "--out", "fix.safetensors") == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (folder / "fix.safetensors").exists()
+
+
+def test_bad_applications_are_one_line(folder, capsys) -> None:
+    assert run("fix", "pairs.npz", "--with", "Center", "--out", "fix.safetensors") == 0
+    np.save("other.npy", np.ones((3, 7)))
+    (folder / "bad.safetensors").write_bytes(b"1234")
+    capsys.readouterr()
+    for fix, vectors, side, message in (
+        ("fix.safetensors", "other.npy", "x", "7 dimensions; the correction is for 12"),
+        ("fix.safetensors", "none.npy", "x", "none.npy does not exist"),
+        ("fix.safetensors", "stored.npy", "image", "a side among x, y"),
+        ("bad.safetensors", "stored.npy", "x", "is damaged or no safetensors file"),
+        ("stored.npy", "stored.npy", "x", "is damaged or no safetensors file"),
+        ("pairs.npz", "stored.npy", "x", "is damaged or no safetensors file"),
+    ):
+        assert run("apply", fix, vectors, "--side", side, "--out", "moved.npy", "--quiet") == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+    assert not (folder / "moved.npy").exists()
+
+
+def test_what_is_skipped_is_named_on_stderr(folder, capsys) -> None:
+    assert run("fix", "pairs.npz", "--with", "Center", "--out", "fix.safetensors") == 0
+    shards = folder / "shards"
+    shards.mkdir()
+    rows = X.copy()
+    rows[3] = 0
+    np.save(shards / "a.npy", rows)
+    (shards / "b.npy").write_bytes(b"no such thing")
+    arguments = ["fix.safetensors", "shards", "--side", "x", "--out", "moved", "--quiet"]
+    assert run("apply", *arguments) == 2
+    assert "row 3 has no direction" in capsys.readouterr().err
+    assert run("apply", *arguments, "--skip-bad") == 0
+    captured = capsys.readouterr()
+    assert "left out b.npy" in captured.err
+    assert "1 rows without direction are zeros (first: shards/a.npy row 3)" in captured.err
+    assert "200 vectors moved into 1 file" in captured.out
