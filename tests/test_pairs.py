@@ -375,7 +375,7 @@ def test_arrays_with_other_names_are_named_as_columns(tmp_path, suffix):
     assert loaded.license == "MIT"
     for columns in (("x", "y"), ("image", "y")):
         with pytest.raises(ColumnsError, match=rf"keys {columns[0]} and y in .* got image, text"):
-            PairedEmbeddings.load(path, columns)
+            PairedEmbeddings.load(path, columns=columns)
 
 
 def test_one_array_of_both_has_no_names(tmp_path):

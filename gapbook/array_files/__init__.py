@@ -4,11 +4,14 @@ Only what is asked for is opened. The size that a header states is compared with
 before memory is taken.
 """
 
+from gapbook.array_files.inputs import Input, read_input
 from gapbook.array_files.read import (
+    DEFAULT_COLUMNS,
     SUFFIXES,
     array_names,
     read_metadata,
     read_pairs,
     read_shape,
+    read_two_files,
     suffix_of,
 )

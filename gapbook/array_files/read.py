@@ -19,6 +19,8 @@ KINDS: dict[str, FileKind] = {
     ".parquet": Parquet(),
 }
 SUFFIXES = tuple(KINDS)
+# Names of the two arrays of a file, as ``PairedEmbeddings.save`` writes them.
+DEFAULT_COLUMNS = ("x", "y")
 # The text of metadata that is read: with more than that, it must not be larger than the arrays.
 METADATA_BYTES = 2**26
 
@@ -38,7 +40,7 @@ def suffix_of(path: Path) -> str | None:
     return suffix.lower() if suffix.lower() in SUFFIXES else None
 
 
-def read_pairs(path: Path, columns: Sequence[str] = ("x", "y")) -> tuple[Any, Any]:
+def read_pairs(path: Path, columns: Sequence[str] = DEFAULT_COLUMNS) -> tuple[Any, Any]:
     """Return two arrays of a file by name, not yet checked.
 
     Parameters
@@ -66,6 +68,43 @@ def read_pairs(path: Path, columns: Sequence[str] = ("x", "y")) -> tuple[Any, An
     first, second = _two_names(columns)
     arrays = _read(path, lambda kind: kind.read(path, (first, second)))
     return arrays[0], arrays[1]
+
+
+def read_two_files(
+    first: Path, second: Path, columns: Sequence[str] = DEFAULT_COLUMNS
+) -> tuple[Any, Any]:
+    """Return one array of each of two files, a file a side, not yet checked.
+
+    Parameters
+    ----------
+    first, second : pathlib.Path
+        Files of the kinds that ``read_pairs`` takes, also of different ones. An ``.npy`` file has
+        the shape (n, d).
+    columns : sequence of two str
+        The name of the array in each file, which may be the same. With the default, each file has
+        one array of shape (n, d), under any name.
+
+    Returns
+    -------
+    tuple of two arrays or tensors
+        The two arrays.
+
+    Raises
+    ------
+    PairsError
+        What ``read_pairs`` raises.
+    """
+    names: list[str | None] = [None, None]
+    if tuple(columns) != DEFAULT_COLUMNS:
+        names = list(_two_texts(columns))
+    sides = []
+    for path, name in zip((first, second), names, strict=True):
+        sides.append(_read_side(path, name))
+    return sides[0], sides[1]
+
+
+def _read_side(path: Path, name: str | None) -> Any:
+    return _read(path, lambda kind: kind.read_one(path, name))
 
 
 def array_names(path: Path) -> list[str]:
@@ -105,8 +144,15 @@ def read_shape(path: Path, name: str) -> tuple[int, ...]:
 
 
 def _two_names(columns: Sequence[str]) -> tuple[str, str]:
+    names = _two_texts(columns)
+    if len({*names}) == 1:
+        raise PairsError(f"Expected the names of two different arrays; got {quoted(names)}")
+    return names
+
+
+def _two_texts(columns: Sequence[str]) -> tuple[str, str]:
     names = (columns,) if isinstance(columns, str) else tuple(columns)
-    if len(names) != 2 or not all(isinstance(name, str) for name in names) or len({*names}) == 1:
+    if len(names) != 2 or not all(isinstance(name, str) for name in names):
         raise PairsError(f"Expected the names of two different arrays; got {quoted(names)}")
     return names
 

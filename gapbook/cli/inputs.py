@@ -14,6 +14,13 @@ def add_input(parser: Parser) -> None:
     """Add the argument ``input`` and the options that say what is in it."""
     parser.add_argument("input", type=input_path, help="a file of pairs, or a folder of shards")
     parser.add_argument(
+        "other_input",
+        nargs="?",
+        type=input_path,
+        metavar="other",
+        help="the file of the other side, where each side has a file of its own",
+    )
+    parser.add_argument(
         "--modalities",
         nargs=2,
         type=name_text,
@@ -26,14 +33,17 @@ def add_input(parser: Parser) -> None:
         type=name_text,
         metavar=("X", "Y"),
         default=["x", "y"],
-        help="names of the two arrays (default: x y)",
+        help="names of the two arrays, of two files one for each (default: x y; of two files, the "
+        "only array of each)",
     )
 
 
 def require_different_names(options: argparse.Namespace) -> None:
-    """Refuse one name for both sides."""
+    """Refuse one name for both sides; in two files, arrays may have the same name."""
     for option in ("modalities", "columns"):
         names = getattr(options, option)
+        if option == "columns" and options.other_input:
+            continue
         if names and len(set(names)) == 1:
             raise PairsError(
                 f"Expected two different names for --{option}; got {quoted(names[0])} twice"
@@ -41,10 +51,16 @@ def require_different_names(options: argparse.Namespace) -> None:
 
 
 def load_input(options: argparse.Namespace) -> "PairedEmbeddings":
-    """Read the pairs of a file."""
+    """Read the pairs of one file or of two."""
     from gapbook.pairs import PairedEmbeddings
 
-    columns = tuple(options.columns)
-    if options.modalities:
-        return PairedEmbeddings.load(options.input, columns, modalities=options.modalities)
-    return PairedEmbeddings.load(options.input, columns)
+    metadata = {"modalities": options.modalities} if options.modalities else {}
+    return PairedEmbeddings.load(
+        options.input, options.other_input, columns=tuple(options.columns), **metadata
+    )
+
+
+def holds_shards(options: argparse.Namespace) -> bool:
+    """Say whether the input is a folder of shards, which are measured one at a time."""
+    is_folder: bool = options.input.is_dir()
+    return is_folder and options.other_input is None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gapbook.checks.seeds import MAX_SEED
-from gapbook.cli.inputs import add_input, load_input, require_different_names
+from gapbook.cli.inputs import add_input, holds_shards, load_input, require_different_names
 from gapbook.cli.options import (
     Parser,
     add_command,
@@ -112,7 +112,7 @@ def _report(options: argparse.Namespace) -> None:
     # A notebook names a way to show figures that this Python may not have; here none is shown.
     os.environ["MPLBACKEND"] = "agg"
     # Before the progress bar appears, so that an error is one line: what cannot be read ends here.
-    if options.input.is_dir():
+    if holds_shards(options):
         source: PairedEmbeddings | Measured = _measure_folder(options)
     else:
         source = load_input(options)
@@ -135,7 +135,7 @@ def _check_together(options: argparse.Namespace) -> None:
     """Refuse options that do not fit one another, or the input."""
     require_different_names(options)
     for_folders = options.scheduler or options.skip_bad or options.sample is not None
-    if for_folders and not options.input.is_dir():
+    if for_folders and not holds_shards(options):
         raise PairsError(
             "--scheduler, --sample and --skip-bad are for a folder of shards; "
             f"{quoted(options.input)} is none"

@@ -27,7 +27,7 @@ def test_columns_of_vectors_are_read_by_name(tmp_path, pairs, fixed):
     # A slice has an offset into the values of its lists.
     table = parquet_table(pairs, ("image", "caption"), fixed).slice(1)
     pyarrow.parquet.write_table(table, path, row_group_size=3)
-    loaded = PairedEmbeddings.load(path, ("image", "caption"))
+    loaded = PairedEmbeddings.load(path, columns=("image", "caption"))
     np.testing.assert_array_equal(loaded.x, pairs.x[1:])
     np.testing.assert_array_equal(loaded.y, pairs.y[1:])
     assert loaded.source == "a.parquet"

@@ -1,0 +1,49 @@
+"""What people have on their disk, recognized: a file of pairs, or two files of one side each."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gapbook.array_files.read import DEFAULT_COLUMNS, read_metadata, read_pairs, read_two_files
+from gapbook.checks.metadata import valid_metadata
+
+
+class Input(NamedTuple):
+    """Two arrays, not yet checked, and what is stated about them."""
+
+    x: Any
+    y: Any
+    metadata: dict[str, Any]
+
+
+def read_input(
+    path: Path, other_path: Path | None = None, columns: Sequence[str] = DEFAULT_COLUMNS
+) -> Input:
+    """Return both sides of pairs, not yet checked, with the metadata that are valid.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file of both sides, as ``read_pairs`` takes it.
+    other_path : pathlib.Path, optional
+        Where it is there, each file holds one side, as ``read_two_files`` takes them.
+    columns : sequence of two str
+        The names of the two arrays.
+
+    Returns
+    -------
+    Input
+        The arrays and metadata, of which ``source`` is always there.
+
+    Raises
+    ------
+    PairsError
+        If what is there cannot be read. The message says what to do.
+    """
+    if other_path is not None:
+        x, y = read_two_files(path, other_path, columns)
+        return Input(x, y, {"source": f"{path.name} and {other_path.name}"})
+    x, y = read_pairs(path, columns)
+    n = len(x) if x.ndim else 0
+    stated = valid_metadata(read_metadata(path, x.nbytes + y.nbytes), n)
+    return Input(x, y, {"source": path.name} | stated)
