@@ -307,6 +307,8 @@ class PairedEmbeddings:
             A ``.npz`` or ``.safetensors`` file with two arrays (n, d), a ``.parquet`` file with two
             columns of vectors, or a ``.npy`` file of one array (2, n, d). The ending may be in
             capitals. Pickled files are refused; nothing else that lies in the file is opened.
+            Or the folder that clip-retrieval writes, with ``img_emb/img_emb_0.npy`` and
+            ``text_emb/text_emb_0.npy``.
         other_path : str or path, optional
             A second file. Then each file holds one side: ``path`` that of x, ``other_path`` that of
             y, row i of one belonging to row i of the other. A ``.npy`` file has the shape (n, d);

@@ -1,9 +1,10 @@
-"""What people have on their disk, recognized: a file of pairs, or two files of one side each."""
+"""What people have on their disk, recognized: a file of pairs, two files, or a known folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gapbook.array_files.clip_retrieval import is_clip_retrieval, read_clip_retrieval
 from gapbook.array_files.read import DEFAULT_COLUMNS, read_metadata, read_pairs, read_two_files
 from gapbook.checks.metadata import valid_metadata
 
@@ -16,6 +17,11 @@ class Input(NamedTuple):
     metadata: dict[str, Any]
 
 
+def is_known_folder(path: Path) -> bool:
+    """Say whether a folder is one that ``read_input`` takes, and no folder of shards."""
+    return is_clip_retrieval(path)
+
+
 def read_input(
     path: Path, other_path: Path | None = None, columns: Sequence[str] = DEFAULT_COLUMNS
 ) -> Input:
@@ -24,7 +30,7 @@ def read_input(
     Parameters
     ----------
     path : pathlib.Path
-        A file of both sides, as ``read_pairs`` takes it.
+        A file of both sides, as ``read_pairs`` takes it, or a folder that clip-retrieval wrote.
     other_path : pathlib.Path, optional
         Where it is there, each file holds one side, as ``read_two_files`` takes them.
     columns : sequence of two str
@@ -43,6 +49,9 @@ def read_input(
     if other_path is not None:
         x, y = read_two_files(path, other_path, columns)
         return Input(x, y, {"source": f"{path.name} and {other_path.name}"})
+    if is_clip_retrieval(path):
+        x, y, captions = read_clip_retrieval(path)
+        return Input(x, y, {"source": path.resolve().name, "captions": captions})
     x, y = read_pairs(path, columns)
     n = len(x) if x.ndim else 0
     stated = valid_metadata(read_metadata(path, x.nbytes + y.nbytes), n)

@@ -99,11 +99,12 @@ def read_two_files(
         names = list(_two_texts(columns))
     sides = []
     for path, name in zip((first, second), names, strict=True):
-        sides.append(_read_side(path, name))
+        sides.append(read_side(path, name))
     return sides[0], sides[1]
 
 
-def _read_side(path: Path, name: str | None) -> Any:
+def read_side(path: Path, name: str | None = None) -> Any:
+    """Return one array of a file by its name, or the only one of shape (n, d)."""
     return _read(path, lambda kind: kind.read_one(path, name))
 
 

@@ -62,5 +62,8 @@ def load_input(options: argparse.Namespace) -> "PairedEmbeddings":
 
 def holds_shards(options: argparse.Namespace) -> bool:
     """Say whether the input is a folder of shards, which are measured one at a time."""
-    is_folder: bool = options.input.is_dir()
-    return is_folder and options.other_input is None
+    from gapbook.array_files import is_known_folder
+
+    if options.other_input or not options.input.is_dir():
+        return False
+    return not is_known_folder(options.input)
