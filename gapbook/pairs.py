@@ -305,8 +305,10 @@ class PairedEmbeddings:
         ----------
         path : str or path
             A ``.npz`` or ``.safetensors`` file with two arrays (n, d), a ``.parquet`` file with two
-            columns of vectors, or a ``.npy`` file of one array (2, n, d). The ending may be in
-            capitals. Pickled files are refused; nothing else that lies in the file is opened.
+            columns of vectors, a ``.pt`` or ``.pth`` file with a dict of tensors (read with
+            ``weights_only``, by torch 2.6 or later), or a ``.npy`` file of one array (2, n, d). The
+            ending may be in capitals. Pickled files are refused; nothing else that lies in the file
+            is opened.
             Or the folder that clip-retrieval writes, with ``img_emb/img_emb_0.npy`` and
             ``text_emb/text_emb_0.npy``.
         other_path : str or path, optional

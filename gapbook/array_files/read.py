@@ -9,6 +9,7 @@ from gapbook.array_files.checks import UNSAFE, FileKind, damaged
 from gapbook.array_files.numpy_files import Npy, Npz
 from gapbook.array_files.parquet_files import Parquet
 from gapbook.array_files.safetensors_files import Safetensors
+from gapbook.array_files.torch_files import Torch
 from gapbook.exceptions import MissingPackageError, PairsError, quoted
 from gapbook.files import path_text, require_file
 
@@ -17,8 +18,11 @@ KINDS: dict[str, FileKind] = {
     ".npy": Npy(),
     ".safetensors": Safetensors(),
     ".parquet": Parquet(),
+    ".pt": Torch(),
+    ".pth": Torch(),
 }
-SUFFIXES = tuple(KINDS)
+# What may be a shard; of a folder, other files with pairs in them are left alone.
+SUFFIXES = (".npz", ".npy", ".safetensors", ".parquet")
 # Names of the two arrays of a file, as ``PairedEmbeddings.save`` writes them.
 DEFAULT_COLUMNS = ("x", "y")
 # The text of metadata that is read: with more than that, it must not be larger than the arrays.
@@ -37,7 +41,7 @@ def suffix_of(path: Path) -> str | None:
     # An ending that mixes both is no file that somebody's camera or old system has named.
     if suffix not in (suffix.lower(), suffix.upper()):
         return None
-    return suffix.lower() if suffix.lower() in SUFFIXES else None
+    return suffix.lower() if suffix.lower() in KINDS else None
 
 
 def read_pairs(path: Path, columns: Sequence[str] = DEFAULT_COLUMNS) -> tuple[Any, Any]:
@@ -46,8 +50,8 @@ def read_pairs(path: Path, columns: Sequence[str] = DEFAULT_COLUMNS) -> tuple[An
     Parameters
     ----------
     path : pathlib.Path
-        A ``.npz``, ``.safetensors`` or ``.parquet`` file, or an ``.npy`` file of one array of shape
-        (2, n, d). The ending may be in capitals.
+        A ``.npz``, ``.safetensors``, ``.parquet``, ``.pt`` or ``.pth`` file, or an ``.npy`` file of
+        one array of shape (2, n, d). The ending may be in capitals.
     columns : sequence of two str
         The names of the two arrays or columns, which an ``.npy`` file does not have.
 
@@ -162,7 +166,7 @@ def _kind(path: Path) -> FileKind:
     suffix = suffix_of(path)
     if suffix is None:
         raise PairsError(
-            f"Expected a file ending in {', '.join(SUFFIXES)}, since others may be pickled, "
+            f"Expected a file ending in {', '.join(KINDS)}, since others may be pickled, "
             f"and {UNSAFE}; got {path_text(path)}"
         )
     return KINDS[suffix]
