@@ -296,7 +296,7 @@ class PairedEmbeddings:
         path: str | os.PathLike[str],
         other_path: str | os.PathLike[str] | None = None,
         *,
-        columns: Sequence[str] = ("x", "y"),
+        columns: Sequence[str] | None = None,
         **metadata: Any,
     ) -> "PairedEmbeddings":
         """Read pairs from a file, or from two files with a side each.
@@ -304,20 +304,22 @@ class PairedEmbeddings:
         Parameters
         ----------
         path : str or path
-            A ``.npz`` or ``.safetensors`` file with two arrays (n, d), a ``.parquet`` file with two
-            columns of vectors, a ``.pt`` or ``.pth`` file with a dict of tensors (read with
-            ``weights_only``, by torch 2.6 or later), or a ``.npy`` file of one array (2, n, d). The
-            ending may be in capitals. Pickled files are refused; nothing else that lies in the file
-            is opened.
-            Or the folder that clip-retrieval writes, with ``img_emb/img_emb_0.npy`` and
-            ``text_emb/text_emb_0.npy``.
+            A ``.npz`` or ``.safetensors`` file with two arrays (n, d); a ``.parquet``, ``.arrow``
+            or ``.feather`` file with two columns of vectors; ``.jsonl``, ``.ndjson`` or ``.csv``
+            with two lists of JSON in each line; a ``.pt`` or ``.pth`` file with a dict of tensors
+            (read with ``weights_only``, by torch 2.6 or later); or a ``.npy`` file of one array
+            (2, n, d). The ending may be in capitals. Pickled files are refused; nothing else that
+            lies in the file is opened. Or a folder: that of clip-retrieval, with
+            ``img_emb/img_emb_0.npy`` and ``text_emb/text_emb_0.npy``, or that of ``save_to_disk``
+            of ``datasets``.
         other_path : str or path, optional
             A second file. Then each file holds one side: ``path`` that of x, ``other_path`` that of
             y, row i of one belonging to row i of the other. A ``.npy`` file has the shape (n, d);
-            any other has one array of shape (n, d), or one that ``columns`` names.
-        columns : sequence of two str
-            The names of the two arrays or columns; of two files, a name for each, which may be the
-            same. An ``.npy`` file has no names.
+            a ``.csv`` file may hold numbers alone; any other has one array of shape (n, d), or one
+            that ``columns`` names.
+        columns : sequence of two str, optional
+            The names of the two arrays or columns, x and y by default; of two files, a name for
+            each, which may be the same. An ``.npy`` file has no names.
         **metadata
             ``modalities``, ``captions``, ``source`` and ``license``, in the place of what the file
             says about itself under the name ``meta``. Of that, what is not valid (other programs
@@ -337,7 +339,7 @@ class PairedEmbeddings:
         ColumnsError
             If the file does not have these arrays: a ``PairsError``.
         MissingPackageError
-            If a Parquet file needs pyarrow and it is not installed.
+            If a Parquet or Arrow file needs pyarrow and it is not installed.
 
         Examples
         --------

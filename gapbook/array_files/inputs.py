@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gapbook.array_files.arrow_files import is_dataset_folder
 from gapbook.array_files.clip_retrieval import is_clip_retrieval, read_clip_retrieval
 from gapbook.array_files.read import DEFAULT_COLUMNS, read_metadata, read_pairs, read_two_files
 from gapbook.checks.metadata import valid_metadata
@@ -19,11 +20,11 @@ class Input(NamedTuple):
 
 def is_known_folder(path: Path) -> bool:
     """Say whether a folder is one that ``read_input`` takes, and no folder of shards."""
-    return is_clip_retrieval(path)
+    return is_clip_retrieval(path) or is_dataset_folder(path)
 
 
 def read_input(
-    path: Path, other_path: Path | None = None, columns: Sequence[str] = DEFAULT_COLUMNS
+    path: Path, other_path: Path | None = None, columns: Sequence[str] | None = None
 ) -> Input:
     """Return both sides of pairs, not yet checked, with the metadata that are valid.
 
@@ -33,8 +34,8 @@ def read_input(
         A file of both sides, as ``read_pairs`` takes it, or a folder that clip-retrieval wrote.
     other_path : pathlib.Path, optional
         Where it is there, each file holds one side, as ``read_two_files`` takes them.
-    columns : sequence of two str
-        The names of the two arrays.
+    columns : sequence of two str, optional
+        The names of the two arrays. By default x and y, and of two files the only array of each.
 
     Returns
     -------
@@ -52,7 +53,7 @@ def read_input(
     if is_clip_retrieval(path):
         x, y, captions = read_clip_retrieval(path)
         return Input(x, y, {"source": path.resolve().name, "captions": captions})
-    x, y = read_pairs(path, columns)
+    x, y = read_pairs(path, columns or DEFAULT_COLUMNS)
     n = len(x) if x.ndim else 0
     stated = valid_metadata(read_metadata(path, x.nbytes + y.nbytes), n)
-    return Input(x, y, {"source": path.name} | stated)
+    return Input(x, y, {"source": path.name or path.resolve().name} | stated)

@@ -5,7 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from gapbook.array_files.arrow_files import Arrow, DatasetFolder, is_dataset_folder
 from gapbook.array_files.checks import UNSAFE, FileKind, damaged
+from gapbook.array_files.csv_files import Csv
+from gapbook.array_files.jsonl_files import Jsonl
 from gapbook.array_files.numpy_files import Npy, Npz
 from gapbook.array_files.parquet_files import Parquet
 from gapbook.array_files.safetensors_files import Safetensors
@@ -20,6 +23,11 @@ KINDS: dict[str, FileKind] = {
     ".parquet": Parquet(),
     ".pt": Torch(),
     ".pth": Torch(),
+    ".arrow": Arrow(),
+    ".feather": Arrow(),
+    ".jsonl": Jsonl(),
+    ".ndjson": Jsonl(),
+    ".csv": Csv(),
 }
 # What may be a shard; of a folder, other files with pairs in them are left alone.
 SUFFIXES = (".npz", ".npy", ".safetensors", ".parquet")
@@ -50,8 +58,8 @@ def read_pairs(path: Path, columns: Sequence[str] = DEFAULT_COLUMNS) -> tuple[An
     Parameters
     ----------
     path : pathlib.Path
-        A ``.npz``, ``.safetensors``, ``.parquet``, ``.pt`` or ``.pth`` file, or an ``.npy`` file of
-        one array of shape (2, n, d). The ending may be in capitals.
+        A file of one of the ``KINDS``; an ``.npy`` file has one array of shape (2, n, d). The
+        ending may be in capitals. Or a folder that ``save_to_disk`` of ``datasets`` wrote.
     columns : sequence of two str
         The names of the two arrays or columns, which an ``.npy`` file does not have.
 
@@ -67,7 +75,7 @@ def read_pairs(path: Path, columns: Sequence[str] = DEFAULT_COLUMNS) -> tuple[An
     ColumnsError
         If the file does not have these arrays: a ``PairsError``.
     MissingPackageError
-        If a Parquet file needs pyarrow and it is not installed.
+        If a Parquet or Arrow file needs pyarrow and it is not installed.
     """
     first, second = _two_names(columns)
     arrays = _read(path, lambda kind: kind.read(path, (first, second)))
@@ -75,7 +83,7 @@ def read_pairs(path: Path, columns: Sequence[str] = DEFAULT_COLUMNS) -> tuple[An
 
 
 def read_two_files(
-    first: Path, second: Path, columns: Sequence[str] = DEFAULT_COLUMNS
+    first: Path, second: Path, columns: Sequence[str] | None = None
 ) -> tuple[Any, Any]:
     """Return one array of each of two files, a file a side, not yet checked.
 
@@ -84,9 +92,9 @@ def read_two_files(
     first, second : pathlib.Path
         Files of the kinds that ``read_pairs`` takes, also of different ones. An ``.npy`` file has
         the shape (n, d).
-    columns : sequence of two str
-        The name of the array in each file, which may be the same. With the default, each file has
-        one array of shape (n, d), under any name.
+    columns : sequence of two str, optional
+        The name of the array in each file, which may be the same. By default each file has one
+        array of shape (n, d), under any name.
 
     Returns
     -------
@@ -99,7 +107,7 @@ def read_two_files(
         What ``read_pairs`` raises.
     """
     names: list[str | None] = [None, None]
-    if tuple(columns) != DEFAULT_COLUMNS:
+    if columns is not None:
         names = list(_two_texts(columns))
     sides = []
     for path, name in zip((first, second), names, strict=True):
@@ -163,6 +171,8 @@ def _two_texts(columns: Sequence[str]) -> tuple[str, str]:
 
 
 def _kind(path: Path) -> FileKind:
+    if is_dataset_folder(path):
+        return DatasetFolder()
     suffix = suffix_of(path)
     if suffix is None:
         raise PairsError(
@@ -174,6 +184,8 @@ def _kind(path: Path) -> FileKind:
 
 def _read(path: Path, read: Callable[[FileKind], Any]) -> Any:
     """Read from a file, and say in one sentence what is wrong with it."""
+    if is_dataset_folder(path):
+        return read(DatasetFolder())
     require_file(path)
     kind = _kind(path)
     if not path.stat().st_size:

@@ -37,6 +37,8 @@ class Torch(FileKind):
         content = _content(path)
         if isinstance(content, dict):
             require_names(path, wanted, list(content))
+            for name in wanted:
+                _require_plain(path, name, content[name])
             return [content[name] for name in wanted]
         require_both_sides(path, tuple(content.shape))
         return [content[0], content[1]]
@@ -66,7 +68,7 @@ def _content(path: Path) -> "torch.Tensor | dict[str, torch.Tensor]":
     """Return the tensor of a file, or its tensors by name."""
     content = _load(path)
     if _is_tensor(content):
-        _require_sane_tensor(path, "the tensor", content)
+        _require_plain(path, "the tensor", content)
         return content
     tensors: dict[str, torch.Tensor] = {}
     if isinstance(content, dict):
@@ -76,8 +78,6 @@ def _content(path: Path) -> "torch.Tensor | dict[str, torch.Tensor]":
             f"Expected a tensor, or a dict of tensors, in {path_text(path)}; got "
             f"{type(content).__name__} without one: torch.save(features, 'images.pt')"
         )
-    for name, tensor in tensors.items():
-        _require_sane_tensor(path, name, tensor)
     return tensors
 
 
@@ -119,8 +119,15 @@ def _require_safe_version(path: Path, version: str) -> None:
         )
 
 
-def _require_sane_tensor(path: Path, name: str, tensor: "torch.Tensor") -> None:
-    """Refuse a tensor that repeats a few stored numbers without end, and what is not numbers."""
+def _require_plain(path: Path, name: str, tensor: "torch.Tensor") -> None:
+    """Refuse a tensor that repeats a few stored numbers without end, or holds none in rows."""
+    import torch
+
+    if tensor.is_nested or tensor.layout != torch.strided:
+        raise PairsError(
+            f"{name_text(name)} in {path_text(path)} is a sparse or nested tensor: save "
+            "tensor.to_dense(), or the rows of one length"
+        )
     unpacked = tensor.numel() * tensor.element_size()
     require_sane_size(path, name, unpacked, path.stat().st_size)
     if tensor.is_meta:

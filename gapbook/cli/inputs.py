@@ -32,7 +32,6 @@ def add_input(parser: Parser) -> None:
         nargs=2,
         type=name_text,
         metavar=("X", "Y"),
-        default=["x", "y"],
         help="names of the two arrays, of two files one for each (default: x y; of two files, the "
         "only array of each)",
     )
@@ -56,7 +55,7 @@ def load_input(options: argparse.Namespace) -> "PairedEmbeddings":
 
     metadata = {"modalities": options.modalities} if options.modalities else {}
     return PairedEmbeddings.load(
-        options.input, options.other_input, columns=tuple(options.columns), **metadata
+        options.input, options.other_input, columns=options.columns, **metadata
     )
 
 

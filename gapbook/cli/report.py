@@ -151,7 +151,7 @@ def _measure_folder(options: argparse.Namespace) -> "Measured":
     measured = measure_shards(
         options.input,
         options.scheduler,
-        columns=tuple(options.columns),
+        columns=tuple(options.columns or ("x", "y")),
         modalities=tuple(options.modalities or ("image", "text")),
         seed=options.seed,
         sample=sample,
