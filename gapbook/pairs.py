@@ -3,7 +3,7 @@
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,13 @@ import pandas as pd
 import safetensors.numpy
 from numpy.typing import ArrayLike
 
-from gapbook.array_files import array_names, read_input, read_pairs, suffix_of
+from gapbook.array_files import (
+    array_names,
+    dequantized_sides,
+    read_input,
+    read_pairs,
+    suffix_of,
+)
 from gapbook.checks.arrays import plain_matrix, unreadable
 from gapbook.checks.memory import require_memory
 from gapbook.checks.metadata import METADATA, is_modality, whole_characters
@@ -297,6 +303,8 @@ class PairedEmbeddings:
         other_path: str | os.PathLike[str] | None = None,
         *,
         columns: Sequence[str] | None = None,
+        long_table: Sequence[str] | None = None,
+        dequantize: Sequence[ArrayLike] | Mapping[str, Sequence[ArrayLike]] | None = None,
         **metadata: Any,
     ) -> "PairedEmbeddings":
         """Read pairs from a file, or from two files with a side each.
@@ -320,6 +328,14 @@ class PairedEmbeddings:
         columns : sequence of two str, optional
             The names of the two arrays or columns, x and y by default; of two files, a name for
             each, which may be the same. An ``.npy`` file has no names.
+        long_table : sequence of three str, optional
+            The names of the columns of vectors, modalities and ids, where each row of a table
+            holds one vector. Rows of two modalities are paired by their ids; ``modalities`` says
+            which two, if there are more.
+        dequantize : (low, high), or mapping of "x" and "y" to (low, high), optional
+            The range that integers of 8 bits stand for, as numbers or arrays (d,): the step q is
+            ``low + (high - low) (q + o) / 255``, with o = 128 for int8 and 0 for uint8. Without
+            it they are refused.
         **metadata
             ``modalities``, ``captions``, ``source`` and ``license``, in the place of what the file
             says about itself under the name ``meta``. Of that, what is not valid (other programs
@@ -351,8 +367,12 @@ class PairedEmbeddings:
         PairedEmbeddings(2 pairs of image and text, 2 dimensions, from images.npy and texts.npy)
         """
         other = None if other_path is None else Path(other_path)
-        source = read_input(Path(path), other, columns)
-        return cls(source.x, source.y, **source.metadata | metadata)
+        source = read_input(Path(path), other, columns, long_table, metadata.get("modalities"))
+        x = source.x
+        y = source.y
+        if dequantize is not None:
+            x, y = dequantized_sides(x, y, dequantize)
+        return cls(x, y, **source.metadata | metadata)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the pairs to a file, whole or not at all.

@@ -36,6 +36,11 @@ class Arrow(FileKind):
         """Return the names of all columns."""
         return list(self.schema(path).names)
 
+    def cells(self, path: Path, name: str) -> list[Any]:
+        """Return what is in each cell of a column."""
+        require_names(path, [name], self.names(path))
+        return self.table(path, [name]).column(name).to_pylist()
+
     def vector_names(self, path: Path) -> list[str]:
         """Return the names of the columns of lists or tensors."""
         return [field.name for field in self.schema(path) if holds_vectors(field.type)]

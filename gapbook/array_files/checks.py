@@ -48,6 +48,13 @@ class FileKind(ABC):
             name = only_name(path, self.vector_names(path))
         return self.read(path, [name])[0]
 
+    def cells(self, path: Path, name: str) -> list[Any]:
+        """Return what is in each cell of a column of a table."""
+        raise PairsError(
+            f"Expected a long table in a .parquet, .arrow, .feather, .jsonl or .csv file; got "
+            f"{path_text(path)}: write a column for the vectors, the modality and the id"
+        )
+
     def vector_names(self, path: Path) -> list[str]:
         """Return the names of what has the shape (n, d) by its header."""
         return [name for name in self.names(path) if self._is_matrix(path, name)]

@@ -35,6 +35,13 @@ class Parquet(FileKind):
         with _open_parquet(path) as file:
             return list(file.schema_arrow.names)
 
+    def cells(self, path: Path, name: str) -> list[Any]:
+        """Return what is in each cell of a column."""
+        with _open_parquet(path) as file:
+            require_names(path, [name], file.schema_arrow.names)
+            _require_sane_columns(path, file, [name])
+            return file.read([name]).column(name).to_pylist()
+
     def vector_names(self, path: Path) -> list[str]:
         """Return the names of the columns of lists or tensors."""
         with _open_parquet(path) as file:

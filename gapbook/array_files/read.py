@@ -120,6 +120,11 @@ def read_side(path: Path, name: str | None = None) -> Any:
     return _read(path, lambda kind: kind.read_one(path, name))
 
 
+def read_cells(path: Path, name: str) -> list[Any]:
+    """Return what is in each cell of a column of a table, such as text or numbers."""
+    return _read(path, lambda kind: kind.cells(path, name))
+
+
 def array_names(path: Path) -> list[str]:
     """Return the names of the arrays or columns of a file; errors are those of ``read_pairs``."""
     return _read(path, lambda kind: kind.names(path))

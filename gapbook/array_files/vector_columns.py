@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gapbook.array_files.checks import REASON_CHARACTERS, name_text
-from gapbook.checks.arrays import BITS
 from gapbook.exceptions import PairsError, one_line
 from gapbook.files import path_text
 
@@ -54,8 +53,6 @@ def _cells(values: "pyarrow.Array", expected: str) -> np.ndarray:
         array = _cells(values.storage, expected)
         return array.reshape(-1, *cell) if cell else array
     if kind.is_floating(values.type) or kind.is_integer(values.type):
-        if values.type.bit_width == 8:
-            raise PairsError(f"{expected}; got {values.type}: {BITS}")
         return values.to_numpy(zero_copy_only=False)
     # A type of lists has a value_field; dictionaries and tensors have a value_type too.
     if not hasattr(values.type, "value_field") or kind.is_map(values.type):

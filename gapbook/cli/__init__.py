@@ -21,7 +21,7 @@ COMMANDS = (add_report, add_list, add_fetch)
 DESCRIPTION = """Measure the modality gap of your own paired embeddings.
 
   gapbook report embeddings.npz --out report.html     a page with figures, intervals and advice
-  gapbook report embeddings.npz                       the table, here
+  gapbook report images.npy texts.npy                 the table, here, of a file for each side
   gapbook report shards/ --out report.json            a folder of many files, one at a time
   gapbook list                                        the embeddings, images and models of the book
   gapbook fetch clasp-uniprot                         download one of them; print where it lies
