@@ -64,7 +64,9 @@ NO_TENSORS = {
     "other objects than tensors": torch.nn.Linear(2, 2),
     "Expected the keys x and y in .* got image": {"image": X},
     "x in .* is a sparse or nested tensor": {"x": X.to_sparse(), "y": Y},
-    "the tensor in .* is a sparse or nested tensor": torch.nested.nested_tensor([X, Y]),
+    "the tensor in .* is a sparse or nested tensor": torch.nested.nested_tensor(
+        [X, Y], layout=torch.jagged
+    ),
     "x in .* has no values: save them": {"x": X.to("meta"), "y": Y},
 }
 

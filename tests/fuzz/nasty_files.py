@@ -235,7 +235,7 @@ def odd_tensors(random: Random) -> File:
         tensor[:1].expand(10**9, tensor.shape[1]),
         torch.empty(3, 4, device="meta"),
         tensor.to_sparse(),
-        torch.nested.nested_tensor([tensor, tensor[:1]]),
+        torch.nested.nested_tensor([tensor, tensor[:1]], layout=torch.jagged),
         tensor.numpy(),
         "text",
         None,
