@@ -3,7 +3,7 @@
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,16 @@ import pandas as pd
 import safetensors.numpy
 from numpy.typing import ArrayLike
 
-from gapbook.array_files import array_names, read_metadata, read_pairs, suffix_of
+from gapbook.array_files import (
+    array_names,
+    dequantized_sides,
+    read_input,
+    read_pairs,
+    suffix_of,
+)
 from gapbook.checks.arrays import plain_matrix, unreadable
 from gapbook.checks.memory import require_memory
-from gapbook.checks.metadata import METADATA, is_modality, valid_metadata, whole_characters
+from gapbook.checks.metadata import METADATA, is_modality, whole_characters
 from gapbook.exceptions import FetchError, PairsError, nearest, quoted
 from gapbook.files import path_text, write_whole
 from gapbook.glyphs import characters
@@ -292,18 +298,44 @@ class PairedEmbeddings:
 
     @classmethod
     def load(
-        cls, path: str | os.PathLike[str], columns: Sequence[str] = ("x", "y"), **metadata: Any
+        cls,
+        path: str | os.PathLike[str],
+        other_path: str | os.PathLike[str] | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        long_table: Sequence[str] | None = None,
+        dequantize: Sequence[ArrayLike] | Mapping[str, Sequence[ArrayLike]] | None = None,
+        **metadata: Any,
     ) -> "PairedEmbeddings":
-        """Read pairs from a file.
+        """Read pairs from a file, or from two files with a side each.
 
         Parameters
         ----------
         path : str or path
-            A ``.npz`` or ``.safetensors`` file with two arrays (n, d), a ``.parquet`` file with two
-            columns of vectors, or a ``.npy`` file of one array (2, n, d). The ending may be in
-            capitals. Pickled files are refused; nothing else that lies in the file is opened.
-        columns : sequence of two str
-            The names of the two arrays or columns. An ``.npy`` file has no names.
+            A ``.npz`` or ``.safetensors`` file with two arrays (n, d); a ``.parquet``, ``.arrow``
+            or ``.feather`` file with two columns of vectors; ``.jsonl``, ``.ndjson`` or ``.csv``
+            with two lists of JSON in each line; a ``.pt`` or ``.pth`` file with a dict of tensors
+            (read with ``weights_only``, by torch 2.6 or later); or a ``.npy`` file of one array
+            (2, n, d). The ending may be in capitals. Pickled files are refused; nothing else that
+            lies in the file is opened. Or a folder: that of clip-retrieval, with
+            ``img_emb/img_emb_0.npy`` and ``text_emb/text_emb_0.npy``, or that of ``save_to_disk``
+            of ``datasets``.
+        other_path : str or path, optional
+            A second file. Then each file holds one side: ``path`` that of x, ``other_path`` that of
+            y, row i of one belonging to row i of the other. A ``.npy`` file has the shape (n, d);
+            a ``.csv`` file may hold numbers alone; any other has one array of shape (n, d), or one
+            that ``columns`` names.
+        columns : sequence of two str, optional
+            The names of the two arrays or columns, x and y by default; of two files, a name for
+            each, which may be the same. An ``.npy`` file has no names.
+        long_table : sequence of three str, optional
+            The names of the columns of vectors, modalities and ids, where each row of a table
+            holds one vector. Rows of two modalities are paired by their ids; ``modalities`` says
+            which two, if there are more.
+        dequantize : (low, high), or mapping of "x" and "y" to (low, high), optional
+            The range that integers of 8 bits stand for, as numbers or arrays (d,): the step q is
+            ``low + (high - low) (q + o) / 255``, with o = 128 for int8 and 0 for uint8. Without
+            it they are refused.
         **metadata
             ``modalities``, ``captions``, ``source`` and ``license``, in the place of what the file
             says about itself under the name ``meta``. Of that, what is not valid (other programs
@@ -323,13 +355,24 @@ class PairedEmbeddings:
         ColumnsError
             If the file does not have these arrays: a ``PairsError``.
         MissingPackageError
-            If a Parquet file needs pyarrow and it is not installed.
+            If a Parquet or Arrow file needs pyarrow and it is not installed.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     np.save(f"{folder}/images.npy", [[1.0, 0.0], [0.0, 2.0]])
+        ...     np.save(f"{folder}/texts.npy", [[3.0, 4.0], [0.0, 5.0]])
+        ...     PairedEmbeddings.load(f"{folder}/images.npy", f"{folder}/texts.npy")
+        PairedEmbeddings(2 pairs of image and text, 2 dimensions, from images.npy and texts.npy)
         """
-        path = Path(path)
-        x, y = read_pairs(path, columns)
-        n = len(x) if x.ndim else 0
-        stated = valid_metadata(read_metadata(path, x.nbytes + y.nbytes), n)
-        return cls(x, y, **{"source": path.name} | stated | metadata)
+        other = None if other_path is None else Path(other_path)
+        source = read_input(Path(path), other, columns, long_table, metadata.get("modalities"))
+        x = source.x
+        y = source.y
+        if dequantize is not None:
+            x, y = dequantized_sides(x, y, dequantize)
+        return cls(x, y, **source.metadata | metadata)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the pairs to a file, whole or not at all.

@@ -189,7 +189,8 @@ def damaged_files(folder):
     yield "none.npz", b"", "none.npz is empty"
     yield "pickled.npy", b"\x80\x04N.", "pickled"
     yield "model.pt", b"\x80\x04N.", "unpickling can run any code"
-    yield "table.csv", b"a,b\n", "Expected a file ending in .npz, .npy, .safetensors, .parquet"
+    yield "table.csv", b"a,b\n", "Expected the keys x and y"
+    yield "words.txt", b"a,b\n", "Expected a file ending in .npz, .npy, .safetensors, .parquet"
 
 
 def unfit_files(folder):

@@ -135,14 +135,14 @@ BAD_FILES = {
     "missing": ("a.npy", lambda path: None, "does not exist"),
     "folder": ("a.npz", lambda path: path.mkdir(), "is a folder"),
     "other suffix": (
-        "a.csv",
+        "a.pkl",
         lambda path: path.write_text("1,2"),
-        "ending in .npz, .npy, .safetensors, .parquet, since others",
+        "since others may be pickled, and unpickling can run any code; got",
     ),
     "torch file": (
         "a.pt",
         lambda path: path.write_bytes(b"PK"),
-        "may be pickled, and unpickling can run any code; got",
+        "holds other objects than tensors, or is cut off, and unpickling can run any code: save",
     ),
     "pickle renamed": (
         "a.npy",
@@ -375,7 +375,7 @@ def test_arrays_with_other_names_are_named_as_columns(tmp_path, suffix):
     assert loaded.license == "MIT"
     for columns in (("x", "y"), ("image", "y")):
         with pytest.raises(ColumnsError, match=rf"keys {columns[0]} and y in .* got image, text"):
-            PairedEmbeddings.load(path, columns)
+            PairedEmbeddings.load(path, columns=columns)
 
 
 def test_one_array_of_both_has_no_names(tmp_path):

@@ -4,11 +4,15 @@ Only what is asked for is opened. The size that a header states is compared with
 before memory is taken.
 """
 
+from gapbook.array_files.dequantize import dequantized, dequantized_sides
+from gapbook.array_files.inputs import Input, is_known_folder, read_input
 from gapbook.array_files.read import (
+    DEFAULT_COLUMNS,
     SUFFIXES,
     array_names,
     read_metadata,
     read_pairs,
     read_shape,
+    read_two_files,
     suffix_of,
 )

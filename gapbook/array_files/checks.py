@@ -42,6 +42,53 @@ class FileKind(ABC):
         """Return the text under the name ``meta``, None where there is none or it is too long."""
         return None
 
+    def read_one(self, path: Path, name: str | None) -> Any:
+        """Return one array by its name, or without a name the only one of shape (n, d)."""
+        if name is None:
+            name = only_name(path, self.vector_names(path))
+        return self.read(path, [name])[0]
+
+    def cells(self, path: Path, name: str) -> list[Any]:
+        """Return what is in each cell of a column of a table."""
+        raise PairsError(
+            f"Expected a long table in a .parquet, .arrow, .feather, .jsonl or .csv file; got "
+            f"{path_text(path)}: write a column for the vectors, the modality and the id"
+        )
+
+    def vector_names(self, path: Path) -> list[str]:
+        """Return the names of what has the shape (n, d) by its header."""
+        return [name for name in self.names(path) if self._is_matrix(path, name)]
+
+    def _is_matrix(self, path: Path, name: str) -> bool:
+        try:
+            return len(self.shape(path, name)) == 2
+        # Each library has its own errors for what is no array.
+        except Exception:
+            return False
+
+
+def only_name(path: Path, names: Sequence[str]) -> str:
+    """Return the only one of the names, or raise ``ColumnsError`` with them."""
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise ColumnsError(
+            f"Expected an array of shape (n, d) in {path_text(path)}; it has none: write it with "
+            "np.save or np.savez"
+        )
+    raise ColumnsError(
+        f"Expected one array of shape (n, d) in {path_text(path)}; it has {names_text(names)}: "
+        "name one for each file (columns=, in the shell --columns)"
+    )
+
+
+def names_text(names: Sequence[str]) -> str:
+    """Return the first of some names as a message shows them, and how many more there are."""
+    shown = ", ".join(name_text(name) for name in names[:NAMES_SHOWN])
+    if len(names) > NAMES_SHOWN:
+        return f"{shown} and {len(names) - NAMES_SHOWN} more"
+    return shown
+
 
 def damaged(path: Path, name: str, error: Exception) -> PairsError:
     """Return what to raise for a file that a library cannot read, for the reason that it gives."""
@@ -73,13 +120,16 @@ def require_names(path: Path, wanted: Sequence[str], names: Sequence[str]) -> No
     """Raise ``ColumnsError`` unless a file has each of the wanted names, once."""
     counts = Counter(names)
     if any(name not in counts for name in wanted):
-        shown = sorted(counts)[:NAMES_SHOWN]
-        got = ", ".join(name_text(name) for name in shown) or "none"
-        if len(counts) > NAMES_SHOWN:
-            got = f"{got} and {len(counts) - NAMES_SHOWN} more"
+        got = names_text(sorted(counts)) or "none"
+        if len(wanted) == 1:
+            key = f"the key {name_text(wanted[0])}"
+            advice = "name one of them"
+        else:
+            key = f"the keys {' and '.join(map(name_text, wanted))}"
+            advice = "name two of them"
         raise ColumnsError(
-            f"Expected the keys {' and '.join(map(name_text, wanted))} in {path_text(path)}; "
-            f"got {got}: name two of them (columns=, in the shell --columns)"
+            f"Expected {key} in {path_text(path)}; "
+            f"got {got}: {advice} (columns=, in the shell --columns)"
         )
     for name in wanted:
         if counts[name] > 1:
@@ -104,3 +154,36 @@ def require_sane_size(path: Path, name: str, unpacked: int, packed: int) -> None
             f"{size_text(packed)}: embeddings are never so much alike; write it without compression"
         )
     require_memory(unpacked, f"{name_text(name)} in {path_text(path)}")
+
+
+def require_both_sides(path: Path, shape: Any) -> None:
+    """Raise ``PairsError`` unless an array without a name holds both sides, (2, n, d)."""
+    # Two sides without a single row.
+    if shape == (2, 0) or (len(shape) == 3 and shape[0] == 2):
+        return
+    advice = "np.save(path, np.stack([x, y])) writes both sides"
+    if len(shape) == 2:
+        advice = (
+            "that is one side, so give two files, one for each (gapbook report images.npy "
+            "texts.npy), or write both with np.savez('pairs.npz', x=images, y=texts)"
+        )
+    raise PairsError(
+        f"Expected one array of shape (2, n, d) in {path_text(path)}; got {quoted(shape)}: {advice}"
+    )
+
+
+def require_one_side(path: Path, shape: Any) -> None:
+    """Raise ``PairsError`` unless an array without a name holds one side, (n, d)."""
+    if len(shape) == 2:
+        return
+    advice = "write one row for each pair with np.save"
+    if len(shape) == 3 and shape[0] == 2:
+        advice = "that is both sides of pairs, so give this file alone"
+    elif len(shape) == 3:
+        advice = (
+            f"that is {shape[1]!r:.20} vectors in a group, so keep one of each, "
+            "np.save('texts.npy', texts[:, 0])"
+        )
+    raise PairsError(
+        f"Expected one side of shape (n, d) in {path_text(path)}; got {quoted(shape)}: {advice}"
+    )

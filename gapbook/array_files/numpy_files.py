@@ -1,7 +1,7 @@
 """The files of NumPy, read without unpickling: archives of arrays, and one array of both sides."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
@@ -12,7 +12,9 @@ from gapbook.array_files.checks import (
     FileKind,
     name_text,
     pickled,
+    require_both_sides,
     require_names,
+    require_one_side,
     require_sane_size,
 )
 from gapbook.checks.memory import require_memory
@@ -97,22 +99,12 @@ class Npy(FileKind):
 
     def read(self, path: Path, wanted: Sequence[str]) -> list[np.ndarray]:
         """Return the arrays of these names, and open no others."""
-        with path.open("rb") as file:
-            header = _npy_header(file)
-            if header.dtype.hasobject:
-                raise pickled(path_text(path))
-            # Two sides without a single row.
-            is_empty = header.shape == (2, 0)
-            if not is_empty and (len(header.shape) != 3 or header.shape[0] != 2):
-                raise PairsError(
-                    f"Expected one array of shape (2, n, d) in {path_text(path)}; "
-                    f"got {quoted(header.shape)}"
-                )
-            size = _array_bytes(header)
-            _require_bytes(path, "the array", size, path.stat().st_size - file.tell())
-            require_memory(size, f"the array in {path_text(path)}")
-            both = _npy_content(file, header)
+        both = self._array(path, require_both_sides)
         return [both[0], both[1]]
+
+    def read_one(self, path: Path, name: str | None) -> np.ndarray:
+        """Return the array, which has no name."""
+        return self._array(path, require_one_side)
 
     def names(self, path: Path) -> list[str]:
         """Return the names of all arrays."""
@@ -122,6 +114,17 @@ class Npy(FileKind):
         """Return the shape that the header of an array states."""
         with path.open("rb") as file:
             return _npy_header(file).shape[1:]
+
+    def _array(self, path: Path, require_shape: Callable[[Path, Any], None]) -> np.ndarray:
+        with path.open("rb") as file:
+            header = _npy_header(file)
+            if header.dtype.hasobject:
+                raise pickled(path_text(path))
+            require_shape(path, header.shape)
+            size = _array_bytes(header)
+            _require_bytes(path, "the array", size, path.stat().st_size - file.tell())
+            require_memory(size, f"the array in {path_text(path)}")
+            return _npy_content(file, header)
 
 
 def _npy_header(file: IO[bytes]) -> ArrayHeader:

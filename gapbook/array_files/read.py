@@ -5,10 +5,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from gapbook.array_files.arrow_files import Arrow, DatasetFolder, is_dataset_folder
 from gapbook.array_files.checks import UNSAFE, FileKind, damaged
+from gapbook.array_files.csv_files import Csv
+from gapbook.array_files.jsonl_files import Jsonl
 from gapbook.array_files.numpy_files import Npy, Npz
 from gapbook.array_files.parquet_files import Parquet
 from gapbook.array_files.safetensors_files import Safetensors
+from gapbook.array_files.torch_files import Torch
 from gapbook.exceptions import MissingPackageError, PairsError, quoted
 from gapbook.files import path_text, require_file
 
@@ -17,8 +21,18 @@ KINDS: dict[str, FileKind] = {
     ".npy": Npy(),
     ".safetensors": Safetensors(),
     ".parquet": Parquet(),
+    ".pt": Torch(),
+    ".pth": Torch(),
+    ".arrow": Arrow(),
+    ".feather": Arrow(),
+    ".jsonl": Jsonl(),
+    ".ndjson": Jsonl(),
+    ".csv": Csv(),
 }
-SUFFIXES = tuple(KINDS)
+# What may be a shard; of a folder, other files with pairs in them are left alone.
+SUFFIXES = (".npz", ".npy", ".safetensors", ".parquet")
+# Names of the two arrays of a file, as ``PairedEmbeddings.save`` writes them.
+DEFAULT_COLUMNS = ("x", "y")
 # The text of metadata that is read: with more than that, it must not be larger than the arrays.
 METADATA_BYTES = 2**26
 
@@ -35,17 +49,17 @@ def suffix_of(path: Path) -> str | None:
     # An ending that mixes both is no file that somebody's camera or old system has named.
     if suffix not in (suffix.lower(), suffix.upper()):
         return None
-    return suffix.lower() if suffix.lower() in SUFFIXES else None
+    return suffix.lower() if suffix.lower() in KINDS else None
 
 
-def read_pairs(path: Path, columns: Sequence[str] = ("x", "y")) -> tuple[Any, Any]:
+def read_pairs(path: Path, columns: Sequence[str] = DEFAULT_COLUMNS) -> tuple[Any, Any]:
     """Return two arrays of a file by name, not yet checked.
 
     Parameters
     ----------
     path : pathlib.Path
-        A ``.npz``, ``.safetensors`` or ``.parquet`` file, or an ``.npy`` file of one array of shape
-        (2, n, d). The ending may be in capitals.
+        A file of one of the ``KINDS``; an ``.npy`` file has one array of shape (2, n, d). The
+        ending may be in capitals. Or a folder that ``save_to_disk`` of ``datasets`` wrote.
     columns : sequence of two str
         The names of the two arrays or columns, which an ``.npy`` file does not have.
 
@@ -61,11 +75,54 @@ def read_pairs(path: Path, columns: Sequence[str] = ("x", "y")) -> tuple[Any, An
     ColumnsError
         If the file does not have these arrays: a ``PairsError``.
     MissingPackageError
-        If a Parquet file needs pyarrow and it is not installed.
+        If a Parquet or Arrow file needs pyarrow and it is not installed.
     """
     first, second = _two_names(columns)
     arrays = _read(path, lambda kind: kind.read(path, (first, second)))
     return arrays[0], arrays[1]
+
+
+def read_two_files(
+    first: Path, second: Path, columns: Sequence[str] | None = None
+) -> tuple[Any, Any]:
+    """Return one array of each of two files, a file a side, not yet checked.
+
+    Parameters
+    ----------
+    first, second : pathlib.Path
+        Files of the kinds that ``read_pairs`` takes, also of different ones. An ``.npy`` file has
+        the shape (n, d).
+    columns : sequence of two str, optional
+        The name of the array in each file, which may be the same. By default each file has one
+        array of shape (n, d), under any name.
+
+    Returns
+    -------
+    tuple of two arrays or tensors
+        The two arrays.
+
+    Raises
+    ------
+    PairsError
+        What ``read_pairs`` raises.
+    """
+    names: list[str | None] = [None, None]
+    if columns is not None:
+        names = list(_two_texts(columns))
+    sides = []
+    for path, name in zip((first, second), names, strict=True):
+        sides.append(read_side(path, name))
+    return sides[0], sides[1]
+
+
+def read_side(path: Path, name: str | None = None) -> Any:
+    """Return one array of a file by its name, or the only one of shape (n, d)."""
+    return _read(path, lambda kind: kind.read_one(path, name))
+
+
+def read_cells(path: Path, name: str) -> list[Any]:
+    """Return what is in each cell of a column of a table, such as text or numbers."""
+    return _read(path, lambda kind: kind.cells(path, name))
 
 
 def array_names(path: Path) -> list[str]:
@@ -105,17 +162,26 @@ def read_shape(path: Path, name: str) -> tuple[int, ...]:
 
 
 def _two_names(columns: Sequence[str]) -> tuple[str, str]:
+    names = _two_texts(columns)
+    if len({*names}) == 1:
+        raise PairsError(f"Expected the names of two different arrays; got {quoted(names)}")
+    return names
+
+
+def _two_texts(columns: Sequence[str]) -> tuple[str, str]:
     names = (columns,) if isinstance(columns, str) else tuple(columns)
-    if len(names) != 2 or not all(isinstance(name, str) for name in names) or len({*names}) == 1:
+    if len(names) != 2 or not all(isinstance(name, str) for name in names):
         raise PairsError(f"Expected the names of two different arrays; got {quoted(names)}")
     return names
 
 
 def _kind(path: Path) -> FileKind:
+    if is_dataset_folder(path):
+        return DatasetFolder()
     suffix = suffix_of(path)
     if suffix is None:
         raise PairsError(
-            f"Expected a file ending in {', '.join(SUFFIXES)}, since others may be pickled, "
+            f"Expected a file ending in {', '.join(KINDS)}, since others may be pickled, "
             f"and {UNSAFE}; got {path_text(path)}"
         )
     return KINDS[suffix]
@@ -123,6 +189,8 @@ def _kind(path: Path) -> FileKind:
 
 def _read(path: Path, read: Callable[[FileKind], Any]) -> Any:
     """Read from a file, and say in one sentence what is wrong with it."""
+    if is_dataset_folder(path):
+        return read(DatasetFolder())
     require_file(path)
     kind = _kind(path)
     if not path.stat().st_size:

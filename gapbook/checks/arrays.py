@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 REASON_CHARACTERS = 200
 BITS = (
     "embeddings of 8 bits are packed bits or the steps of a quantizer and no coordinates: "
-    "dequantize them (packed bits: np.unpackbits(x, axis=1) * 2.0 - 1)"
+    "dequantize them (--dequantize LOW HIGH; packed bits: np.unpackbits(x, axis=1) * 2.0 - 1)"
 )
 BOOLEANS = "bits are no coordinates: give x * 2.0 - 1"
 SEVERAL_IN_A_BYTE = "it holds several numbers in a byte: give float32"

@@ -24,7 +24,7 @@ COMMANDS = (add_report, add_fix, add_apply, add_judge, add_list, add_fetch)
 DESCRIPTION = """Measure the modality gap of your own paired embeddings.
 
   gapbook report embeddings.npz --out report.html     a page with figures, intervals and advice
-  gapbook report embeddings.npz                       the table, here
+  gapbook report images.npy texts.npy                 the table, here, of a file for each side
   gapbook report shards/ --out report.json            a folder of many files, one at a time
   gapbook fix embeddings.npz --with Center --out fix.safetensors       a correction, saved
   gapbook apply fix.safetensors stored.npy --side x --out moved.npy    and applied

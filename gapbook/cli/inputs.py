@@ -1,7 +1,8 @@
 """The input that commands share: the pairs that a file or folder holds."""
 
 import argparse
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 from gapbook.cli.options import Parser, input_path, name_text
 from gapbook.exceptions import PairsError, quoted
@@ -14,6 +15,13 @@ def add_input(parser: Parser) -> None:
     """Add the argument ``input`` and the options that say what is in it."""
     parser.add_argument("input", type=input_path, help="a file of pairs, or a folder of shards")
     parser.add_argument(
+        "other_input",
+        nargs="?",
+        type=input_path,
+        metavar="other",
+        help="the file of the other side, where each side has a file of its own",
+    )
+    parser.add_argument(
         "--modalities",
         nargs=2,
         type=name_text,
@@ -25,26 +33,105 @@ def add_input(parser: Parser) -> None:
         nargs=2,
         type=name_text,
         metavar=("X", "Y"),
-        default=["x", "y"],
-        help="names of the two arrays (default: x y)",
+        help="names of the two arrays, of two files one for each (default: x y; of two files, the "
+        "only array of each)",
+    )
+    _add_table_options(parser)
+
+
+def _add_table_options(parser: Parser) -> None:
+    parser.add_argument(
+        "--long-table",
+        nargs=3,
+        type=name_text,
+        metavar=("VECTOR", "MODALITY", "ID"),
+        help="names of three columns, where each row of a table holds one vector: rows of two "
+        "modalities are paired by their ids (--modalities says which two)",
+    )
+    parser.add_argument(
+        "--dequantize",
+        nargs=2,
+        type=_limit,
+        action="append",
+        metavar=("LOW", "HIGH"),
+        help="the range that int8 or uint8 stand for: LOW + (HIGH - LOW) (q + o) / 255, o being "
+        "128 for int8 and 0 for uint8; given twice, first that of x, then that of y",
     )
 
 
+def _limit(text: str) -> float:
+    """Check an end of a range."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"expected a number; got {quoted(text)}")
+    return value
+
+
+def _ranges(options: argparse.Namespace) -> Any:
+    """Return the range of both sides, or of each."""
+    ranges = options.dequantize
+    if not ranges:
+        return None
+    if len(ranges) > 2:
+        raise PairsError(
+            f"Expected --dequantize once for both sides or twice, for x and y; got {len(ranges)}"
+        )
+    if len(ranges) == 1:
+        return ranges[0]
+    return {"x": ranges[0], "y": ranges[1]}
+
+
 def require_different_names(options: argparse.Namespace) -> None:
-    """Refuse one name for both sides."""
+    """Refuse one name for both sides; in two files, arrays may have the same name."""
+    _require_a_file(options)
     for option in ("modalities", "columns"):
         names = getattr(options, option)
+        if option == "columns" and options.other_input:
+            continue
         if names and len(set(names)) == 1:
             raise PairsError(
                 f"Expected two different names for --{option}; got {quoted(names[0])} twice"
             )
 
 
+def _require_a_file(options: argparse.Namespace) -> None:
+    """Refuse options that do not go with a folder of shards."""
+    if not holds_shards(options):
+        return
+    if options.dequantize:
+        raise PairsError(
+            f"--dequantize is for files; {quoted(options.input)} is a folder of shards: "
+            "dequantize them first"
+        )
+    if options.long_table:
+        raise PairsError(
+            f"--long-table is for a file; {quoted(options.input)} is a folder of shards: "
+            "name one of its files"
+        )
+
+
 def load_input(options: argparse.Namespace) -> "PairedEmbeddings":
-    """Read the pairs of a file."""
+    """Read the pairs of one file or of two."""
     from gapbook.pairs import PairedEmbeddings
 
-    columns = tuple(options.columns)
-    if options.modalities:
-        return PairedEmbeddings.load(options.input, columns, modalities=options.modalities)
-    return PairedEmbeddings.load(options.input, columns)
+    metadata = {"modalities": options.modalities} if options.modalities else {}
+    return PairedEmbeddings.load(
+        options.input,
+        options.other_input,
+        columns=options.columns,
+        long_table=options.long_table,
+        dequantize=_ranges(options),
+        **metadata,
+    )
+
+
+def holds_shards(options: argparse.Namespace) -> bool:
+    """Say whether the input is a folder of shards, which are measured one at a time."""
+    from gapbook.array_files import is_known_folder
+
+    if options.other_input or not options.input.is_dir():
+        return False
+    return not is_known_folder(options.input)

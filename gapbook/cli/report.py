@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gapbook.checks.seeds import MAX_SEED
-from gapbook.cli.inputs import add_input, load_input, require_different_names
+from gapbook.cli.inputs import add_input, holds_shards, load_input, require_different_names
 from gapbook.cli.options import (
     Parser,
     add_command,
@@ -31,21 +31,31 @@ REPORT = """Measure paired embeddings: row i of x and row i of y belong together
 
 input, by its ending:
   .npz, .safetensors   two arrays of shape (n, d), named x and y
+  .pt, .pth            a dict of two tensors (torch >= 2.6; nothing in the file is run)
   .npy                 one array of shape (2, n, d)
-  .parquet             two columns of vectors, named x and y
-  a folder             shards: any number of such files, through Dask
-                       (one at a time in each worker's memory)
+  .parquet, .arrow, .feather
+                       two columns of vectors
+  .jsonl, .ndjson, .csv
+                       two lists of JSON in each line
+  two files            one side each, of shape (n, d): images.npy texts.npy
+                       (any of these endings; a .csv may hold numbers alone)
+  a folder             that clip-retrieval wrote (img_emb/, text_emb/), or datasets
+                       (save_to_disk), or shards: any number of .npz, .npy, .safetensors and
+                       .parquet files, through Dask (one at a time in each worker's memory)
 
 Endings count in small letters or in capitals. In a folder, names that start with a dot are hidden;
 names that start with an underscore, endings that mix both cases and linked folders are left out
 and named. A shard without rows adds nothing.
 
 Pickled files are refused, since unpickling can run any code. Booleans and integers of 8 bits are
-refused too: they are packed bits, or steps of a quantizer, whose cosines mean nothing.
+refused too: they are packed bits, or steps of a quantizer, whose cosines mean nothing unless
+--dequantize gives the range that they stand for.
 """
 EXAMPLES = """examples:
   gapbook report embeddings.npz --out report.html --out report.json
   gapbook report embeddings.npz --out table.tex --temperature 0.07 --modalities video text
+  gapbook report images.npy texts.npy --out report.html
+  gapbook report export.parquet --long-table vector modality id
   gapbook report pairs.parquet --columns image_vector text_vector
   gapbook report shards/ --skip-bad --out report.html
   gapbook report shards/ --scheduler tcp://10.0.0.1:8786 --out report.html
@@ -112,7 +122,7 @@ def _report(options: argparse.Namespace) -> None:
     # A notebook names a way to show figures that this Python may not have; here none is shown.
     os.environ["MPLBACKEND"] = "agg"
     # Before the progress bar appears, so that an error is one line: what cannot be read ends here.
-    if options.input.is_dir():
+    if holds_shards(options):
         source: PairedEmbeddings | Measured = _measure_folder(options)
     else:
         source = load_input(options)
@@ -135,7 +145,7 @@ def _check_together(options: argparse.Namespace) -> None:
     """Refuse options that do not fit one another, or the input."""
     require_different_names(options)
     for_folders = options.scheduler or options.skip_bad or options.sample is not None
-    if for_folders and not options.input.is_dir():
+    if for_folders and not holds_shards(options):
         raise PairsError(
             "--scheduler, --sample and --skip-bad are for a folder of shards; "
             f"{quoted(options.input)} is none"
@@ -151,7 +161,7 @@ def _measure_folder(options: argparse.Namespace) -> "Measured":
     measured = measure_shards(
         options.input,
         options.scheduler,
-        columns=tuple(options.columns),
+        columns=tuple(options.columns or ("x", "y")),
         modalities=tuple(options.modalities or ("image", "text")),
         seed=options.seed,
         sample=sample,

@@ -27,7 +27,7 @@ def test_columns_of_vectors_are_read_by_name(tmp_path, pairs, fixed):
     # A slice has an offset into the values of its lists.
     table = parquet_table(pairs, ("image", "caption"), fixed).slice(1)
     pyarrow.parquet.write_table(table, path, row_group_size=3)
-    loaded = PairedEmbeddings.load(path, ("image", "caption"))
+    loaded = PairedEmbeddings.load(path, columns=("image", "caption"))
     np.testing.assert_array_equal(loaded.x, pairs.x[1:])
     np.testing.assert_array_equal(loaded.y, pairs.y[1:])
     assert loaded.source == "a.parquet"
@@ -90,8 +90,6 @@ NO_VECTORS = {
     "got struct": STRUCT,
     "got map": pyarrow.array([[("a", 1.0)]] * 2, pyarrow.map_(pyarrow.string(), pyarrow.float32())),
     "got bool": pyarrow.array([[True, False], [True, True]]),
-    "got int8: embeddings of 8 bits": pyarrow.array([[1, 2]] * 2, pyarrow.list_(pyarrow.int8())),
-    "got uint8: embeddings of 8 bits": pyarrow.array([[1, 2]] * 2, pyarrow.list_(pyarrow.uint8())),
     "got decimal": pyarrow.array([[1, 2]] * 2, pyarrow.list_(pyarrow.decimal128(9, 2))),
     r"got arrays of shape \(2, 8\)": pyarrow.array(np.stack([X, X], 1).tolist()),
     "1 empty lists in its cells": pyarrow.array([[[1.0]], [None]]),

@@ -13,7 +13,9 @@ from random import Random
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.ipc
 import pyarrow.parquet as pq
+import torch
 
 File = tuple[str, bytes]
 
@@ -159,9 +161,11 @@ def sound(random: Random) -> File:
     """Return a file of pairs of any kind, with metadata or without."""
     x, y = rows(random)
     meta = json.dumps({"modalities": ["video", "text"], "captions": ["a"] * len(x)})
-    kind = random.randrange(5)
+    kind = random.randrange(9)
     if kind == 0:
         return ".npy", npy(as_float32(rows(random)))
+    if kind > 4:
+        return of_table(random, x, y)
     if kind == 1:
         return ".npz", npz({"x": x, "y": y, "meta": np.array(meta)})
     if kind == 2:
@@ -169,6 +173,78 @@ def sound(random: Random) -> File:
     if kind == 3:
         return ".safetensors", safetensors({"x": x, "y": y}, {"meta": meta})
     return ".parquet", parquet([("x", pa.array(list(x))), ("y", pa.array(list(y)))])
+
+
+def of_table(random: Random, x: np.ndarray, y: np.ndarray) -> File:
+    """Return pairs as text, as an Arrow file or stream, or as tensors of PyTorch."""
+    sides = {"x": x.tolist(), "y": y.tolist()}
+    kind = random.randrange(5)
+    if kind == 0:
+        lines = [json.dumps({"x": a, "y": b}) for a, b in zip(*sides.values(), strict=True)]
+        return random.choice([".jsonl", ".ndjson"]), "\n".join(lines).encode()
+    if kind == 1:
+        rows = [f'"{a}","{b}"' for a, b in zip(*sides.values(), strict=True)]
+        return ".csv", "\n".join(["x,y", *rows]).encode()
+    if kind == 2:
+        content = io.BytesIO()
+        tensors = {"x": torch.tensor(x), "y": torch.tensor(y)}
+        torch.save(tensors, content, _use_new_zipfile_serialization=random.random() < 0.5)
+        return random.choice([".pt", ".pth"]), content.getvalue()
+    return random.choice([".arrow", ".feather"]), arrow(pa.table(sides), is_file=kind == 3)
+
+
+def arrow(table: pa.Table, is_file: bool) -> bytes:
+    content = io.BytesIO()
+    new = pa.ipc.new_file if is_file else pa.ipc.new_stream
+    with new(content, table.schema) as writer:
+        writer.write_table(table)
+    return content.getvalue()
+
+
+def odd_text(random: Random) -> File:
+    """Return lines of odd JSON, or of CSV with odd cells."""
+    values = [json.dumps(json_value(random)) for _ in range(3)]
+    values += ["[1, 2]", "[1, null]", "[NaN, 1]", "[" * 5000, "[1e400]", f"[{10**400}]", "", '"']
+    if random.random() < 0.5:
+        cells = [random.choice(values) for _ in range(4)]
+        lines = [f'{{"x": {cells[0]}, "y": {cells[1]}}}', *cells[2:]]
+        return ".jsonl", "\n".join(lines).encode("utf-8", "surrogatepass")
+    quote = random.choice(['"', "", "'"])
+    lines = [random.choice(["x,y", "1,2", "0,1", ",0,1", "x y", "", "nan,inf", "x,x"])]
+    for _ in range(3):
+        cells = [quote + random.choice(values) + quote for _ in range(2)]
+        lines.append(",".join(random.choice([cells, ["1", "2"], ["1"]])))
+    return ".csv", "\n".join(lines).encode("utf-8", "surrogatepass")
+
+
+def odd_arrow(random: Random) -> File:
+    """Return an Arrow file of odd columns."""
+    n = random.choice([0, 1, 2, 3, 10])
+    columns = {name: odd_column(random, n) for name in ("x", "y", random.choice(NAMES))}
+    return ".arrow", arrow(pa.table(columns), random.random() < 0.5)
+
+
+def odd_tensors(random: Random) -> File:
+    """Return what PyTorch saves: tensors of odd types and shapes, or other objects."""
+    tensor = torch.tensor(rows(random)[0])
+    values = [
+        tensor,
+        tensor.bool(),
+        tensor.to(torch.int8),
+        tensor[:, 0],
+        tensor[:1].expand(10**9, tensor.shape[1]),
+        torch.empty(3, 4, device="meta"),
+        tensor.to_sparse(),
+        torch.nested.nested_tensor([tensor, tensor[:1]], layout=torch.jagged),
+        tensor.numpy(),
+        "text",
+        None,
+        [tensor],
+    ]
+    content = io.BytesIO()
+    pairs = {"x": random.choice(values), "y": random.choice(values), 5: tensor}
+    torch.save(random.choice([pairs, pairs, random.choice(values)]), content)
+    return ".pt", content.getvalue()
 
 
 def wide(random: Random) -> File:
@@ -220,7 +296,8 @@ def noise(random: Random) -> File:
         b"<html>",
     ]
     content = random.choice(starts) + random.randbytes(random.choice([0, 1, 10, 300]))
-    return random.choice([".npy", ".npz", ".safetensors", ".parquet"]), content
+    endings = [".npy", ".npz", ".safetensors", ".parquet", ".pt", ".arrow", ".jsonl", ".csv"]
+    return random.choice(endings), content
 
 
 def misnamed(random: Random) -> File:
@@ -469,6 +546,9 @@ KINDS: list[Callable[[Random], File]] = [
     odd_metadata,
     odd_safetensors,
     odd_parquet,
+    odd_arrow,
+    odd_text,
+    odd_tensors,
 ]
 
 

@@ -1,0 +1,75 @@
+"""What people have on their disk, recognized: a file of pairs, two files, or a known folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gapbook.array_files.arrow_files import is_dataset_folder
+from gapbook.array_files.clip_retrieval import is_clip_retrieval, read_clip_retrieval
+from gapbook.array_files.long_tables import read_long_table
+from gapbook.array_files.read import DEFAULT_COLUMNS, read_metadata, read_pairs, read_two_files
+from gapbook.checks.metadata import valid_metadata
+from gapbook.exceptions import PairsError
+
+
+class Input(NamedTuple):
+    """Two arrays, not yet checked, and what is stated about them."""
+
+    x: Any
+    y: Any
+    metadata: dict[str, Any]
+
+
+def is_known_folder(path: Path) -> bool:
+    """Say whether a folder is one that ``read_input`` takes, and no folder of shards."""
+    return is_clip_retrieval(path) or is_dataset_folder(path)
+
+
+def read_input(
+    path: Path,
+    other_path: Path | None = None,
+    columns: Sequence[str] | None = None,
+    long_table: Sequence[str] | None = None,
+    modalities: Sequence[str] | None = None,
+) -> Input:
+    """Return both sides of pairs, not yet checked, with the metadata that are valid.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file of both sides, as ``read_pairs`` takes it, or a folder that clip-retrieval wrote.
+    other_path : pathlib.Path, optional
+        Where it is there, each file holds one side, as ``read_two_files`` takes them.
+    columns : sequence of two str, optional
+        The names of the two arrays. By default x and y, and of two files the only array of each.
+    long_table : sequence of three str, optional
+        The names of three columns, as ``read_long_table`` takes them.
+    modalities : sequence of two str, optional
+        Of a long table, which modality is x and which is y.
+
+    Returns
+    -------
+    Input
+        The arrays and metadata, of which ``source`` is always there.
+
+    Raises
+    ------
+    PairsError
+        If what is there cannot be read. The message says what to do.
+    """
+    if other_path is not None:
+        if long_table is not None:
+            raise PairsError("A long table is one file; got two: give the one that has all rows")
+        x, y = read_two_files(path, other_path, columns)
+        return Input(x, y, {"source": f"{path.name} and {other_path.name}"})
+    source = path.resolve().name
+    if long_table is not None:
+        x, y, both = read_long_table(path, long_table, modalities)
+        return Input(x, y, {"source": source, "modalities": both})
+    if is_clip_retrieval(path):
+        x, y, captions = read_clip_retrieval(path)
+        return Input(x, y, {"source": source, "captions": captions})
+    x, y = read_pairs(path, columns or DEFAULT_COLUMNS)
+    n = len(x) if x.ndim else 0
+    stated = valid_metadata(read_metadata(path, x.nbytes + y.nbytes), n)
+    return Input(x, y, {"source": path.name or source} | stated)
