@@ -83,6 +83,11 @@ def _add_report_options(parser: Parser) -> None:
         default=0,
         help=f"of samples and intervals, up to {MAX_SEED} (default: 0)",
     )
+    parser.add_argument(
+        "--only",
+        choices=["measures"],
+        help="leave out the loss landscape and the comparison of mitigations",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -125,10 +130,13 @@ def _report(options: argparse.Namespace) -> None:
         report = _report_on(options, source, on_stage)
         suffixes = {path: path.suffix.lower() for path in options.out}
         on_stage("figures" if ".html" in suffixes.values() else "writing")
-        contents = {path: _content(report, suffix) for path, suffix in suffixes.items()}
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1):
+            contents = {path: _content(report, suffix) for path, suffix in suffixes.items()}
     write_all(contents)
     if not contents:
-        print_text("\n\n".join([*report.notes, _content(report, ".md").decode()]))
+        print_text("\n\n".join([_content(report, ".md").decode(), *report.notes]) + "\n")
 
 
 def _check_together(options: argparse.Namespace) -> None:
@@ -171,14 +179,20 @@ def _report_on(
     """Measure and report; a note says so if the temperature is assumed."""
     on_stage("loading")
     # These load PyTorch.
+    from threadpoolctl import threadpool_limits
+
     from gapbook.geometry.table import Measured, measure
     from gapbook.report.model import CLIP_TAU, report_on
 
     on_stage("measures")
-    measured = source if isinstance(source, Measured) else measure(source, options.seed)
+    with threadpool_limits(1):
+        measured = source if isinstance(source, Measured) else measure(source, options.seed)
     name = options.name or one_line(readable(options.input.resolve().stem))
     tau = options.temperature or CLIP_TAU
-    report = report_on(measured, name, tau, options.seed, on_stage=on_stage)
+    only_measures = options.only == "measures"
+    report = report_on(
+        measured, name, tau, options.seed, on_stage=on_stage, only_measures=only_measures
+    )
     if options.temperature is None:
         report.notes.append(
             f"Temperature {CLIP_TAU:g} is assumed, CLIP's; give your own with --temperature."
@@ -188,7 +202,7 @@ def _report_on(
 
 def _content(report: "ModelReport", suffix: str) -> bytes:
     """Return a report as the content of a file with this suffix."""
-    from gapbook.report.tables import latex_table, markdown_table
+    from gapbook.report.tables import latex_report, markdown_report
 
     if suffix == ".html":
         from gapbook.report.page import to_html
@@ -198,7 +212,9 @@ def _content(report: "ModelReport", suffix: str) -> bytes:
         text = report.to_json()
     elif suffix == ".tex":
         title = f"Modality gap report: {report.name}"
-        text = latex_table(report.table, report.explained, title)
+        lines = report.first_lines
+        text = latex_report(lines, report.table, report.explained, title, report.candidates)
     else:
-        text = markdown_table(report.table, report.explained)
+        lines = report.first_lines
+        text = markdown_report(lines, report.table, report.explained, report.candidates)
     return readable(text).encode()
