@@ -108,6 +108,18 @@ def test_every_format_begins_with_the_same_lines_and_has_every_candidate(reporte
         assert row["command"] in page
 
 
+def test_a_condition_that_holds_is_named_and_ends_with_1(few_file, tmp_path, capsys):
+    options = [few_file, "--only", "measures", "--out", tmp_path / "r.json"]
+    assert run(*options, "--fail-if", "r1<0", "--fail-if", "n_pairs>24") == 0
+    assert capsys.readouterr().err == ""
+    assert run(*options, "--fail-if", "r1<0", "--fail-if", "n_pairs>=24") == 1
+    assert capsys.readouterr().err == "gapbook: failed, n_pairs >= 24: it is 24\n"
+    assert (tmp_path / "r.json").exists()
+    for text in ("r1=1", "recall<1"):
+        assert run(*options, "--fail-if", text) == 2
+        assert "Expected a " in capsys.readouterr().err
+
+
 def test_only_measures_are_written_where_asked_for(few_file, tmp_path):
     assert run(few_file, "--only", "measures", "--out", tmp_path / "r.json") == 0
     content = strict_json(tmp_path / "r.json")

@@ -23,6 +23,7 @@ from gapbook.terminal import print_text, readable
 if TYPE_CHECKING:
     from gapbook.geometry.table import Measured
     from gapbook.pairs import PairedEmbeddings
+    from gapbook.report.conditions import Condition
     from gapbook.report.model import ModelReport
 
 OUTPUT_SUFFIXES = (".html", ".json", ".md", ".tex")
@@ -47,6 +48,7 @@ EXAMPLES = """examples:
   gapbook report embeddings.npz --out report.html --out report.json
   gapbook report embeddings.npz --out table.tex --temperature 0.07 --modalities video text
   gapbook report pairs.parquet --columns image_vector text_vector
+  gapbook report embeddings.npz --only measures --fail-if "r1<0.3" --fail-if "modality_gap>1"
   gapbook report shards/ --skip-bad --out report.html
   gapbook report shards/ --scheduler tcp://10.0.0.1:8786 --out report.html
 
@@ -88,6 +90,14 @@ def _add_report_options(parser: Parser) -> None:
         choices=["measures"],
         help="leave out the loss landscape and the comparison of mitigations",
     )
+    parser.add_argument(
+        "--fail-if",
+        metavar="CONDITION",
+        action="append",
+        default=[],
+        help='exit with 1 where this holds, "r1<0.3" for example; may be given again. Names of '
+        "measures are those of the JSON; r1, r5 and r10 are the smaller of both directions",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -107,13 +117,15 @@ def _add_shard_options(group: "argparse._ArgumentGroup") -> None:
     )
 
 
-def _report(options: argparse.Namespace) -> None:
+def _report(options: argparse.Namespace) -> int:
     """Measure, then write every file, each whole or not at all; without one print the table."""
     from tqdm import tqdm
 
     from gapbook.files import write_all
+    from gapbook.report.conditions import held_conditions
 
     _check_together(options)
+    conditions = _conditions(options)
     # A notebook names a way to show figures that this Python may not have; here none is shown.
     os.environ["MPLBACKEND"] = "agg"
     # Before the progress bar appears, so that an error is one line: what cannot be read ends here.
@@ -129,6 +141,7 @@ def _report(options: argparse.Namespace) -> None:
 
         report = _report_on(options, source, on_stage)
         suffixes = {path: path.suffix.lower() for path in options.out}
+        held = held_conditions(conditions, report.table)
         on_stage("figures" if ".html" in suffixes.values() else "writing")
         from threadpoolctl import threadpool_limits
 
@@ -137,6 +150,20 @@ def _report(options: argparse.Namespace) -> None:
     write_all(contents)
     if not contents:
         print_text("\n\n".join([_content(report, ".md").decode(), *report.notes]) + "\n")
+    for condition in held:
+        print(f"gapbook: failed, {condition}", file=sys.stderr)
+    return 1 if held else 0
+
+
+def _conditions(options: argparse.Namespace) -> "list[Condition]":
+    """Read the conditions of ``--fail-if``, before anything is measured."""
+    from gapbook.geometry.measures import MEASURES
+    from gapbook.report.conditions import parse_condition, require_measure
+
+    conditions = [parse_condition(text) for text in options.fail_if]
+    for condition in conditions:
+        require_measure(condition.metric, MEASURES)
+    return conditions
 
 
 def _check_together(options: argparse.Namespace) -> None:
