@@ -87,7 +87,44 @@ def test_a_report_in_every_format_writes_these_files_and_no_others(reported):
 
 def test_the_markdown_is_the_table_of_the_package(reported, table):
     expected = markdown_table(table, explain(table, ("glyph", "name")))
-    assert (reported / "report.md").read_text() == expected
+    assert f"\n\n{expected}\n" in (reported / "report.md").read_text()
+
+
+def test_every_format_begins_with_the_same_lines_and_has_every_candidate(reported):
+    content = strict_json(reported / "report.json")
+    markdown = (reported / "report.md").read_text()
+    latex = (reported / "report.tex").read_text()
+    page = html.unescape((reported / "report.html").read_text())
+    assert len(content["first_lines"]) == 8
+    for line in content["first_lines"]:
+        assert line in html.unescape(markdown)
+        assert line in page
+        assert line.replace("%", "\\%") in latex
+    assert content["at_chance"] is False
+    for row in content["candidates"]:
+        assert row["words"] in html.unescape(markdown)
+        assert row["words"] in latex
+        assert row["words"] in page
+        assert row["command"] in page
+
+
+def test_a_condition_that_holds_is_named_and_ends_with_1(few_file, tmp_path, capsys):
+    options = [few_file, "--only", "measures", "--out", tmp_path / "r.json"]
+    assert run(*options, "--fail-if", "r1<0", "--fail-if", "n_pairs>24") == 0
+    assert capsys.readouterr().err == ""
+    assert run(*options, "--fail-if", "r1<0", "--fail-if", "n_pairs>=24") == 1
+    assert capsys.readouterr().err == "gapbook: failed, n_pairs >= 24: it is 24\n"
+    assert (tmp_path / "r.json").exists()
+    for text in ("r1=1", "recall<1"):
+        assert run(*options, "--fail-if", text) == 2
+        assert "Expected a " in capsys.readouterr().err
+
+
+def test_only_measures_are_written_where_asked_for(few_file, tmp_path):
+    assert run(few_file, "--only", "measures", "--out", tmp_path / "r.json") == 0
+    content = strict_json(tmp_path / "r.json")
+    assert content["landscape"] == content["candidates"] == []
+    assert content["metrics"]
 
 
 def test_the_json_has_the_measures_with_their_words(reported, table):
@@ -152,7 +189,8 @@ def test_rows_that_are_there_more_than_once_get_a_note(tmp_path, capsys):
 def test_without_out_notes_and_table_are_printed(few_file, capsys):
     assert run(few_file) == 0
     printed = capsys.readouterr()
-    assert printed.out.startswith("24 pairs.\n\n")
+    assert printed.out.startswith("* Recall at 1 among 24: ")
+    assert "\n24 pairs.\n\n" in printed.out
     assert printed.err == ""
     assert "\n\nLandscape: " in printed.out
     assert "\n\nTemperature 0.01 is assumed" in printed.out

@@ -46,11 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code: 0, or 2 for bad input, which one line on stderr explains, or 130 after
-        Ctrl-C.
+        The exit code: 0, or 1 where a condition of ``--fail-if`` holds, or 2 for bad input, which
+        one line on stderr explains, or 130 after Ctrl-C.
     """
     open_standard_streams()
     interruptions: list[int] = []
+    status: int | None = 0
 
     def interrupt(number: int, _: object) -> None:
         interruptions.append(number)
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         with nullcontext() if options.debug else quiet_libraries():
-            options.run(options)
+            status = options.run(options)
             sys.stdout.flush()
     except BrokenPipeError:
         # A reader such as head has seen enough.
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 130
         print_error(error, options.debug)
         return 2
-    return 0
+    return status or 0
 
 
 def _parser() -> Parser:

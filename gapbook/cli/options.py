@@ -13,6 +13,7 @@ from gapbook.terminal import readable
 MAX_DIGITS = 18
 EXIT_CODES = """exit codes:
   0    done
+  1    done, and a condition of report --fail-if holds
   2    wrong arguments, or input that cannot be read or measured: one line on stderr says why,
        with --debug after a traceback; no file was written or changed
   130  interrupted (Ctrl-C); no file was written or changed (but fetch keeps what has arrived)

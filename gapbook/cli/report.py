@@ -23,6 +23,7 @@ from gapbook.terminal import print_text, readable
 if TYPE_CHECKING:
     from gapbook.geometry.table import Measured
     from gapbook.pairs import PairedEmbeddings
+    from gapbook.report.conditions import Condition
     from gapbook.report.model import ModelReport
 
 OUTPUT_SUFFIXES = (".html", ".json", ".md", ".tex")
@@ -57,6 +58,7 @@ EXAMPLES = """examples:
   gapbook report images.npy texts.npy --out report.html
   gapbook report export.parquet --long-table vector modality id
   gapbook report pairs.parquet --columns image_vector text_vector
+  gapbook report embeddings.npz --only measures --fail-if "r1<0.3" --fail-if "modality_gap>1"
   gapbook report shards/ --skip-bad --out report.html
   gapbook report shards/ --scheduler tcp://10.0.0.1:8786 --out report.html
 
@@ -93,6 +95,19 @@ def _add_report_options(parser: Parser) -> None:
         default=0,
         help=f"of samples and intervals, up to {MAX_SEED} (default: 0)",
     )
+    parser.add_argument(
+        "--only",
+        choices=["measures"],
+        help="leave out the loss landscape and the comparison of mitigations",
+    )
+    parser.add_argument(
+        "--fail-if",
+        metavar="CONDITION",
+        action="append",
+        default=[],
+        help='exit with 1 where this holds, "r1<0.3" for example; may be given again. Names of '
+        "measures are those of the JSON; r1, r5 and r10 are the smaller of both directions",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -112,13 +127,15 @@ def _add_shard_options(group: "argparse._ArgumentGroup") -> None:
     )
 
 
-def _report(options: argparse.Namespace) -> None:
+def _report(options: argparse.Namespace) -> int:
     """Measure, then write every file, each whole or not at all; without one print the table."""
     from tqdm import tqdm
 
     from gapbook.files import write_all
+    from gapbook.report.conditions import held_conditions
 
     _check_together(options)
+    conditions = _conditions(options)
     # A notebook names a way to show figures that this Python may not have; here none is shown.
     os.environ["MPLBACKEND"] = "agg"
     # Before the progress bar appears, so that an error is one line: what cannot be read ends here.
@@ -134,11 +151,29 @@ def _report(options: argparse.Namespace) -> None:
 
         report = _report_on(options, source, on_stage)
         suffixes = {path: path.suffix.lower() for path in options.out}
+        held = held_conditions(conditions, report.table)
         on_stage("figures" if ".html" in suffixes.values() else "writing")
-        contents = {path: _content(report, suffix) for path, suffix in suffixes.items()}
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1):
+            contents = {path: _content(report, suffix) for path, suffix in suffixes.items()}
     write_all(contents)
     if not contents:
-        print_text("\n\n".join([*report.notes, _content(report, ".md").decode()]))
+        print_text("\n\n".join([_content(report, ".md").decode(), *report.notes]) + "\n")
+    for condition in held:
+        print(f"gapbook: failed, {condition}", file=sys.stderr)
+    return 1 if held else 0
+
+
+def _conditions(options: argparse.Namespace) -> "list[Condition]":
+    """Read the conditions of ``--fail-if``, before anything is measured."""
+    from gapbook.geometry.measures import MEASURES
+    from gapbook.report.conditions import parse_condition, require_measure
+
+    conditions = [parse_condition(text) for text in options.fail_if]
+    for condition in conditions:
+        require_measure(condition.metric, MEASURES)
+    return conditions
 
 
 def _check_together(options: argparse.Namespace) -> None:
@@ -181,14 +216,20 @@ def _report_on(
     """Measure and report; a note says so if the temperature is assumed."""
     on_stage("loading")
     # These load PyTorch.
+    from threadpoolctl import threadpool_limits
+
     from gapbook.geometry.table import Measured, measure
     from gapbook.report.model import CLIP_TAU, report_on
 
     on_stage("measures")
-    measured = source if isinstance(source, Measured) else measure(source, options.seed)
+    with threadpool_limits(1):
+        measured = source if isinstance(source, Measured) else measure(source, options.seed)
     name = options.name or one_line(readable(options.input.resolve().stem))
     tau = options.temperature or CLIP_TAU
-    report = report_on(measured, name, tau, options.seed, on_stage=on_stage)
+    only_measures = options.only == "measures"
+    report = report_on(
+        measured, name, tau, options.seed, on_stage=on_stage, only_measures=only_measures
+    )
     if options.temperature is None:
         report.notes.append(
             f"Temperature {CLIP_TAU:g} is assumed, CLIP's; give your own with --temperature."
@@ -198,7 +239,7 @@ def _report_on(
 
 def _content(report: "ModelReport", suffix: str) -> bytes:
     """Return a report as the content of a file with this suffix."""
-    from gapbook.report.tables import latex_table, markdown_table
+    from gapbook.report.tables import latex_report, markdown_report
 
     if suffix == ".html":
         from gapbook.report.page import to_html
@@ -208,7 +249,9 @@ def _content(report: "ModelReport", suffix: str) -> bytes:
         text = report.to_json()
     elif suffix == ".tex":
         title = f"Modality gap report: {report.name}"
-        text = latex_table(report.table, report.explained, title)
+        lines = report.first_lines
+        text = latex_report(lines, report.table, report.explained, title, report.candidates)
     else:
-        text = markdown_table(report.table, report.explained)
+        lines = report.first_lines
+        text = markdown_report(lines, report.table, report.explained, report.candidates)
     return readable(text).encode()

@@ -5,17 +5,16 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import ArrayLike
 
 from gapbook.exceptions import PairsError
-from gapbook.geometry import hubness, modality_gap, ranks_from_cosines, retrieval
-from gapbook.geometry.neighbors import shares_of_places
+from gapbook.geometry import hubness, modality_gap
 from gapbook.mitigation.transformers import Mitigation
 from gapbook.pairs import PairedEmbeddings, unit_pair
 
 ROWS_PER_BLOCK = 256  # queries that are compared with the whole corpus at once
 NEIGHBORS = 10  # of a query, for hubness and mixed search
+TIE = float(np.finfo(np.float32).eps)  # cosines that differ by no more tie
 NOISE_LENGTH = 0.5  # of the noise in "noisy"; a row's length is 1
 HELD_OUT_MEASURES = (
     "image_to_text",
@@ -67,36 +66,109 @@ def mixed_search(x: ArrayLike, y: ArrayLike, k: int = NEIGHBORS) -> pd.DataFrame
     >>> table[["other", "recall"]].to_numpy().tolist()
     [[1.0, 1.0], [1.0, 1.0]]
     """
-    unit_x, unit_y = unit_pair(x, y)
-    a = unit_x.double()
-    b = unit_y.double()
+    a, b = _unit_arrays(x, y)
     last_place = 2 * len(a) - 1
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= last_place:
         raise PairsError(
             f"Expected k as an integer from 1 to {last_place}, the other rows; got {k!r}"
         )
+    recalls = _mixed_recalls(a, b, _partner_ranks(a, b))
     rows = [
-        ("image_to_text", int(k), *_search_mixed_corpus(a, b, int(k))),
-        ("text_to_image", int(k), *_search_mixed_corpus(b, a, int(k))),
+        ("image_to_text", int(k), _share_of_other(a, b, int(k)), recalls[0]),
+        ("text_to_image", int(k), _share_of_other(b, a, int(k)), recalls[1]),
     ]
     return pd.DataFrame(rows, columns=["direction", "k", "other", "recall"])
 
 
-def _search_mixed_corpus(own: torch.Tensor, other: torch.Tensor, k: int) -> tuple[float, float]:
-    """Return the share of the other modality among the k nearest, and the recall at 1."""
+def _unit_arrays(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return checked unit rows of both sides as float32 arrays."""
+    a, b = (side.cpu() if hasattr(side, "cpu") else side for side in unit_pair(x, y))
+    return np.asarray(a), np.asarray(b)
+
+
+def _share_of_other(own: np.ndarray, other: np.ndarray, k: int) -> float:
+    """Return the share of the other modality among the k nearest of all other rows."""
     n = len(own)
-    corpus = torch.cat([other, own]).T
+    queries = own.astype(float)
+    corpus = np.concatenate([other, own]).astype(float).T
     share = 0.0
-    partner_first = 0
     for start in range(0, n, ROWS_PER_BLOCK):
-        cosines = own[start : start + ROWS_PER_BLOCK] @ corpus
-        rows = torch.arange(len(cosines), device=own.device)
+        cosines = queries[start : start + ROWS_PER_BLOCK] @ corpus
+        rows = np.arange(len(cosines))
         # below all cosines: a query does not find itself
         cosines[rows, n + start + rows] = -2
-        share += float(shares_of_places(cosines, k)[:, :n].sum())
-        ranks = ranks_from_cosines(cosines, cosines[rows, start + rows])
-        partner_first += int((ranks < 1).sum())
-    return share / (n * k), partner_first / n
+        last = np.partition(cosines, -k, axis=1)[:, -k, None]
+        better = cosines > last + TIE
+        tied = (cosines >= last - TIE) & ~better
+        part_of_tied = (k - better.sum(1)) / tied.sum(1)
+        share += float((better[:, :n].sum(1) + tied[:, :n].sum(1) * part_of_tied).sum())
+    return share / (n * k)
+
+
+def _partner_ranks(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ranks of partners, from 0, for queries from x and for queries from y."""
+    n = len(x)
+    partners = _cosines_of(x, y)
+    of_x = np.empty(n)
+    of_y = np.zeros(n)
+    for start in range(0, n, ROWS_PER_BLOCK):
+        block = slice(start, start + ROWS_PER_BLOCK)
+        cosines = x[block] @ y.T
+        of_x[block] = _places(cosines, partners[block, None], x[block], y).sum(1, dtype=int)
+        of_y += _places(cosines, partners[None], x[block], y).sum(0, dtype=int)
+    # A partner ties with itself.
+    return (of_x - 1) / 2, (of_y - 1) / 2
+
+
+def _ranks_within(own: np.ndarray, partners: np.ndarray) -> np.ndarray:
+    """Count the other rows of the own side before a partner of this cosine; ties count half."""
+    ranks = np.empty(len(own))
+    for start in range(0, len(own), ROWS_PER_BLOCK):
+        block = slice(start, start + ROWS_PER_BLOCK)
+        cosines = own[block] @ own.T
+        rows = np.arange(len(cosines))
+        places = _places(cosines, partners[block, None], own[block], own)
+        places[rows, start + rows] = 0
+        ranks[block] = places.sum(1, dtype=int) / 2
+    return ranks
+
+
+def _mixed_recalls(
+    x: np.ndarray, y: np.ndarray, partner_ranks: tuple[np.ndarray, np.ndarray]
+) -> tuple[float, float]:
+    """Return the recall at 1 in one index of both modalities, for queries from x and from y."""
+    partners = _cosines_of(x, y)
+    of_x = partner_ranks[0] + _ranks_within(x, partners)
+    of_y = partner_ranks[1] + _ranks_within(y, partners)
+    return float((of_x < 1).mean()), float((of_y < 1).mean())
+
+
+def _places(
+    cosines: np.ndarray, partners: np.ndarray, queries: np.ndarray, candidates: np.ndarray
+) -> np.ndarray:
+    """Return 2 for a candidate before the partner, 1 for one that ties with it, 0 for one after.
+
+    ``cosines`` are float32. What their rounding leaves open is computed again in float64.
+    """
+    # Rounding errors of a sum of d products grow like the square root of d; four times that.
+    margin = np.float32(4 * TIE * queries.shape[1] ** 0.5)
+    lead = cosines - partners.astype(np.float32)
+    places = 2 * (lead > margin).view(np.int8)
+    rows, columns = np.nonzero(np.abs(lead) <= margin)
+    if len(rows) > len(candidates):
+        exact = queries.astype(float) @ candidates.astype(float).T
+        exact = exact[rows, columns]
+    else:
+        exact = _cosines_of(queries[rows], candidates[columns])
+    of_partners = np.broadcast_to(partners, cosines.shape)[rows, columns]
+    is_before = exact > of_partners + TIE
+    places[rows, columns] = is_before.astype(np.int8) + (exact >= of_partners - TIE)
+    return places
+
+
+def _cosines_of(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the cosine of each row of x with the same row of y, in float64."""
+    return np.einsum("ij,ij->i", x.astype(float), y.astype(float))
 
 
 def cluster_agreement(
@@ -145,7 +217,7 @@ def cluster_agreement(
     from sklearn.cluster import KMeans
     from sklearn.metrics import adjusted_mutual_info_score
 
-    a, b = (side.cpu().numpy() for side in unit_pair(x, y))
+    a, b = _unit_arrays(x, y)
     if labels is not None:
         labels = np.asarray(labels)
         if len(labels) != len(a):
@@ -279,28 +351,20 @@ def _draw_halves(
 
 def _measure(fitted: Mitigation, halves: _Halves, wanted: set[str]) -> dict[str, float]:
     """Return the wanted measures of a fitted mitigation, and those that come with them."""
-    fit = halves.fit
     test = halves.test
-    scored = fitted.transform(test.x, test.y)
+    scored = _unit_arrays(*fitted.transform(test.x, test.y))
     # what a mitigation appends to the embeddings corrects scores alone
     d = test.x.shape[1]
-    x, y = (rows[:, :d] for rows in scored)
-    values: dict[str, float] = {}
-    if wanted & {"image_to_text", "text_to_image", "recall"}:
-        values |= _recalls(*scored)
-    if "fitted" in wanted:
-        values["fitted"] = _recalls(*fitted.transform(fit.x, fit.y))["recall"]
-    if "noisy" in wanted:
-        noisy = fitted.transform(test.x + halves.noise[0], test.y + halves.noise[1])
-        values["noisy"] = _recalls(*noisy)["recall"]
+    appends = scored[0].shape[1] > d
+    x, y = _unit_arrays(*(rows[:, :d] for rows in scored)) if appends else scored
+    values = _measure_recalls(fitted, halves, wanted, scored, (x, y) if appends else None)
     if "hubness" in wanted:
         values["hubness"] = hubness(*scored, NEIGHBORS)["skewness"].mean()
     if "gap" in wanted:
         values["gap"] = modality_gap(x, y)
-    if wanted & {"other", "mixed"}:
-        search = mixed_search(x, y, NEIGHBORS)
-        values["other"] = search["other"].mean()
-        values["mixed"] = search["recall"].mean()
+    if "other" in wanted:
+        shares = [_share_of_other(x, y, NEIGHBORS), _share_of_other(y, x, NEIGHBORS)]
+        values["other"] = float(np.mean(shares))
     if "together" in wanted:
         values["together"] = cluster_agreement(x, y)
     if "labels" in wanted:
@@ -310,13 +374,41 @@ def _measure(fitted: Mitigation, halves: _Halves, wanted: set[str]) -> dict[str,
     return values
 
 
-def _recalls(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+def _measure_recalls(
+    fitted: Mitigation,
+    halves: _Halves,
+    wanted: set[str],
+    scored: tuple[np.ndarray, np.ndarray],
+    embeddings: tuple[np.ndarray, np.ndarray] | None,
+) -> dict[str, float]:
+    """Return the wanted recalls; ``embeddings`` are given where they are not what is scored."""
+    values: dict[str, float] = {}
+    if wanted & {"image_to_text", "text_to_image", "recall", "mixed"}:
+        ranks = _partner_ranks(*scored)
+        values |= _recalls(ranks)
+    if "mixed" in wanted:
+        rows = scored
+        if embeddings is not None:
+            rows = embeddings
+            ranks = _partner_ranks(*rows)
+        values["mixed"] = float(np.mean(_mixed_recalls(*rows, ranks)))
+    if "fitted" in wanted:
+        moved = _unit_arrays(*fitted.transform(halves.fit.x, halves.fit.y))
+        values["fitted"] = _recalls(_partner_ranks(*moved))["recall"]
+    if "noisy" in wanted:
+        test = halves.test
+        noisy = fitted.transform(test.x + halves.noise[0], test.y + halves.noise[1])
+        values["noisy"] = _recalls(_partner_ranks(*_unit_arrays(*noisy)))["recall"]
+    return values
+
+
+def _recalls(ranks: tuple[np.ndarray, np.ndarray]) -> dict[str, float]:
     """Return the recall at 1 of both directions, and their mean, "recall"."""
-    recalls = retrieval(x, y, [1]).set_index("direction")["recall"]
+    image_to_text, text_to_image = (float((of_side < 1).mean()) for of_side in ranks)
     return {
-        "image_to_text": recalls["image_to_text"],
-        "text_to_image": recalls["text_to_image"],
-        "recall": recalls.mean(),
+        "image_to_text": image_to_text,
+        "text_to_image": text_to_image,
+        "recall": (image_to_text + text_to_image) / 2,
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from gapbook import __version__
 from gapbook.exceptions import PairsError
@@ -16,7 +17,20 @@ from gapbook.landscape.loss import loss_landscape
 from gapbook.pairs import PairedEmbeddings
 from gapbook.precomputed.references import references
 from gapbook.report.explain import explain
-from gapbook.report.recommend import SPLITS, recommend_mitigations
+from gapbook.report.findings import (
+    first_lines,
+    is_at_chance,
+    share_of_other_modality,
+    zero_of_scores,
+)
+from gapbook.report.recommend import (
+    MIN_PAIRS,
+    SPLITS,
+    compare_mitigations,
+    default_splits,
+    judge_candidates,
+    judge_mitigations,
+)
 from gapbook.report.tables import format_value
 
 # The temperature of the published CLIP models, whose logit scale is clamped at 100.
@@ -53,6 +67,10 @@ class ModelReport:
         The seed of samples, intervals, orders and halvings.
     splits : int
         How many halvings of the pairs the recommendations rest on.
+    candidates : DataFrame or None
+        The table of ``judge_candidates``: every candidate for every use.
+    share_of_other : float or None
+        The share of the other modality among the 10 nearest rows in one index of both.
     """
 
     name: str
@@ -63,6 +81,20 @@ class ModelReport:
     notes: list[str] = field(default_factory=list)
     seed: int = 0
     splits: int = SPLITS
+    candidates: pd.DataFrame | None = None
+    share_of_other: float | None = None
+
+    @property
+    def is_at_chance(self) -> bool:
+        """Whether recall cannot be told from chance, so that nothing else means anything."""
+        return is_at_chance(self.table)
+
+    @property
+    def first_lines(self) -> list[str]:
+        """What to read first, a sentence each; the same in every format."""
+        return first_lines(
+            self.table, self.measured.pairs.modalities, self.share_of_other, self.recommendations
+        )
 
     @property
     def table(self) -> pd.DataFrame:
@@ -122,6 +154,10 @@ class ModelReport:
             "modalities": list(self.measured.pairs.modalities),
             "source": self.measured.pairs.source,
             "seed": self.seed,
+            "first_lines": self.first_lines,
+            "at_chance": self.is_at_chance,
+            "share_of_other_in_top_10": self.share_of_other,
+            "zero_of_scores": _or_none(zero_of_scores(self.table)),
             "notes": self.notes,
             # Of a folder of shards: all that were left out, of which a note names the first.
             "skipped": dict(getattr(self.measured, "skipped", {})),
@@ -129,18 +165,21 @@ class ModelReport:
             "references": {str(source): _plain(known[source].to_dict()) for source in known},
             "temperature": self.tau,
             "recommendations": _records(self.recommendations),
+            "candidates": _records(self.candidates),
             "landscape": _records(self.landscape),
         }
         return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+@threadpool_limits.wrap(limits=1)
 def report_on(
     measured: Measured,
     name: str,
     tau: float = CLIP_TAU,
     seed: int = 0,
-    splits: int = SPLITS,
+    splits: int | None = None,
     on_stage: Callable[[str], object] = lambda stage: None,
+    only_measures: bool = False,
 ) -> ModelReport:
     """Report on a model whose embeddings are measured.
 
@@ -154,16 +193,18 @@ def report_on(
         The temperature of the loss landscape, best that of the model.
     seed : int
         The seed of the orders of the rows and of the halvings.
-    splits : int
-        How often the pairs are halved to compare mitigations.
+    splits : int, optional
+        How often the pairs are halved to compare mitigations, by default ``default_splits``.
     on_stage : callable
         It is called with the name of each stage of the work, for example to update a progress bar.
+    only_measures : bool
+        Whether to leave out the landscape and the comparison of mitigations.
 
     Returns
     -------
     ModelReport
         The report. Where the pairs have no gap there is no landscape, and where they are too few
-        there are no recommendations; a note says so.
+        or recall is at chance there are no recommendations; a note says so.
 
     Notes
     -----
@@ -173,6 +214,13 @@ def report_on(
     notes = list(measured.notes)
     if len(measured.pairs) < _n_pairs(measured):
         notes.append(f"Figures and landscape rest on the same {len(measured.pairs):,} pairs.")
+    if splits is None:
+        splits = default_splits(len(measured.pairs))
+    share_of_other = share_of_other_modality(measured.pairs, seed)
+    if only_measures:
+        return ModelReport(
+            name, measured, tau, None, None, notes, seed, splits, share_of_other=share_of_other
+        )
     on_stage("landscape")
     landscape = None
     try:
@@ -182,11 +230,28 @@ def report_on(
         notes.append(f"No loss landscape: {error}.")
     on_stage("mitigations")
     recommendations = None
-    try:
-        recommendations = recommend_mitigations(measured.pairs, splits, seed)
-    except PairsError as error:
-        notes.append(f"No comparison of mitigations: {error}.")
-    return ModelReport(name, measured, tau, landscape, recommendations, notes, seed, splits)
+    tried = None
+    if len(measured.pairs) >= MIN_PAIRS and is_at_chance(measured.table):
+        notes.append("No comparison of mitigations: recall is at chance.")
+    else:
+        try:
+            evaluated = compare_mitigations(measured.pairs, splits, seed)
+            recommendations = judge_mitigations(evaluated)
+            tried = judge_candidates(evaluated)
+        except PairsError as error:
+            notes.append(f"No comparison of mitigations: {error}.")
+    return ModelReport(
+        name,
+        measured,
+        tau,
+        landscape,
+        recommendations,
+        notes,
+        seed,
+        splits,
+        candidates=tried,
+        share_of_other=share_of_other,
+    )
 
 
 def mean_landscape(
@@ -276,6 +341,10 @@ def _records(table: pd.DataFrame | None) -> list[dict[str, Any]]:
 def _plain(row: dict[Any, Any]) -> dict[str, Any]:
     """Return a row whose numbers JSON knows: NaN becomes None."""
     return {str(key): None if _is_not_finite(value) else value for key, value in row.items()}
+
+
+def _or_none(value: float) -> float | None:
+    return None if _is_not_finite(value) else value
 
 
 def _is_not_finite(value: object) -> bool:

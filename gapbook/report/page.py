@@ -28,8 +28,14 @@ from gapbook.precomputed.references import references
 from gapbook.projections import project
 from gapbook.report.explain import label_of
 from gapbook.report.model import ModelReport
-from gapbook.report.recommend import CONFIDENCE, MIN_USEFUL_GAIN, N_CANDIDATES
-from gapbook.report.tables import format_measure, format_value, latex_table, markdown_table
+from gapbook.report.recommend import CONFIDENCE, MIN_PAIRS, MIN_USEFUL_GAIN, N_CANDIDATES
+from gapbook.report.tables import (
+    format_measure,
+    format_value,
+    latex_table,
+    markdown_table,
+    printed_candidates,
+)
 
 # Figures 6 inches wide have 864 pixels: two for each pixel of half a page, as dense screens show.
 DPI = 144
@@ -64,6 +70,17 @@ class RecommendationRow(NamedTuple):
     change: str
 
 
+class CandidateRow(NamedTuple):
+    """What a candidate changes for a use, in print, and how to get it."""
+
+    use: str
+    mitigation: str
+    words: str
+    change: str
+    python: str
+    command: str
+
+
 class ReferenceRow(NamedTuple):
     """A measure of the model and of each reference model, in print."""
 
@@ -90,14 +107,17 @@ def to_html(report: ModelReport) -> str:
     compared = report.with_references()
     return _template().render(
         title=title,
-        summary=_summary(report),
+        summary=report.first_lines,
         figures=page_figures(report),
         measures=_measure_rows(table, labels),
         splits=report.splits,
         min_useful_gain=MIN_USEFUL_GAIN,
-        confidence=f"{100 * CONFIDENCE:g}",
+        confidence=f"{100 * CONFIDENCE:.3g}",
         n_candidates=N_CANDIDATES,
         recommendations=_recommendation_rows(report.recommendations),
+        candidates=_candidate_rows(report.candidates),
+        at_chance=report.is_at_chance,
+        too_few=len(report.measured.pairs) < MIN_PAIRS,
         sources=list(compared.columns),
         references=_reference_rows(compared, labels),
         latex=latex_table(table, labels, title),
@@ -123,25 +143,6 @@ def _template() -> jinja2.Template:
         keep_trailing_newline=True,
     )
     return environment.get_template("page.html")
-
-
-def _summary(report: ModelReport) -> list[str]:
-    """Return what to look at first: whether partners find each other, the gap, and what pays."""
-    first, second = report.measured.pairs.modalities
-    sampled = report.value("n_sampled")
-    forward = report.value("r1_image_to_text")
-    backward = report.value("r1_text_to_image")
-    lines = [
-        f"Recall at 1 among {sampled:,.0f}: {forward:.1%} from {first} to {second}, "
-        f"{backward:.1%} from {second} to {first}; by chance {1 / sampled:.2%}. "
-        "Near chance, the pairing is broken, and no gap means anything.",
-        f"Modality gap: {format_value(report.value('modality_gap'))} "
-        f"({_ends(report.value('modality_gap', 'low'), report.value('modality_gap', 'high'))}).",
-    ]
-    if report.recommendations is not None:
-        for row in report.recommendations.to_dict("records"):
-            lines.append(f"For {row['use']}: {_verdict(row['verdict'])}.")
-    return lines
 
 
 # ---- figures
@@ -271,6 +272,15 @@ def _recommendation_rows(table: pd.DataFrame | None) -> list[RecommendationRow]:
             )
         )
     return rows
+
+
+def _candidate_rows(table: pd.DataFrame | None) -> list[CandidateRow]:
+    """Return a row for each candidate and use."""
+    if table is None:
+        return []
+    printed = printed_candidates(table)
+    columns = [*(printed[column] for column in printed), table["python"], table["command"]]
+    return [CandidateRow(*cells) for cells in zip(*columns, strict=True)]
 
 
 def _reference_rows(compared: pd.DataFrame, labels: pd.DataFrame) -> list[ReferenceRow]:

@@ -13,6 +13,7 @@ from gapbook.mitigation.transformers import (
     ProcrustesAlign,
     RotateTogether,
     ShiftAlongGap,
+    Standardize,
 )
 from gapbook.pairs import PairedEmbeddings
 
@@ -24,12 +25,30 @@ USE_OF_MEASURE = {
     "noisy": "search with noisy embeddings (recall at 1)",
 }
 COLUMNS = ["use", "before", "verdict", "mitigation", "after", "change", "change_low", "change_high"]
+# The columns of ``judge_candidates``.
+CANDIDATE_COLUMNS = [
+    "use",
+    "mitigation",
+    "before",
+    "after",
+    "change",
+    "change_low",
+    "change_high",
+    "words",
+    "python",
+    "command",
+]
+# A use in which fewer than one query in four, or one pair in four, succeeds is still poor.
+POOR = 0.25
 # Half of them are fitted on, and NearestNeighborNormalization looks for 16 neighbors there.
 MIN_PAIRS = 32
 # Half of them are judged: with 1,000 queries a recall has a standard error of at most 0.016.
 MAX_PAIRS = 2000
 # Halvings of the pairs: the spread over fewer is too uncertain for intervals at this level.
 SPLITS = 20
+# With more pairs each half says more, and each halving takes longer.
+MANY_PAIRS = 1000
+SPLITS_OF_MANY = 10
 # One query in a hundred: a smaller gain is hardly worth one more step in a pipeline.
 MIN_USEFUL_GAIN = 0.01
 
@@ -54,6 +73,7 @@ def candidates() -> dict[str, Mitigation]:
         "RotateTogether": RotateTogether(),
         "ProcrustesAlign": ProcrustesAlign(),
         "NearestNeighborNormalization": NearestNeighborNormalization(),
+        "Standardize": Standardize(),
     }
 
 
@@ -62,9 +82,30 @@ N_CANDIDATES = len(candidates()) - 1
 CONFIDENCE = 1 - 0.05 / N_CANDIDATES
 
 
+def default_splits(n: int) -> int:
+    """Return how often n pairs are halved: 20 times, and 10 times beyond 1,000 pairs.
+
+    Parameters
+    ----------
+    n : int
+        The number of pairs.
+
+    Returns
+    -------
+    int
+        The number of halvings.
+
+    Examples
+    --------
+    >>> default_splits(500), default_splits(5000)
+    (20, 10)
+    """
+    return SPLITS if n <= MANY_PAIRS else SPLITS_OF_MANY
+
+
 def recommend_mitigations(
     pairs: PairedEmbeddings,
-    splits: int = SPLITS,
+    splits: int | None = None,
     seed: int = 0,
     max_pairs: int = MAX_PAIRS,
 ) -> pd.DataFrame:
@@ -76,8 +117,8 @@ def recommend_mitigations(
     ----------
     pairs : PairedEmbeddings
         At least 32 pairs.
-    splits : int
-        How often the pairs are halved.
+    splits : int, optional
+        How often the pairs are halved, by default ``default_splits``.
     seed : int
         The seed of the halvings, and of the pairs that are drawn where there are more than
         ``max_pairs``.
@@ -94,16 +135,69 @@ def recommend_mitigations(
     PairsError
         For fewer than 32 pairs.
     """
+    return judge_mitigations(compare_mitigations(pairs, splits, seed, max_pairs))
+
+
+def compare_mitigations(
+    pairs: PairedEmbeddings,
+    splits: int | None = None,
+    seed: int = 0,
+    max_pairs: int = MAX_PAIRS,
+) -> pd.DataFrame:
+    """Measure every candidate on held-out halves, for ``judge_mitigations`` to judge.
+
+    Parameters
+    ----------
+    pairs, splits, seed, max_pairs
+        As in ``recommend_mitigations``.
+
+    Returns
+    -------
+    DataFrame
+        The table of ``evaluate_on_held_out`` for ``candidates()``.
+
+    Raises
+    ------
+    PairsError
+        For fewer than 32 pairs.
+    """
     if len(pairs) < MIN_PAIRS:
         raise PairsError(f"Expected at least {MIN_PAIRS} pairs; got {len(pairs)}")
-    if len(pairs) > max_pairs:
-        rng = np.random.default_rng(seed)
-        pairs = pairs.subset(np.sort(rng.choice(len(pairs), max_pairs, replace=False)))
+    if splits is None:
+        splits = default_splits(len(pairs))
+    pairs = draw_pairs(pairs, max_pairs, seed)
     measures = list(USE_OF_MEASURE)
     # There are many small fits, whose threads would wait for each other.
     with threadpool_limits(1):
-        evaluated = evaluate_on_held_out(pairs, candidates(), splits, seed=seed, measures=measures)
-    return judge_mitigations(evaluated)
+        return evaluate_on_held_out(pairs, candidates(), splits, seed=seed, measures=measures)
+
+
+def draw_pairs(pairs: PairedEmbeddings, max_pairs: int, seed: int) -> PairedEmbeddings:
+    """Return at most ``max_pairs`` pairs, in their order; of more, so many are drawn by ``seed``.
+
+    Parameters
+    ----------
+    pairs : PairedEmbeddings
+        The pairs.
+    max_pairs : int
+        How many there are at most.
+    seed : int
+        The seed of the draw.
+
+    Returns
+    -------
+    PairedEmbeddings
+        The pairs themselves where they are no more.
+
+    Examples
+    --------
+    >>> len(draw_pairs(PairedEmbeddings(np.eye(5), np.eye(5)), 3, seed=0))
+    3
+    """
+    if len(pairs) <= max_pairs:
+        return pairs
+    rng = np.random.default_rng(seed)
+    return pairs.subset(np.sort(rng.choice(len(pairs), max_pairs, replace=False)))
 
 
 def judge_mitigations(evaluated: pd.DataFrame) -> pd.DataFrame:
@@ -125,7 +219,7 @@ def judge_mitigations(evaluated: pd.DataFrame) -> pd.DataFrame:
     Notes
     -----
     A verdict goes by the intervals of the changes (``summarize_splits``) at a level of
-    ``1 - 0.05 / 5``, since five candidates are looked at (Bonferroni). It is
+    ``1 - 0.05 / 6``, since six candidates are looked at (Bonferroni). It is
 
     * "none" where no interval reaches beyond the smallest useful gain of 0.01;
     * the name of a candidate whose interval does and lies above 0 as well, of several the one with
@@ -153,3 +247,68 @@ def judge_mitigations(evaluated: pd.DataFrame) -> pd.DataFrame:
         change = [tried[column][best] for column in ("change", "change_low", "change_high")]
         rows.append([use, before, verdict, best, after, *change])
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def judge_candidates(evaluated: pd.DataFrame) -> pd.DataFrame:
+    """Say what every candidate gains and loses for every use.
+
+    Parameters
+    ----------
+    evaluated : DataFrame
+        A table of ``compare_mitigations``.
+
+    Returns
+    -------
+    DataFrame
+        A row for each use and candidate, with the columns use, mitigation, before, after, change,
+        change_low, change_high, words (``change_in_words``), python (what imports the candidate)
+        and command (what fits and saves it). Intervals are those of ``judge_mitigations``.
+    """
+    summary = summarize_splits(evaluated, level=CONFIDENCE)
+    rows = []
+    for measure, use in USE_OF_MEASURE.items():
+        of_measure = summary[summary["measure"] == measure].set_index("mitigation")
+        before = float(of_measure["mean"]["none"])
+        for name, row in of_measure.drop("none").iterrows():
+            change = [float(row[column]) for column in ("change", "change_low", "change_high")]
+            after = float(row["mean"])
+            words = change_in_words(before, after, change[1], change[2])
+            python = f"from gapbook.mitigation import {name}"
+            command = f"gapbook fix INPUT --with {name} --out fix.safetensors"
+            rows.append([use, name, before, after, *change, words, python, command])
+    return pd.DataFrame(rows, columns=CANDIDATE_COLUMNS)
+
+
+def change_in_words(before: float, after: float, low: float, high: float) -> str:
+    """Put a change of a share into words.
+
+    Parameters
+    ----------
+    before, after : float
+        The share without and with a candidate.
+    low, high : float
+        The ends of the interval of the change.
+
+    Returns
+    -------
+    str
+        Both shares, and whether this is a gain, a loss or neither; "still poor" below 0.25.
+
+    Examples
+    --------
+    >>> change_in_words(0.004, 0.06, 0.03, 0.08)
+    '0.00 -> 0.06: a gain, still poor'
+    >>> change_in_words(0.6, 0.5, -0.2, -0.05)
+    '0.60 -> 0.50: a loss'
+    """
+    if low > 0:
+        judgment = "a gain"
+        if high < MIN_USEFUL_GAIN:
+            judgment = "a gain too small to be of use"
+    elif high < 0:
+        judgment = "a loss"
+    else:
+        judgment = "no change shown"
+    if after < POOR:
+        judgment += ", still poor" if before < POOR else ", now poor"
+    return f"{before:.2f} -> {after:.2f}: {judgment}"

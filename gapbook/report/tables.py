@@ -1,5 +1,7 @@
 """Tables to paste into a paper, in Markdown and LaTeX."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -143,6 +145,104 @@ def latex_table(table: pd.DataFrame, labels: pd.DataFrame, caption: str) -> str:
         caption=_escape_latex(caption),
     )
     return f"% needs \\usepackage{{booktabs}}\n{latex}"
+
+
+def markdown_report(
+    lines: Sequence[str],
+    table: pd.DataFrame,
+    labels: pd.DataFrame,
+    candidates: pd.DataFrame | None = None,
+) -> str:
+    """Write the first lines of a report, its measures and its candidates in Markdown.
+
+    Parameters
+    ----------
+    lines : sequence of str
+        The first lines, in plain text.
+    table, labels : DataFrame
+        As in ``markdown_table``.
+    candidates : DataFrame, optional
+        The table of ``gapbook.report.recommend.judge_candidates``.
+
+    Returns
+    -------
+    str
+        A list, and one or two pipe tables.
+    """
+    parts = ["".join(f"* {_escape_markdown(line)}\n" for line in lines)]
+    parts.append(markdown_table(table, labels))
+    if candidates is not None:
+        cells = printed_candidates(candidates).map(_escape_markdown)
+        parts.append(cells.to_markdown(index=False, disable_numparse=True) + "\n")
+    return "\n".join(parts)
+
+
+def latex_report(
+    lines: Sequence[str],
+    table: pd.DataFrame,
+    labels: pd.DataFrame,
+    caption: str,
+    candidates: pd.DataFrame | None = None,
+) -> str:
+    """Write the first lines of a report, its measures and its candidates in LaTeX.
+
+    Parameters
+    ----------
+    lines : sequence of str
+        The first lines, in plain text.
+    table, labels, caption
+        As in ``latex_table``.
+    candidates : DataFrame, optional
+        The table of ``gapbook.report.recommend.judge_candidates``.
+
+    Returns
+    -------
+    str
+        A table environment, a list, and a second table environment if there are candidates.
+    """
+    items = "".join(f"\\item {_escape_latex(line)}\n" for line in lines)
+    text = latex_table(table, labels, caption)
+    text += f"\n\\begin{{itemize}}\n{items}\\end{{itemize}}\n"
+    if candidates is None:
+        return text
+    cells = printed_candidates(candidates).map(_escape_latex)
+    return (
+        text
+        + "\n"
+        + cells.style.hide(axis="index").to_latex(
+            column_format="llll",
+            position_float="centering",
+            hrules=True,
+            caption="What each mitigation changes on held-out pairs",
+        )
+    )
+
+
+def printed_candidates(candidates: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of candidates in print: use, candidate, words, and the change.
+
+    Parameters
+    ----------
+    candidates : DataFrame
+        The table of ``gapbook.report.recommend.judge_candidates``.
+
+    Returns
+    -------
+    DataFrame
+        The columns use, candidate, in words, and change (interval), all text.
+    """
+    changes = []
+    for row in candidates.to_dict("records"):
+        ends = f"{format_value(row['change_low'])} to {format_value(row['change_high'])}"
+        changes.append(f"{format_value(row['change'])} ({ends})")
+    return pd.DataFrame(
+        {
+            "use": candidates["use"],
+            "candidate": candidates["mitigation"],
+            "in words": candidates["words"],
+            "change (interval)": changes,
+        }
+    )
 
 
 def _printed(table: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:

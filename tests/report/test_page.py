@@ -152,7 +152,7 @@ def test_the_page_shows_each_verdict_with_the_best_candidate_and_its_interval():
 def test_the_page_says_how_verdicts_were_reached(html):
     assert "judged on the other, 3 times" in html
     assert "exceeds 0.01," in html
-    assert "99 %, since the best of 5 candidates" in html
+    assert "99.2 %, since the best of 6 candidates" in html
     assert "more pairs move them" in html
     assert "Wider than need be" in html
 

@@ -8,6 +8,10 @@ from gapbook.pairs import PairedEmbeddings
 from gapbook.report.recommend import (
     USE_OF_MEASURE,
     candidates,
+    change_in_words,
+    compare_mitigations,
+    default_splits,
+    judge_candidates,
     judge_mitigations,
     recommend_mitigations,
 )
@@ -64,31 +68,39 @@ def evaluation(gains, swings):
     ("gains", "swings", "verdict", "best"),
     [
         pytest.param(
-            (0.1, 0.3, 0.2, -0.4, 0.0), 0.001, "ShiftAlongGap", "ShiftAlongGap", id="the best pays"
+            (0.1, 0.3, 0.2, -0.4, 0.0, -0.9),
+            0.001,
+            "ShiftAlongGap",
+            "ShiftAlongGap",
+            id="the best pays",
         ),
         pytest.param(
-            (0.1, 0.3, 0.2, -0.4, 0.0), 0.2, "undecided", "ShiftAlongGap", id="too uncertain"
+            (0.1, 0.3, 0.2, -0.4, 0.0, -0.9), 0.2, "undecided", "ShiftAlongGap", id="too uncertain"
         ),
         pytest.param(
-            (-0.1, -0.3, -0.2, -0.05, -0.5), 0.001, "none", "ProcrustesAlign", id="all are worse"
+            (-0.1, -0.3, -0.2, -0.05, -0.5, -0.9),
+            0.001,
+            "none",
+            "ProcrustesAlign",
+            id="all are worse",
         ),
         pytest.param(
-            (0.004, 0.005, 0.003, -0.4, -0.1),
+            (0.004, 0.005, 0.003, -0.4, -0.1, -0.9),
             0.0001,
             "none",
             "ShiftAlongGap",
             id="sure, and too small to be of use",
         ),
         pytest.param(
-            (0.004, -0.3, 0.02, -0.4, -0.1),
+            (0.004, -0.3, 0.02, -0.4, -0.1, -0.9),
             0.004,
             "undecided",
             "RotateTogether",
             id="one that may be of use",
         ),
         pytest.param(
-            (0.1, 0.3, -0.1, -0.1, -0.1),
-            (0.001, 0.2, 0, 0, 0),
+            (0.1, 0.3, -0.1, -0.1, -0.1, -0.9),
+            (0.001, 0.2, 0, 0, 0, 0),
             "Center",
             "Center",
             id="the best of those that surely pay",
@@ -104,8 +116,54 @@ def test_verdicts_go_by_intervals_that_hold_together(gains, swings, verdict, bes
     swing = np.broadcast_to(swings, len(gains))[place]
     assert judged["before"].to_numpy() == pytest.approx(0.5)
     assert judged["change"].to_numpy() == pytest.approx(gain)
-    # The quantile of t with 3 degrees of freedom for 5 % / 5 in two tails.
-    quantile = 5.840909309733
+    # The quantile of t with 3 degrees of freedom for 5 % / 6 in two tails.
+    quantile = 6.231543473367
     half_width = quantile * (1 + 1 / 4) ** 0.5 * swing * (4 / 3) ** 0.5
     assert judged["change_low"].to_numpy() == pytest.approx(gain - half_width, rel=1e-6)
     assert judged["change_high"].to_numpy() == pytest.approx(gain + half_width, rel=1e-6)
+
+
+def test_every_candidate_is_judged_for_every_use_losses_too(pairs):
+    evaluated = compare_mitigations(pairs, splits=3)
+    judged = judge_candidates(evaluated)
+    tried = list(candidates())[1:]
+    assert "Standardize" in tried
+    assert len(judged) == len(tried) * len(USE_OF_MEASURE)
+    means = evaluated.groupby("mitigation").mean(numeric_only=True)
+    for measure, use in USE_OF_MEASURE.items():
+        rows = judged[judged["use"] == use].set_index("mitigation")
+        assert rows.index.tolist() == tried
+        for name in tried:
+            after = means.loc[name, measure]
+            before = means.loc["none", measure]
+            assert rows.loc[name, "change"] == pytest.approx(after - before, abs=1e-12)
+            assert rows.loc[name, "words"].startswith(f"{before:.2f} -> {after:.2f}: ")
+    assert judged.loc[judged["change_high"] < 0, "words"].str.contains("a loss").all()
+
+
+def test_what_imports_a_candidate_does_so(pairs):
+    judged = judge_candidates(compare_mitigations(pairs, splits=2))
+    for row in judged.drop_duplicates("mitigation").itertuples():
+        names = {}
+        exec(row.python, names)
+        assert type(candidates()[row.mitigation]) is names[row.mitigation]
+        assert f"--with {row.mitigation} " in row.command
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ((0.001, 0.06, 0.02, 0.1), "0.00 -> 0.06: a gain, still poor"),
+        ((0.5, 0.6, 0.05, 0.15), "0.50 -> 0.60: a gain"),
+        ((0.5, 0.505, 0.001, 0.009), "0.50 -> 0.51: a gain too small to be of use"),
+        ((0.4, 0.2, -0.3, -0.1), "0.40 -> 0.20: a loss, now poor"),
+        ((0.5, 0.5, -0.1, 0.1), "0.50 -> 0.50: no change shown"),
+    ],
+)
+def test_changes_in_words(numbers, words):
+    assert change_in_words(*numbers) == words
+
+
+def test_many_pairs_are_halved_less_often():
+    assert default_splits(1000) == 20
+    assert default_splits(1001) == 10

@@ -1,0 +1,191 @@
+"""What to read first in a report: recall against chance, mixed search, and the zero of scores."""
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from gapbook.exceptions import PairsError
+from gapbook.mitigation.evaluation import NEIGHBORS, mixed_search
+from gapbook.pairs import PairedEmbeddings
+from gapbook.report.recommend import MAX_PAIRS, change_in_words, draw_pairs
+from gapbook.report.tables import format_value
+
+# Chance reaches a recall as high as one that is taken as more than chance in one of 1,000 reports;
+# six recalls are looked at.
+CHANCE_LEVEL = 0.001 / 6
+DIRECTIONS = ("image_to_text", "text_to_image")
+PLACES = (1, 5, 10)
+
+
+def is_at_chance(table: pd.DataFrame) -> bool:
+    """Say whether no recall can be told from what unrelated rows would have.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The table of a ``gap_report``.
+
+    Returns
+    -------
+    bool
+        True where none of the recalls at 1, 5 and 10, in both directions, is above chance by a
+        binomial test at a level of 0.001 for all six.
+
+    Examples
+    --------
+    >>> from gapbook.geometry import gap_report
+    >>> import numpy as np
+    >>> rows = np.random.default_rng(0).standard_normal((50, 8))
+    >>> is_at_chance(gap_report(PairedEmbeddings(rows, rows + 1)))
+    False
+    >>> is_at_chance(gap_report(PairedEmbeddings(rows, rows[::-1] + 1)))
+    True
+    """
+    from scipy.stats import binom
+
+    values = table.set_index("metric")["value"]
+    n = int(values["n_sampled"])
+    for k in PLACES:
+        for direction in DIRECTIONS:
+            found = round(n * float(values[f"r{k}_{direction}"]))
+            by_chance = min(1.0, k / n)
+            if binom.sf(found - 1, n, by_chance) < CHANCE_LEVEL:
+                return False
+    return True
+
+
+def zero_of_scores(table: pd.DataFrame) -> float:
+    """Return the mean cosine of unrelated pairs across the modalities.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The table of a ``gap_report``.
+
+    Returns
+    -------
+    float
+        ``cosine_across`` without the partners that it includes.
+
+    Examples
+    --------
+    >>> names = ["n_pairs", "cosine_across", "cosine_paired"]
+    >>> round(zero_of_scores(pd.DataFrame({"metric": names, "value": [5, 0.28, 0.6]})), 3)
+    0.2
+    """
+    values = table.set_index("metric")["value"]
+    n = float(values["n_pairs"])
+    return float((n * values["cosine_across"] - values["cosine_paired"]) / (n - 1))
+
+
+def share_of_other_modality(pairs: PairedEmbeddings, seed: int = 0) -> float | None:
+    """Return the share of the other modality in the top 10 of one index that holds all rows.
+
+    Parameters
+    ----------
+    pairs : PairedEmbeddings
+        The pairs.
+    seed : int
+        The seed of the 2,000 pairs that are drawn where there are more.
+
+    Returns
+    -------
+    float or None
+        The mean over queries of both modalities: about 0.5 where there is no preference. None for
+        fewer pairs than fill ten places.
+    """
+    drawn = draw_pairs(pairs, MAX_PAIRS, seed)
+    try:
+        search = mixed_search(drawn.x, drawn.y, NEIGHBORS)
+    except PairsError:
+        return None
+    return float(search["other"].mean())
+
+
+def first_lines(
+    table: pd.DataFrame,
+    modalities: tuple[str, str],
+    share_of_other: float | None,
+    recommendations: pd.DataFrame | None,
+) -> list[str]:
+    """Write the first lines of a report.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The table of a ``gap_report``.
+    modalities : tuple of two str
+        What x and y are.
+    share_of_other : float or None
+        What ``share_of_other_modality`` returns.
+    recommendations : DataFrame or None
+        The verdicts of ``judge_mitigations``.
+
+    Returns
+    -------
+    list of str
+        A sentence each: recall against chance, one index of both, the zero of scores, the gap, and
+        a verdict for each use. At chance there is a warning instead of verdicts.
+    """
+    rows = table.set_index("metric")
+    first, second = modalities
+    sampled = float(rows["value"]["n_sampled"])
+    forward = float(rows["value"]["r1_image_to_text"])
+    backward = float(rows["value"]["r1_text_to_image"])
+    lines = [
+        f"Recall at 1 among {sampled:,.0f}: {forward:.1%} from {first} to {second}, "
+        f"{backward:.1%} from {second} to {first}; by chance {1 / sampled:.2%}."
+    ]
+    at_chance = is_at_chance(table)
+    if at_chance:
+        lines.append(
+            "Recall cannot be told from chance: your rows look misaligned. Check that row i of "
+            f"{first} belongs to row i of {second}; until then nothing below means anything."
+        )
+    if share_of_other is not None:
+        lines.append(
+            f"In one index of both, {share_of_other:.3f} of the {NEIGHBORS} nearest rows are of "
+            "the other modality (0.5 is no preference)."
+        )
+    zero = format_value(zero_of_scores(table))
+    lines.append(
+        f"The zero of scores: unrelated {first} and {second} have a mean cosine of {zero}, "
+        f"partners {format_value(rows['value']['cosine_paired'])}."
+    )
+    gap, low, high = (float(rows[column]["modality_gap"]) for column in ("value", "low", "high"))
+    lines.append(
+        f"Modality gap: {format_value(gap)} ({format_value(low)} to {format_value(high)})."
+    )
+    if recommendations is not None and not at_chance:
+        for row in recommendations.to_dict("records"):
+            lines.append(f"For {row['use']}: {verdict_in_words(row)}.")
+    return lines
+
+
+def verdict_in_words(row: Mapping[Hashable, Any]) -> str:
+    """Return a verdict of ``judge_mitigations`` in words, with what it would change.
+
+    Parameters
+    ----------
+    row : dict
+        A row of the table of ``judge_mitigations``.
+
+    Returns
+    -------
+    str
+        "none pays", "undecided", or the name of the mitigation that pays.
+
+    Examples
+    --------
+    >>> verdict_in_words({"verdict": "none"})
+    'none pays'
+    """
+    verdict = str(row["verdict"])
+    if verdict == "none":
+        return "none pays"
+    if verdict == "undecided":
+        return verdict
+    columns = ("before", "after", "change_low", "change_high")
+    words = change_in_words(*(float(row[column]) for column in columns))
+    return f"{verdict} pays, {words}"

@@ -1,0 +1,74 @@
+"""The first lines of a report."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gapbook.geometry.table import measure
+from gapbook.pairs import PairedEmbeddings
+from gapbook.report.findings import (
+    first_lines,
+    is_at_chance,
+    share_of_other_modality,
+    zero_of_scores,
+)
+from gapbook.report.model import report_on
+
+
+def shuffled(pairs, seed=0):
+    order = np.random.default_rng(seed).permutation(len(pairs))
+    return PairedEmbeddings(pairs.x, pairs.y[order])
+
+
+def test_the_zero_of_scores_is_the_mean_cosine_of_unrelated_pairs(pairs, measured):
+    cosines = pairs.x.astype(float) @ pairs.y.T
+    unrelated = cosines[~np.eye(len(pairs), dtype=bool)]
+    assert zero_of_scores(measured.table) == pytest.approx(unrelated.mean(), abs=1e-5)
+
+
+def test_the_share_of_the_other_modality_by_brute_force(pairs):
+    rows = np.concatenate([pairs.x, pairs.y]).astype(float)
+    n = len(pairs)
+    nearest = np.argsort(-(rows @ rows.T - 3 * np.eye(2 * n)), axis=1)[:, :10]
+    other = (nearest < n) != (np.arange(2 * n) < n)[:, None]
+    assert share_of_other_modality(pairs) == pytest.approx(other.mean(), abs=1e-6)
+
+
+def test_few_rows_have_no_ten_nearest():
+    assert share_of_other_modality(PairedEmbeddings(np.eye(4), np.eye(4))) is None
+
+
+def test_rows_in_order_are_above_chance_and_shuffled_rows_are_not(pairs, measured):
+    assert not is_at_chance(measured.table)
+    for seed in range(10):
+        assert is_at_chance(measure(shuffled(pairs, seed), replicates=2).table)
+
+
+def test_at_chance_there_is_a_warning_and_no_verdict(pairs):
+    report = report_on(measure(shuffled(pairs), replicates=2), "shuffled", splits=2)
+    assert report.is_at_chance
+    assert "your rows look misaligned" in report.first_lines[1]
+    assert not any(line.startswith("For ") for line in report.first_lines)
+    assert report.recommendations is None
+    assert report.candidates is None
+    assert "No comparison of mitigations: recall is at chance." in report.notes
+
+
+def test_verdicts_stand_in_the_first_lines_with_what_changes(measured):
+    row = ("one index", 0.004, "Center", "Center", 0.06, 0.056, 0.03, 0.08)
+    columns = ["use", "before", "verdict", "mitigation", "after", "change"]
+    columns += ["change_low", "change_high"]
+    verdicts = pd.DataFrame([row], columns=columns)
+    lines = first_lines(measured.table, ("image", "text"), 0.0312, verdicts)
+    assert lines[-1] == "For one index: Center pays, 0.00 -> 0.06: a gain, still poor."
+    assert any("0.031 of the 10 nearest" in line for line in lines)
+    assert any(line.startswith("The zero of scores: ") for line in lines)
+
+
+def test_only_measures_leaves_out_what_takes_long(measured):
+    stages = []
+    report = report_on(measured, "mine", on_stage=stages.append, only_measures=True)
+    assert stages == []
+    assert report.landscape is None
+    assert report.recommendations is None
+    assert len(report.first_lines) == 4
