@@ -297,9 +297,9 @@ def change_in_words(before: float, after: float, low: float, high: float) -> str
     Examples
     --------
     >>> change_in_words(0.004, 0.06, 0.03, 0.08)
-    '0.00 -> 0.06: a gain, still poor'
+    '0.00 → 0.06: a gain, still poor'
     >>> change_in_words(0.6, 0.5, -0.2, -0.05)
-    '0.60 -> 0.50: a loss'
+    '0.60 → 0.50: a loss'
     """
     if low > 0:
         judgment = "a gain"
@@ -311,4 +311,4 @@ def change_in_words(before: float, after: float, low: float, high: float) -> str
         judgment = "no change shown"
     if after < POOR:
         judgment += ", still poor" if before < POOR else ", now poor"
-    return f"{before:.2f} -> {after:.2f}: {judgment}"
+    return f"{before:.2f} → {after:.2f}: {judgment}"

@@ -60,7 +60,7 @@ def test_verdicts_stand_in_the_first_lines_with_what_changes(measured):
     columns += ["change_low", "change_high"]
     verdicts = pd.DataFrame([row], columns=columns)
     lines = first_lines(measured.table, ("image", "text"), 0.0312, verdicts)
-    assert lines[-1] == "For one index: Center pays, 0.00 -> 0.06: a gain, still poor."
+    assert lines[-1] == "For one index: Center pays, 0.00 → 0.06: a gain, still poor."
     assert any("0.031 of the 10 nearest" in line for line in lines)
     assert any(line.startswith("The zero of scores: ") for line in lines)
 

@@ -137,7 +137,7 @@ def test_every_candidate_is_judged_for_every_use_losses_too(pairs):
             after = means.loc[name, measure]
             before = means.loc["none", measure]
             assert rows.loc[name, "change"] == pytest.approx(after - before, abs=1e-12)
-            assert rows.loc[name, "words"].startswith(f"{before:.2f} -> {after:.2f}: ")
+            assert rows.loc[name, "words"].startswith(f"{before:.2f} → {after:.2f}: ")
     assert judged.loc[judged["change_high"] < 0, "words"].str.contains("a loss").all()
 
 
@@ -153,11 +153,11 @@ def test_what_imports_a_candidate_does_so(pairs):
 @pytest.mark.parametrize(
     ("numbers", "words"),
     [
-        ((0.001, 0.06, 0.02, 0.1), "0.00 -> 0.06: a gain, still poor"),
-        ((0.5, 0.6, 0.05, 0.15), "0.50 -> 0.60: a gain"),
-        ((0.5, 0.505, 0.001, 0.009), "0.50 -> 0.51: a gain too small to be of use"),
-        ((0.4, 0.2, -0.3, -0.1), "0.40 -> 0.20: a loss, now poor"),
-        ((0.5, 0.5, -0.1, 0.1), "0.50 -> 0.50: no change shown"),
+        ((0.001, 0.06, 0.02, 0.1), "0.00 → 0.06: a gain, still poor"),
+        ((0.5, 0.6, 0.05, 0.15), "0.50 → 0.60: a gain"),
+        ((0.5, 0.505, 0.001, 0.009), "0.50 → 0.51: a gain too small to be of use"),
+        ((0.4, 0.2, -0.3, -0.1), "0.40 → 0.20: a loss, now poor"),
+        ((0.5, 0.5, -0.1, 0.1), "0.50 → 0.50: no change shown"),
     ],
 )
 def test_changes_in_words(numbers, words):
