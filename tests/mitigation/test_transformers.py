@@ -172,7 +172,11 @@ def test_one_side_alone_moves_as_it_does_beside_the_other(mitigation: Mitigation
 
 
 @each
-@pytest.mark.parametrize("make", [np.asarray, torch.from_numpy, np.ndarray.tolist], ids=repr)
+@pytest.mark.parametrize(
+    "make",
+    [np.asarray, torch.from_numpy, np.ndarray.tolist],
+    ids=["array", "tensor", "list"],
+)
 def test_one_query_moves_as_it_does_among_others(mitigation: Mitigation, make) -> None:
     fitted = fit(mitigation)
     x, y = fitted.transform(NEW_X, NEW_Y)
