@@ -62,7 +62,8 @@ def read_input(
             raise PairsError("A long table is one file; got two: give the one that has all rows")
         x, y = read_two_files(path, other_path, columns)
         return Input(x, y, {"source": f"{path.name} and {other_path.name}"})
-    source = path.resolve().name
+    # This folder's path has no name of its own.
+    source = path.name or path.resolve().name
     if long_table is not None:
         x, y, both = read_long_table(path, long_table, modalities)
         return Input(x, y, {"source": source, "modalities": both})
@@ -72,4 +73,4 @@ def read_input(
     x, y = read_pairs(path, columns or DEFAULT_COLUMNS)
     n = len(x) if x.ndim else 0
     stated = valid_metadata(read_metadata(path, x.nbytes + y.nbytes), n)
-    return Input(x, y, {"source": path.name or source} | stated)
+    return Input(x, y, {"source": source} | stated)

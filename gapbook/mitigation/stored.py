@@ -155,7 +155,10 @@ def apply_to_stored(  # noqa: PLR0913 (the last three are rarely given)
     if type(correction).__name__ == "Noise":
         raise PairsError("Noise depends on the place of a row among others; it is for training")
     job = Job(correction, side, key, skip_bad, numbers_per_block, progress)
-    if out.resolve() == source.resolve() or source.resolve() in out.resolve().parents:
+    # Of a link that leads back to itself ``Path.resolve`` raises an error of its own.
+    target = Path(os.path.realpath(out))
+    origin = Path(os.path.realpath(source))
+    if target == origin or origin in target.parents:
         raise PairsError(f"Expected another place than {path_text(source)} to write to")
     applied = Applied()
     if source.is_dir():

@@ -29,7 +29,7 @@ def cross_cosines(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     Examples
     --------
     >>> partners, unrelated = cross_cosines([[1, 0], [0, 1]], [[1, 0], [3, 4]])
-    >>> partners.round(2).tolist(), unrelated.round(2).tolist()
+    >>> partners.astype(float).round(2).tolist(), unrelated.astype(float).round(2).tolist()
     ([1.0, 0.8], [[0.6], [0.0]])
     """
     cosines = _cosines(x, y)
