@@ -18,7 +18,8 @@ from gapbook.cli.options import (
     tau,
 )
 from gapbook.exceptions import PairsError, one_line, quoted
-from gapbook.terminal import print_path, print_text, readable
+from gapbook.files.paths import path_text
+from gapbook.terminal import print_text, readable
 
 if TYPE_CHECKING:
     from gapbook.geometry.table import Measured
@@ -159,9 +160,8 @@ def _report(options: argparse.Namespace) -> int:
             contents = {path: _content(report, suffix) for path, suffix in suffixes.items()}
     write_all(contents)
     if contents:
-        print_text("\n".join(report.first_lines) + "\n")
-        for path in contents:
-            print_path(path)
+        written = [path_text(path) for path in contents]
+        print_text("\n".join([*report.first_lines, "", *written]))
     else:
         print_text("\n\n".join([_content(report, ".md").decode(), *report.notes]) + "\n")
     for condition in held:
