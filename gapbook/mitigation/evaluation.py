@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from gapbook.checks.arrays import as_numpy
 from gapbook.exceptions import PairsError
 from gapbook.geometry import hubness, modality_gap
 from gapbook.mitigation.transformers import Mitigation
@@ -82,8 +83,8 @@ def mixed_search(x: ArrayLike, y: ArrayLike, k: int = NEIGHBORS) -> pd.DataFrame
 
 def _unit_arrays(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Return checked unit rows of both sides as float32 arrays."""
-    a, b = (side.cpu() if hasattr(side, "cpu") else side for side in unit_pair(x, y))
-    return np.asarray(a), np.asarray(b)
+    a, b = unit_pair(x, y)
+    return as_numpy(a), as_numpy(b)
 
 
 def _share_of_other(own: np.ndarray, other: np.ndarray, k: int) -> float:

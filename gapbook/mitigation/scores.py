@@ -17,11 +17,11 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from gapbook.checks.arrays import as_numpy
 from gapbook.checks.metadata import is_modality
 from gapbook.exceptions import PairsError, nearest, quoted
 from gapbook.mitigation.rows import (
     UnitRows,
-    as_numpy,
     at_their_places,
     directions,
     is_one_vector,

@@ -16,10 +16,11 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
+from gapbook.checks.arrays import as_numpy
 from gapbook.checks.memory import require_memory
 from gapbook.exceptions import PairsError
 from gapbook.geometry.sums import is_over_pairs
-from gapbook.mitigation.rows import MIN_LENGTH, as_numpy, is_one_vector, move_rows
+from gapbook.mitigation.rows import MIN_LENGTH, is_one_vector, move_rows
 from gapbook.mitigation.saved import Savable
 from gapbook.pairs import unit_pair
 
