@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from gapbook.checks.arrays import as_numpy
 from gapbook.checks.memory import require_memory
 from gapbook.exceptions import PairsError
+from gapbook.geometry.rotations import turn_onto
 from gapbook.geometry.sums import is_over_pairs
 from gapbook.mitigation.rows import MIN_LENGTH, is_one_vector, move_rows
 from gapbook.mitigation.saved import Savable
@@ -246,14 +247,6 @@ def _float32(array: np.ndarray) -> np.ndarray:
     return np.asarray(array, np.float32)
 
 
-def _turned(rows: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Rotate rows in the plane of two unit vectors, the first onto the second."""
-    both = start + end
-    onto_both = np.outer(rows @ _float32(both), _float32(both / (1 + start @ end)))
-    onto_end = np.outer(rows @ _float32(start), _float32(end))
-    return rows - onto_both + 2 * onto_end
-
-
 def _unit_vector(vector: np.ndarray) -> np.ndarray:
     """Return a vector at unit length, or zeros where its length is rounding."""
     length = np.linalg.norm(vector)
@@ -435,10 +428,10 @@ class RotateTogether(Mitigation):
             )
 
     def _move_x(self, rows: np.ndarray) -> np.ndarray:
-        return _turned(rows, self.center_x_, self.middle_)
+        return turn_onto(rows, self.center_x_, self.middle_)
 
     def _move_y(self, rows: np.ndarray) -> np.ndarray:
-        return _turned(rows, self.center_y_, self.middle_)
+        return turn_onto(rows, self.center_y_, self.middle_)
 
 
 class ProcrustesAlign(Mitigation):
