@@ -4,11 +4,10 @@ import argparse
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile
 
 from gapbook.checks.seeds import MAX_SEED
 from gapbook.cli.options import Parser, add_command, count, input_path, output_path, seed
-from gapbook.exceptions import PairsError, one_line, quoted
+from gapbook.exceptions import ColumnsError, PairsError, one_line, quoted
 from gapbook.terminal import print_text, readable
 
 if TYPE_CHECKING:
@@ -21,7 +20,8 @@ UNIT_LENGTH = 0.01
 
 JUDGE = """Judge a search before and after a change of its vectors, by queries of your own.
 
-before, after   vectors of the same documents: .npy (n, d), or .npz with one such array
+before, after   vectors of the same documents: a file with one array (n, d), of any ending that
+                gapbook report reads
 --queries       vectors of the queries, likewise; --queries-after, where they were changed as well
 --relevant      a CSV file with the columns query and document, which count from 0: one line for
                 each document that answers a query
@@ -103,30 +103,20 @@ def _judge(options: argparse.Namespace) -> None:
 
 def _vectors(path: Path, cosine: bool) -> "np.ndarray":
     """Read the one array (n, d) of a file, of unit rows if they are to be compared by cosines."""
-    import numpy as np
-
-    from gapbook.checks.arrays import plain_matrix
-    from gapbook.files import path_text, require_file
+    from gapbook.array_files import array_names, read_side
+    from gapbook.checks.arrays import as_numpy, plain_matrix
+    from gapbook.files import path_text
     from gapbook.pairs import unit_rows
 
-    require_file(path)
-    if path.suffix.lower() not in (".npy", ".npz"):
-        raise PairsError(f"Expected a .npy or .npz file; got {path_text(path)}")
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if path.suffix.lower() == ".npz":
-            if len(loaded.files) != 1:
-                raise PairsError(
-                    f"Expected one array in {path_text(path)}; got {len(loaded.files)}: "
-                    f"{one_line(', '.join(loaded.files))}"
-                )
-            loaded = loaded[loaded.files[0]]
-    except PairsError:
-        raise
-    except (OSError, ValueError, EOFError, KeyError, BadZipFile, AttributeError) as error:
-        raise PairsError(f"{path_text(path)} cannot be read ({one_line(str(error))})") from None
     name = path_text(path)
-    return np.asarray(unit_rows(loaded, name) if cosine else plain_matrix(loaded, name))
+    try:
+        rows = read_side(path)
+    except ColumnsError:
+        raise PairsError(
+            f"Expected one array of shape (n, d) in {name}; it has "
+            f"{quoted(', '.join(array_names(path)))}: write the vectors alone, with np.save"
+        ) from None
+    return as_numpy(unit_rows(rows, name) if cosine else plain_matrix(rows, name))
 
 
 def _require_as_many(

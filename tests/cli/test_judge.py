@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+import torch
+from safetensors.numpy import save_file
 
 from gapbook.cli import main
 
@@ -87,7 +89,10 @@ def test_cosines_bring_rows_to_unit_length(folder, capsys):
         ({"before.npy": b""}, "before.npy"),
         ({"before.npy": np.full((20, 21), np.nan)}, "row 0 of documents"),
         ({"before.npy": np.zeros((20, 21), np.uint8)}, "dtype uint8"),
-        ({"after.npz": {"a": np.eye(20), "b": np.eye(20)}}, "one array in"),
+        (
+            {"after.npz": {"a": np.eye(20), "b": np.eye(20)}},
+            "write the vectors alone",
+        ),
         ({"after.npz": b"PK\x03\x04 cut off"}, "after.npz"),
     ],
 )
@@ -109,3 +114,14 @@ def test_bad_input_is_one_sentence_and_writes_nothing(folder, capsys, change, me
     assert message in error
     assert error.count("\n") == 1
     assert not (folder / "judged.md").exists()
+
+
+def test_vectors_may_be_in_any_file_of_arrays(folder, capsys):
+    arguments = ["--queries", "q.npy", "--relevant", "answers.csv"]
+    assert main(["judge", "before.npy", "before.npy", *arguments]) == 0
+    expected = capsys.readouterr().out
+    documents = np.load("before.npy")
+    save_file({"vectors": documents}, "before.safetensors")
+    torch.save(torch.from_numpy(documents), "before.pt")
+    assert main(["judge", "before.safetensors", "before.pt", *arguments]) == 0
+    assert capsys.readouterr().out == expected
