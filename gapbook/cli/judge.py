@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ before, after   vectors of the same documents: a file with one array (n, d), of 
 --relevant      a CSV file with the columns query and document, which count from 0: one line for
                 each document that answers a query
 --modalities    a CSV file with the columns document and modality, one line for each document
+--exclude       a CSV file with the columns query and document: one line for each document that a
+                query leaves out, such as the query itself where it is a document too
 
 Scores are inner products; --cosine compares directions. Says recall and nDCG among the first k by
 the modality of the answer, and the share of each modality among them, with the changes and their
@@ -50,6 +53,7 @@ def add_judge(commands: "argparse._SubParsersAction[Parser]") -> None:
         ("queries-after", False, "vectors of the same queries after (default: those before)"),
         ("relevant", True, "a CSV file with the columns query and document"),
         ("modalities", False, "a CSV file with the columns document and modality"),
+        ("exclude", False, "a CSV file with the columns query and document, to be left out"),
     ):
         judge.add_argument(
             f"--{name}", type=input_path, required=required, metavar="FILE", help=text
@@ -83,9 +87,15 @@ def _judge(options: argparse.Namespace) -> None:
     _require_dimension(asked_before, before, options.queries, options.before)
     _require_dimension(asked_after, after, queries_after, options.after)
     modalities = _modalities(options.modalities, len(before))
-    relevant = _relevant(options.relevant)
-    found_before = search_quality(asked_before, before, relevant, modalities, options.k)
-    found_after = search_quality(asked_after, after, relevant, modalities, options.k)
+    measure = partial(
+        search_quality,
+        relevant=_row_pairs(options.relevant),
+        modalities=modalities,
+        k=options.k,
+        exclude=None if options.exclude is None else _row_pairs(options.exclude),
+    )
+    found_before = measure(asked_before, before)
+    found_after = measure(asked_after, after)
     table = compare_searches(found_before, found_after, seed=options.seed)
     if modalities is None:
         # One modality: what is said of all is said.
@@ -144,13 +154,13 @@ def _require_dimension(
         )
 
 
-def _relevant(path: Path) -> list[list[int]]:
-    """Read pairs of a query and a document that answers it."""
+def _row_pairs(path: Path) -> list[list[int]]:
+    """Read pairs of a query and a document."""
     from gapbook.files.csv_rows import read_rows
 
     rows = read_rows(path, ["query", "document"])
     if not rows:
-        raise PairsError(f"Expected a line for each answer in {quoted(path)}; there is none")
+        raise PairsError(f"Expected a query and a document a line in {quoted(path)}; there is none")
     return [[_row_number(cell, row.line, path) for cell in row.cells] for row in rows]
 
 

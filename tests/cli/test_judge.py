@@ -79,10 +79,15 @@ def test_cosines_bring_rows_to_unit_length(folder, capsys):
         ({"q_after.npy": None}, "--queries-after names the queries"),
         ({"answers.csv": "query,document\n0,99\n"}, "document from 0 to 19; got 99"),
         ({"answers.csv": "query,document\n0,b\n"}, "in line 2 of"),
-        ({"answers.csv": "query,document\n"}, "a line for each answer"),
+        ({"answers.csv": "query,document\n"}, "a query and a document a line"),
         ({"answers.csv": "query,text\n0,1\n"}, "document"),
         ({"documents.csv": "document,modality\n0,text\n"}, "has none for document 1"),
         ({"documents.csv": "document,modality\n0,text\n0,text\n"}, "line 3 of"),
+        ({"exclude.csv": "query,document\n1,1\n"}, "document 1 answers query 1 and is left out"),
+        ({"exclude.csv": "query,document\n1,20\n"}, "document from 0 to 19; got 20"),
+        ({"exclude.csv": "query,document\n1,-2\n"}, "in line 2 of"),
+        ({"exclude.csv": "query\n1\n"}, "document"),
+        ({"exclude.csv": None}, "exclude.csv does not exist"),
         ({"before.npy": np.eye(3)}, "the same documents before and after"),
         ({"before.npy": np.array([{}])}, "before.npy"),
         ({"before.npy": b"no array"}, "before.npy"),
@@ -99,9 +104,13 @@ def test_cosines_bring_rows_to_unit_length(folder, capsys):
 def test_bad_input_is_one_sentence_and_writes_nothing(folder, capsys, change, message):
     arguments = list(WHOLE)
     for name, content in change.items():
-        if content is None:
+        if name == "exclude.csv":
+            arguments += ["--exclude", name]
+        if name == "q_after.npy":
             place = arguments.index("--queries-after")
             del arguments[place : place + 2]
+        elif content is None:
+            assert not (folder / name).exists()
         elif isinstance(content, np.ndarray):
             np.save(name, content)
         elif isinstance(content, dict):
@@ -125,3 +134,18 @@ def test_vectors_may_be_in_any_file_of_arrays(folder, capsys):
     torch.save(torch.from_numpy(documents), "before.pt")
     assert main(["judge", "before.safetensors", "before.pt", *arguments]) == 0
     assert capsys.readouterr().out == expected
+
+
+def test_a_query_that_is_a_document_can_be_left_out_for_itself(folder, capsys):
+    rows = np.eye(20) + 0.5 * np.eye(20)[::-1]
+    np.save("rows.npy", rows)
+    answers = "".join(f"{i},{19 - i}\n" for i in range(20))
+    itself = "".join(f"{i},{i}\n" for i in range(20))
+    (folder / "answers.csv").write_text("query,document\n" + answers)
+    (folder / "itself.csv").write_text("query,document\n" + itself)
+    arguments = ["judge", "rows.npy", "rows.npy", "--queries", "rows.npy", "--k", "1"]
+    arguments += ["--relevant", "answers.csv"]
+    assert main(arguments) == 0
+    assert "| recall@1 | all | 20 | 0.000 | 0.000 |" in capsys.readouterr().out
+    assert main([*arguments, "--exclude", "itself.csv"]) == 0
+    assert "| recall@1 | all | 20 | 1.000 | 1.000 |" in capsys.readouterr().out
