@@ -229,8 +229,11 @@ def _content(table: "pd.DataFrame", notes: list[str], k: int, suffix: str) -> by
         name = str(row["modality"]).replace("|", "\\|")
         if row["measure"] == "share" and "corpus" in row:
             name += f" ({row['corpus']:.0%} of the documents)"
-        lines.append(
-            f"| {measure}@{k} | {name} | {row['queries']} | {row['before']:.3f} | "
-            f"{row['after']:.3f} | {row['change']:+.3f} | {row['low']:+.3f} to {row['high']:+.3f} |"
-        )
+        values = "– | – | – | no such queries"
+        if row["queries"]:
+            values = (
+                f"{row['before']:.3f} | {row['after']:.3f} | {row['change']:+.3f} | "
+                f"{row['low']:+.3f} to {row['high']:+.3f}"
+            )
+        lines.append(f"| {measure}@{k} | {name} | {row['queries']} | {values} |")
     return ("\n".join(lines) + "\n").encode()

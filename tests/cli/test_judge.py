@@ -136,6 +136,18 @@ def test_vectors_may_be_in_any_file_of_arrays(folder, capsys):
     assert capsys.readouterr().out == expected
 
 
+def test_a_modality_that_answers_no_query_is_said_in_words(folder, capsys):
+    (folder / "answers.csv").write_text("query,document\n0,0\n2,2\n")
+    assert main([*WHOLE, "--out", "judged.json"]) == 0
+    assert "NaN" not in (folder / "judged.json").read_text()
+    assert main(WHOLE) == 0
+    printed = capsys.readouterr().out
+    assert "| recall@5 | image | 0 | – | – | – | no such queries |" in printed
+    assert "| nDCG@5 | image | 0 | – | – | – | no such queries |" in printed
+    assert "| recall@5 | text | 2 | 0.000 | 1.000 | +1.000 |" in printed
+    assert "nan" not in printed
+
+
 def test_a_query_that_is_a_document_can_be_left_out_for_itself(folder, capsys):
     rows = np.eye(20) + 0.5 * np.eye(20)[::-1]
     np.save("rows.npy", rows)
