@@ -18,7 +18,7 @@ from gapbook.cli.options import (
     tau,
 )
 from gapbook.exceptions import PairsError, one_line, quoted
-from gapbook.terminal import print_text, readable
+from gapbook.terminal import print_path, print_text, readable
 
 if TYPE_CHECKING:
     from gapbook.geometry.table import Measured
@@ -158,7 +158,11 @@ def _report(options: argparse.Namespace) -> int:
         with threadpool_limits(1):
             contents = {path: _content(report, suffix) for path, suffix in suffixes.items()}
     write_all(contents)
-    if not contents:
+    if contents:
+        print_text("\n".join(report.first_lines) + "\n")
+        for path in contents:
+            print_path(path)
+    else:
         print_text("\n\n".join([_content(report, ".md").decode(), *report.notes]) + "\n")
     for condition in held:
         print(f"gapbook: failed, {condition}", file=sys.stderr)

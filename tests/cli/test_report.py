@@ -93,7 +93,7 @@ def test_every_format_begins_with_the_same_lines_and_has_every_candidate(reporte
     markdown = (reported / "report.md").read_text()
     latex = (reported / "report.tex").read_text()
     page = html.unescape((reported / "report.html").read_text())
-    assert len(content["first_lines"]) == 8
+    assert len(content["first_lines"]) == 9
     for line in content["first_lines"]:
         assert line in html.unescape(markdown)
         assert line in page

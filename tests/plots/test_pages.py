@@ -190,5 +190,5 @@ def test_on_a_phone_a_shared_label_stands_below_each_panel_in_short_lines() -> N
     assert [text.replace("\n", " ") for text in shown] == [label] * 3
     fig.canvas.draw()
     ends = [ax.xaxis.label.get_window_extent() for ax in fig.axes]
-    assert all(0 <= end.x0 and end.x1 <= fig.bbox.width for end in ends)
+    assert all(end.x0 >= 0 and end.x1 <= fig.bbox.width for end in ends)
     assert not fig.get_supxlabel()
