@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from gapbook.exceptions import PairsError
 from gapbook.mitigation.evaluation import NEIGHBORS, mixed_search
 from gapbook.pairs import PairedEmbeddings
 from gapbook.report.recommend import MAX_PAIRS, change_in_words, draw_pairs
@@ -97,12 +96,11 @@ def share_of_other_modality(pairs: PairedEmbeddings, seed: int = 0) -> float | N
         The mean over queries of both modalities: about 0.5 where there is no preference. None for
         fewer pairs than fill ten places.
     """
-    drawn = draw_pairs(pairs, MAX_PAIRS, seed)
-    try:
-        search = mixed_search(drawn.x, drawn.y, NEIGHBORS)
-    except PairsError:
+    # A query is not among its own results.
+    if 2 * len(pairs) - 1 < NEIGHBORS:
         return None
-    return float(search["other"].mean())
+    drawn = draw_pairs(pairs, MAX_PAIRS, seed)
+    return float(mixed_search(drawn.x, drawn.y, NEIGHBORS)["other"].mean())
 
 
 def first_lines(
