@@ -21,6 +21,7 @@ from gapbook.encoders.clip import embed_in_batches, pixels
 from gapbook.geometry import modality_gap, retrieval
 from gapbook.glyphs import FACES, Glyphs, all_faces, caption_tokens
 from gapbook.landscape.contrastive import contrastive_loss
+from gapbook.landscape.sigmoid import FIRST_SCALE, sigmoid_loss
 
 # Later epochs gain little in retrieval, and a run stays under two minutes.
 EPOCHS = 30
@@ -43,8 +44,8 @@ WARM_UP_SHARE = 0.05
 # Pixels by which an image is shifted at most: what it shows stays on the canvas.
 MAX_PIXEL_SHIFT = 2
 
-# Where a learned temperature starts, as in CLIP.
-FIRST_TAU = 0.07
+# Where a learned temperature starts, as in CLIP and in SigLIP.
+FIRST_TAUS = {"softmax": 0.07, "sigmoid": 1 / FIRST_SCALE}
 
 # The limit of 1 / tau where it is learned, as in CLIP.
 MAX_SCALE = 100.0
@@ -53,8 +54,13 @@ MAX_SCALE = 100.0
 SCALE_RATE_FACTOR = 10
 
 
+Loss = Literal["softmax", "sigmoid"]
+
+
 class TwoEncoders(Weights, Protocol):
     """What can be trained: a module with two encoders and log 1 / tau.
+
+    For the sigmoid loss it has ``logit_bias`` too.
 
     ``second_sees`` says whether the second encoder takes captions, as token ids (n, 16), or
     images (n, 1, 32, 32), as the first one does. Both return embeddings (n, d) of any length.
@@ -89,6 +95,30 @@ class TwoEncoders(Weights, Protocol):
 
     def eval(self) -> Any:
         """Put the module into evaluation mode."""
+
+
+def logit_bias(model: TwoEncoders) -> nn.Parameter:
+    """Return the bias of a model's logits.
+
+    Parameters
+    ----------
+    model : TwoEncoders
+        Such as ``build_glyphclip`` makes with a ``first_bias``.
+
+    Returns
+    -------
+    torch.nn.Parameter
+        A scalar.
+
+    Raises
+    ------
+    ValueError
+        If the model has none.
+    """
+    bias = getattr(model, "logit_bias", None)
+    if not isinstance(bias, nn.Parameter):
+        raise ValueError("Expected a model with a bias of its logits; this one has no logit_bias")
+    return bias
 
 
 def augment(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
@@ -188,7 +218,8 @@ class TrainingRun:
 
     Notes
     -----
-    Embeddings have unit length in the loss, unless ``recipe`` has "unit_length" as False.
+    Embeddings have unit length in the loss, unless ``recipe`` has "unit_length" as False. The loss
+    is that of CLIP, unless ``recipe`` has "loss" as "sigmoid", that of SigLIP.
     """
 
     def __init__(
@@ -205,7 +236,8 @@ class TrainingRun:
         if rotation is not None:
             self.rotation = torch.from_numpy(np.array(rotation, np.float32))
         tau = recipe["tau"]
-        model.logit_scale.data.fill_(math.log(1 / (FIRST_TAU if tau is None else tau)))
+        first_tau = FIRST_TAUS[recipe.get("loss", "softmax")] if tau is None else tau
+        model.logit_scale.data.fill_(math.log(1 / first_tau))
         model.logit_scale.requires_grad_(tau is None)
         self.optimizer = _optimizer(model, recipe["learning_rate"])
         self.schedule = _schedule(self.optimizer, recipe["epochs"] * steps)
@@ -214,6 +246,12 @@ class TrainingRun:
     def tau(self) -> float:
         """The present temperature."""
         return math.exp(-self.model.logit_scale.item())
+
+    def logits(self) -> dict[str, float]:
+        """Return what makes logits of cosines: the temperature, and a bias where there is one."""
+        if self.recipe.get("loss") == "sigmoid":
+            return {"tau": self.tau, "bias": logit_bias(self.model).item()}
+        return {"tau": self.tau}
 
     def step(self, images: torch.Tensor, second: torch.Tensor) -> float:
         """Take one step on a batch.
@@ -238,13 +276,18 @@ class TrainingRun:
             y = normalize(y, dim=1)
         if self.rotation is not None:
             y = y @ self.rotation
-        loss = contrastive_loss(x, y, torch.exp(-self.model.logit_scale))
+        loss = self._loss(x, y)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
         self.schedule.step()
         self.model.logit_scale.data.clamp_(max=math.log(MAX_SCALE))
         return loss.item()
+
+    def _loss(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        if self.recipe.get("loss") == "sigmoid":
+            return sigmoid_loss(x, y, torch.exp(self.model.logit_scale), logit_bias(self.model))
+        return contrastive_loss(x, y, torch.exp(-self.model.logit_scale))
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, whole or not at all: an interruption leaves the earlier one.
@@ -278,15 +321,17 @@ class TrainingRun:
 
 
 def _optimizer(model: TwoEncoders, learning_rate: float) -> torch.optim.AdamW:
-    """Return AdamW with weight decay on matrices only, and a faster temperature."""
-    scale = model.logit_scale
-    weights = [p for p in model.parameters() if p is not scale]
+    """Return AdamW with weight decay on matrices only, and a faster temperature and bias."""
+    of_logits = [model.logit_scale]
+    if hasattr(model, "logit_bias"):
+        of_logits.append(logit_bias(model))
+    weights = [p for p in model.parameters() if not any(p is known for known in of_logits)]
     matrices = [p for p in weights if p.ndim > 1]
     vectors = [p for p in weights if p.ndim < 2]
     groups = [
         {"params": matrices, "lr": learning_rate, "weight_decay": WEIGHT_DECAY},
         {"params": vectors, "lr": learning_rate, "weight_decay": 0.0},
-        {"params": [scale], "lr": SCALE_RATE_FACTOR * learning_rate, "weight_decay": 0.0},
+        {"params": of_logits, "lr": SCALE_RATE_FACTOR * learning_rate, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, betas=BETAS)
 
@@ -312,12 +357,14 @@ def train(  # noqa: PLR0913 - a training run has that many settings
     learning_rate: float = LEARNING_RATE,
     rotation: np.ndarray | None = None,
     unit_length: bool = True,
+    loss: Loss = "softmax",
+    batch_size: int = BATCH_SIZE,
     held_out: Glyphs | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
     after_epoch: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
-    """Train a model in place with the symmetric contrastive loss.
+    """Train a model in place with a contrastive loss.
 
     Parameters
     ----------
@@ -338,6 +385,10 @@ def train(  # noqa: PLR0913 - a training run has that many settings
         history, and stays as it is.
     unit_length : bool
         Whether embeddings have unit length in the loss. They always have where they are measured.
+    loss : {"softmax", "sigmoid"}
+        CLIP's symmetric loss, or SigLIP's, for a model with a bias.
+    batch_size : int
+        Pairs of a batch.
     held_out : Glyphs, optional
         Characters that are measured after each epoch.
     checkpoint : path, optional
@@ -352,17 +403,24 @@ def train(  # noqa: PLR0913 - a training run has that many settings
     pandas.DataFrame
         Columns epoch, loss, tau and, with ``held_out``, gap and recalls as in ``evaluate``; one
         row an epoch, from row 0, the untrained model. The loss is the mean over the epoch in nats.
+        For the sigmoid loss there is a column bias too.
 
     Raises
     ------
     ValueError
         For a temperature that is not positive, fewer characters than a batch, a matrix that is no
-        rotation, or a checkpoint of another recipe.
+        rotation, a sigmoid loss without a bias, or a checkpoint of another recipe.
     """
+    if loss == "sigmoid":
+        logit_bias(model)
+    if len(data) < batch_size:
+        raise ValueError(f"Expected at least a batch of {batch_size} characters; got {len(data)}")
     recipe = _recipe(tau, epochs, seed, len(data), learning_rate, rotation)
-    if not unit_length:
-        recipe["unit_length"] = False
-    run = TrainingRun(model, recipe, len(data) // BATCH_SIZE, rotation)
+    # What differs from the bundled models' recipe; their checkpoints know no other.
+    others = {"unit_length": unit_length, "loss": loss, "batch_size": batch_size}
+    usual = {"unit_length": True, "loss": "softmax", "batch_size": BATCH_SIZE}
+    recipe |= {name: value for name, value in others.items() if value != usual[name]}
+    run = TrainingRun(model, recipe, len(data) // batch_size, rotation)
     path = Path(checkpoint) if checkpoint else None
     if path and path.exists():
         run.resume(path)
@@ -372,10 +430,11 @@ def train(  # noqa: PLR0913 - a training run has that many settings
         total=epochs, initial=max(first_epoch - 1, 0), desc="epochs", disable=not progress
     ) as bar:
         for epoch in range(first_epoch, epochs + 1):
-            loss = None
+            mean_loss = None
             if epoch > 0:
-                loss = _train_epoch(run, draw, len(data), np.random.default_rng([seed, epoch]))
-            row = {"epoch": epoch, "loss": loss, "tau": run.tau}
+                rng = np.random.default_rng([seed, epoch])
+                mean_loss = _train_epoch(run, draw, _batches(len(data), batch_size, rng), rng)
+            row = {"epoch": epoch, "loss": mean_loss} | run.logits()
             if held_out:
                 row |= evaluate(model, held_out, rotation)
             run.history.append(row)
@@ -385,7 +444,7 @@ def train(  # noqa: PLR0913 - a training run has that many settings
                 run.save(path)
             if epoch:
                 bar.update()
-                bar.set_postfix(loss=f"{loss:.3f}")
+                bar.set_postfix(loss=f"{mean_loss:.3f}")
     model.eval()
     return pd.DataFrame(run.history).astype({"loss": float})
 
@@ -401,8 +460,6 @@ def _recipe(
     """Check what makes a run, and return it in a form that tells checkpoints apart."""
     if tau is not None and not tau > 0:
         raise ValueError(f"Expected tau as a positive number or None (learned); got {tau!r}")
-    if n < BATCH_SIZE:
-        raise ValueError(f"Expected at least a batch of {BATCH_SIZE} characters; got {n}")
     recipe = {"tau": tau, "epochs": epochs, "seed": seed, "n": n, "learning_rate": learning_rate}
     if rotation is None:
         return recipe
@@ -439,9 +496,14 @@ def _drawer_of_views(data: Glyphs, second_sees: Literal["captions", "images"]) -
     return image_and_caption if second_sees == "captions" else two_views
 
 
-def _train_epoch(run: TrainingRun, draw: Drawer, n: int, rng: np.random.Generator) -> float:
-    """Take the steps of one epoch and return their mean loss."""
+def _batches(n: int, size: int, rng: np.random.Generator) -> Iterable[torch.Tensor]:
+    """Draw the batches of one epoch."""
     # The rest of fewer than a batch waits for another epoch.
-    rows = torch.as_tensor(rng.permutation(n)[: n - n % BATCH_SIZE])
-    losses = [run.step(*draw(batch, rng)) for batch in rows.split(BATCH_SIZE)]
-    return float(np.mean(losses))
+    return torch.as_tensor(rng.permutation(n)[: n - n % size]).split(size)
+
+
+def _train_epoch(
+    run: TrainingRun, draw: Drawer, batches: Iterable[torch.Tensor], rng: np.random.Generator
+) -> float:
+    """Take the steps of one epoch and return their mean loss."""
+    return float(np.mean([run.step(*draw(batch, rng)) for batch in batches]))

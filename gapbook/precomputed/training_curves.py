@@ -17,9 +17,10 @@ from gapbook.files import data_path, write_whole
 from gapbook.geometry import modality_gap
 from gapbook.geometry.rotations import procrustes, turn_to_gap
 from gapbook.glyphs import Glyphs, first_words, load_glyphs, share_image_by_caption
+from gapbook.landscape.sigmoid import FIRST_BIAS
 from gapbook.precomputed.glyphclip import SEEDS, TAUS, read_history
 from gapbook.precomputed.jobs import run_side_by_side
-from gapbook.training import EPOCHS, LEARNING_RATE, TwoEncoders, embed_pairs, train
+from gapbook.training import BATCH_SIZE, EPOCHS, LEARNING_RATE, TwoEncoders, embed_pairs, train
 
 # Temperatures by their labels, in the order of tables and figures; None is learned.
 TAUS_BY_LABEL: dict[str, float | None] = {
@@ -55,6 +56,11 @@ VARIANTS = {
     "16 dimensions": "embeddings of 16 dimensions",
     "32 dimensions": "embeddings of 32 dimensions",
     "128 dimensions": "embeddings of 128 dimensions",
+    "sigmoid": "the loss of SigLIP instead of CLIP's, from its start",
+    "batches of 16": "batches of 16 pairs instead of 64",
+    "batches of 256": "batches of 256 pairs",
+    "sigmoid, batches of 16": "the loss of SigLIP, batches of 16 pairs",
+    "sigmoid, batches of 256": "the loss of SigLIP, batches of 256 pairs",
 }
 
 # Variants whose texts are rotated before training.
@@ -79,6 +85,10 @@ DIMENSIONS = {f"{dim} dimensions": dim for dim in (8, 16, 32, 128)}
 # The variant of supplementary figure 15, whose dot products are not bounded by 1.
 NOT_NORMALIZED = "no normalization"
 NOT_NORMALIZED_LABELS = ("1", "learned")
+
+# Variants whose batches have another size.
+BATCH_SIZES = {f"{loss}batches of {size}": size for loss in ("", "sigmoid, ") for size in (16, 256)}
+SIGMOID_LABELS = ("learned", "1/100", "1/10")
 
 # A model that is trained already is trained on in small steps.
 FINE_TUNING_RATE = LEARNING_RATE / 10
@@ -147,6 +157,8 @@ def experiments() -> list[Experiment]:
         listed += [Experiment(variant, label) for label in MAIN_LABELS]
     listed += [Experiment("ordinary", label, LONG_EPOCHS) for label in LONG_LABELS]
     listed += [Experiment(variant, "1/100", LONG_EPOCHS) for variant in LONG_VARIANTS]
+    listed += [Experiment("sigmoid", label) for label in SIGMOID_LABELS]
+    listed += [Experiment(variant, "learned") for variant in BATCH_SIZES]
     return listed + supplementary_experiments()
 
 
@@ -278,6 +290,8 @@ def run_experiment(
         learning_rate=FINE_TUNING_RATE if fine_tuned else LEARNING_RATE,
         rotation=rotation,
         unit_length=experiment.variant != NOT_NORMALIZED,
+        loss="sigmoid" if experiment.variant.startswith("sigmoid") else "softmax",
+        batch_size=BATCH_SIZES.get(experiment.variant, BATCH_SIZE),
         held_out=select_glyphs(experiment, "test", glyphs),
         checkpoint=done and done.with_suffix(".checkpoint"),
         progress=progress,
@@ -324,6 +338,8 @@ def build_variant(
         return encoders.build_glyphclip(seed, text_layers=DEEP_TEXT_LAYERS), None
     if variant in DIMENSIONS:
         return encoders.build_glyphclip(seed, dim=DIMENSIONS[variant]), None
+    if variant.startswith("sigmoid"):
+        return encoders.build_glyphclip(seed, first_bias=FIRST_BIAS), None
     model = encoders.build_glyphclip(seed, shared=variant == "shared")
     if variant not in ROTATED:
         return model, None
