@@ -43,6 +43,14 @@ def outer(a: Array, b: Array) -> Array:
     return a[:, None] * b[None]
 
 
+def products_of_rows(a: Array, b: Array) -> Array:
+    """Return ``a_i . b_j``, rounded alike whether a and b are one array or two equal ones.
+
+    NumPy has a routine of its own for the product of an array with its own transpose.
+    """
+    return a @ (b.T if is_torch_array(b) else b.T.copy())
+
+
 def clip_in_place(x: Array, low: float, high: float) -> Array:
     """Bring all values into the range from ``low`` to ``high``, and return x."""
     if is_torch_array(x):

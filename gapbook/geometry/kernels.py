@@ -4,7 +4,14 @@ from array_api_compat import array_namespace
 from numpy.typing import ArrayLike
 
 from gapbook.exceptions import PairsError
-from gapbook.geometry.arrays import Array, clip_in_place, exp_in_place, outer, zeros
+from gapbook.geometry.arrays import (
+    Array,
+    clip_in_place,
+    exp_in_place,
+    outer,
+    products_of_rows,
+    zeros,
+)
 from gapbook.geometry.sums import (
     PairCosines,
     PairSums,
@@ -80,7 +87,7 @@ def kernel_sums(a: Array, b: Array, t: float, rows_per_tile: int = ROWS_PER_TILE
         rows = slice(i, i + rows_per_tile)
         for j in starts:
             columns = slice(j, j + rows_per_tile)
-            kernel = clip_in_place(a[rows] @ b[columns].T, -1, 1)
+            kernel = clip_in_place(products_of_rows(a[rows], b[columns]), -1, 1)
             # |a - b|^2 = 2 - 2 cos
             kernel -= 1
             kernel *= 2 * t

@@ -206,7 +206,7 @@ def shifted_pairs(
     PairsError
         As in ``shifted_distances``.
     """
-    unit_x, unit_y = unit_pair(x, y)
+    unit_x, unit_y = map(torch.as_tensor, unit_pair(x, y))
     amounts = amounts_of_sides(deltas, sides, unit_x.device)
     g = unit_gap(unit_x, unit_y, along)
     p = _projections(unit_x, g)
@@ -234,7 +234,7 @@ def unshifted_pairs(x: ArrayLike, y: ArrayLike) -> ShiftedPairs:
     PairsError
         For bad input.
     """
-    unit_x, unit_y = unit_pair(x, y)
+    unit_x, unit_y = map(torch.as_tensor, unit_pair(x, y))
     zeros = torch.zeros(2, len(unit_x), dtype=torch.float64, device=unit_x.device)
     ones = torch.ones_like(zeros[:1])
     no_direction = zeros.new_zeros(unit_x.shape[1])

@@ -213,8 +213,8 @@ def _inputs(
     images: ArrayLike, class_texts: ArrayLike, along: ArrayLike | None
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return unit rows of both and the unit vector (float64), on the device of the images."""
-    x = unit_rows(images, "images")
-    t = unit_rows(class_texts, "class_texts")
+    x = torch.as_tensor(unit_rows(images, "images"))
+    t = torch.as_tensor(unit_rows(class_texts, "class_texts"))
     if x.shape[1] != t.shape[1]:
         raise PairsError(
             f"Expected images and class_texts of one dimension; "

@@ -32,7 +32,7 @@ def task(
     labels[:k] = np.arange(k)
     images = rng.normal(size=(len(labels), d)) + 0.7 * texts[labels] + 0.5 * rng.normal(size=d)
     texts += 0.5 * rng.normal(size=d)
-    return unit_rows(images).numpy(), unit_rows(texts).numpy(), labels
+    return unit_rows(images), unit_rows(texts), labels
 
 
 def moved(
