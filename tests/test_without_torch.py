@@ -3,6 +3,9 @@
 import subprocess
 import sys
 
+import numpy as np
+import pytest
+
 WITHOUT_TORCH = """
 import sys
 
@@ -30,7 +33,29 @@ assert "torch" not in sys.modules
 """
 
 
-def test_pairs_are_measured_without_torch():
-    command = [sys.executable, "-c", WITHOUT_TORCH + MEASURE]
-    result = subprocess.run(command, capture_output=True, text=True)
+REPORT = """
+from gapbook.cli import main
+
+sys.exit(main(["report", "pairs.npz", "--out", "report.json"]))
+"""
+
+
+def run_without_torch(code, folder):
+    """Run code in a process that cannot import torch."""
+    command = [sys.executable, "-c", WITHOUT_TORCH + code]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder)
+
+
+def test_pairs_are_measured_without_torch(tmp_path):
+    result = run_without_torch(MEASURE, tmp_path)
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.xfail(strict=True, reason="the loss landscape of the report needs torch")
+def test_pairs_are_reported_without_torch(tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "pairs.npz", x=rng.normal(size=(60, 8)) + 1, y=rng.normal(size=(60, 8)))
+    result = run_without_torch(REPORT, tmp_path)
+    assert "torch" not in result.stderr, result.stderr
+    assert result.returncode == 0
+    assert (tmp_path / "report.json").exists()
