@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import subprocess
+import sys
 import tracemalloc
 import zipfile
 
@@ -203,3 +205,36 @@ def cones(n: int = 60, d: int = 12, seed: int = 0) -> tuple[np.ndarray, np.ndarr
 def tensor_pair(x, y):
     """Return both sides of pairs at unit length, as tensors."""
     return unit_pair(torch.as_tensor(np.asarray(x)), torch.as_tensor(np.asarray(y)))
+
+
+READ_FLIPPED = """
+import sys
+from pathlib import Path
+from gapbook.array_files import read_pairs
+from gapbook.checks.arrays import as_numpy
+from gapbook.exceptions import PairsError
+
+path = Path(sys.argv[1])
+start, step = map(int, sys.argv[2:])
+whole = path.read_bytes()
+for place in range(start, len(whole), step):
+    content = bytearray(whole)
+    content[place] ^= 1 << place % 8
+    path.write_bytes(content)
+    try:
+        for side in read_pairs(path):
+            as_numpy(side).sum()
+    except PairsError as error:
+        assert str(error).isprintable()
+        assert len(str(error)) < 1100
+"""
+
+
+def require_flips_are_survived(path, start=0, step=1):
+    """Flip a bit of each byte from ``start`` on, every ``step`` bytes, and read pairs each time.
+
+    It is done in a process of its own, since errors in C++ that a library does not catch end it.
+    """
+    command = [sys.executable, "-c", READ_FLIPPED, str(path), str(start), str(step)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-800:]

@@ -1,25 +1,22 @@
 """Rotations of one modality towards the other: in the plane of two vectors, and the best of all."""
 
 import numpy as np
-from array_api_compat import array_namespace
-
-from gapbook.geometry.arrays import Array, as_array, outer
 
 
-def turn_onto(rows: Array, start: np.ndarray, end: np.ndarray) -> Array:
+def turn_onto(rows: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """Rotate rows in the plane of two unit vectors, so that the first comes to lie on the second.
 
     Parameters
     ----------
-    rows : array or tensor of shape (n, d)
+    rows : numpy.ndarray of shape (n, d)
         What is rotated, of any float type.
     start, end : numpy.ndarray of shape (d,)
         Unit vectors that are not antipodal.
 
     Returns
     -------
-    array or tensor of shape (n, d)
-        The rotated rows, of the kind, the type and on the device of ``rows``.
+    numpy.ndarray of shape (n, d)
+        The rotated rows, of the type of ``rows``.
 
     Notes
     -----
@@ -33,13 +30,11 @@ def turn_onto(rows: Array, start: np.ndarray, end: np.ndarray) -> Array:
     >>> turn_onto(np.eye(2), np.array([1.0, 0.0]), np.array([0.0, 1.0])).tolist()
     [[0.0, 1.0], [-1.0, 0.0]]
     """
-
-    def like_rows(vector: np.ndarray) -> Array:
-        return array_namespace(rows).astype(as_array(vector, like=rows), rows.dtype)
-
     both = start + end
-    onto_both = outer(rows @ like_rows(both), like_rows(both / (1 + start @ end)))
-    onto_end = outer(rows @ like_rows(start), like_rows(end))
+    onto_both = np.outer(
+        rows @ both.astype(rows.dtype), (both / (1 + start @ end)).astype(rows.dtype)
+    )
+    onto_end = np.outer(rows @ start.astype(rows.dtype), end.astype(rows.dtype))
     return rows - onto_both + 2 * onto_end
 
 
