@@ -6,11 +6,12 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import safetensors.numpy
+from array_api_compat import array_namespace, device
 from numpy.typing import ArrayLike
 
 from gapbook.array_files import (
@@ -28,8 +29,10 @@ from gapbook.files import path_text, write_whole
 from gapbook.glyphs import characters
 from gapbook.published import embedding_sources, fetch, kind_of, locate, registry_entry
 
-if TYPE_CHECKING:
-    import torch
+# A NumPy array or a torch tensor.
+Array = Any
+
+EPS = float(np.finfo(np.float32).eps)
 
 # Rows that are checked at once, few enough for the processor's cache, and numbers in them at most.
 ROWS_PER_BLOCK = 512
@@ -39,7 +42,7 @@ EXPONENTS_OF_DOUBLE = 1000
 SAVED_SUFFIXES = (".npz", ".npy", ".safetensors")
 
 
-def unit_rows(x: ArrayLike, name: str = "x") -> "torch.Tensor":
+def unit_rows(x: ArrayLike, name: str = "x") -> Array:
     """Check one array of embeddings and return its rows at unit length.
 
     Parameters
@@ -53,8 +56,9 @@ def unit_rows(x: ArrayLike, name: str = "x") -> "torch.Tensor":
 
     Returns
     -------
-    tensor (n, d)
-        The rows ``x_i / |x_i|``: a new float32 tensor on the input's device.
+    array or tensor (n, d)
+        The rows ``x_i / |x_i|`` in float32: a new tensor on the device of a tensor, for all else a
+        new NumPy array.
 
     Raises
     ------
@@ -78,9 +82,7 @@ def unit_rows(x: ArrayLike, name: str = "x") -> "torch.Tensor":
     return _normalize(matrix, name)
 
 
-def unit_pair(
-    x: ArrayLike, y: ArrayLike, at_least: int = 2
-) -> tuple["torch.Tensor", "torch.Tensor"]:
+def unit_pair(x: ArrayLike, y: ArrayLike, at_least: int = 2) -> tuple[Array, Array]:
     """Check two arrays of paired embeddings and return the rows of both at unit length.
 
     Parameters
@@ -92,8 +94,8 @@ def unit_pair(
 
     Returns
     -------
-    tuple of two tensors (n, d)
-        New float32 tensors, both on the device of x.
+    tuple of two arrays or tensors (n, d)
+        New NumPy arrays in float32; where x or y is a tensor, two tensors on the device of x.
 
     Raises
     ------
@@ -103,7 +105,7 @@ def unit_pair(
     Examples
     --------
     >>> x, y = unit_pair([[3, 0], [0, 2]], [[1, 0], [0, 1]])
-    >>> x.equal(y)
+    >>> bool((x == y).all())
     True
     """
     a = plain_matrix(x, "x")
@@ -117,28 +119,27 @@ def unit_pair(
         raise PairsError(f"at least {pairs} needed; got {len(a)}")
     unit_x = _normalize(a, "x")
     unit_y = _normalize(b, "y")
-    return unit_x, unit_y.to(unit_x.device)
+    if isinstance(unit_x, np.ndarray) and isinstance(unit_y, np.ndarray):
+        return unit_x, unit_y
+    # A tensor on either side makes both tensors.
+    xp = array_namespace(unit_y if isinstance(unit_x, np.ndarray) else unit_x)
+    unit_x = xp.asarray(unit_x)
+    return unit_x, xp.asarray(unit_y, device=device(unit_x))
 
 
-def _normalize(matrix: "np.ndarray | torch.Tensor", name: str) -> "torch.Tensor":
+def _normalize(matrix: Array, name: str) -> Array:
     """Return the rows at unit length, and refuse rows that are not finite or zero."""
-    import torch
-
     n, d = matrix.shape
     require_memory(4 * n * d, f"{name} of shape ({n}, {d}) at unit length")
-    device = "cpu" if isinstance(matrix, np.ndarray) else matrix.device
+    xp = array_namespace(matrix)
+    place = device(matrix)
     try:
-        unit = torch.empty((n, d), dtype=torch.float32, device=device)
-        largest = torch.empty((n, 1), dtype=torch.float64, device=device)
+        unit = xp.empty((n, d), dtype=xp.float32, device=place)
+        largest = xp.empty((n, 1), dtype=xp.float64, device=place)
         step = max(1, min(ROWS_PER_BLOCK, NUMBERS_PER_BLOCK // d))
         for start in range(0, n, step):
             rows = slice(start, start + step)
-            block = _in_double(matrix[rows])
-            largest[rows] = block.abs().amax(1, keepdim=True)
-            scaled = block / largest[rows]
-            norm = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
-            has_unit_length = (norm * largest[rows] - 1).abs() <= torch.finfo(torch.float32).eps
-            unit[rows] = torch.where(has_unit_length, block, scaled / norm)
+            unit[rows], largest[rows] = _unit_block(_in_double(matrix[rows]))
         _require_directions(largest[:, 0], name)
     except PairsError:
         raise
@@ -148,10 +149,20 @@ def _normalize(matrix: "np.ndarray | torch.Tensor", name: str) -> "torch.Tensor"
     return unit
 
 
-def _in_double(block: "np.ndarray | torch.Tensor") -> "torch.Tensor":
-    """Return some rows as a tensor of float64."""
-    import torch
+# Rows that are zero or not finite are refused when all blocks are done.
+@np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore")
+def _unit_block(block: Array) -> tuple[Array, Array]:
+    """Return some rows at unit length in float32, and the largest magnitude of each (n, 1)."""
+    xp = array_namespace(block)
+    largest = xp.max(xp.abs(block), axis=1, keepdims=True)
+    scaled = block / largest
+    norm = xp.linalg.vector_norm(scaled, axis=1, keepdims=True)
+    has_unit_length = xp.abs(norm * largest - 1) <= EPS
+    return xp.astype(xp.where(has_unit_length, block, scaled / norm), xp.float32), largest
 
+
+def _in_double(block: Array) -> Array:
+    """Return some rows in float64."""
     if not isinstance(block, np.ndarray):
         return block.double()
     if block.dtype.itemsize > np.dtype(np.float64).itemsize:
@@ -161,12 +172,12 @@ def _in_double(block: "np.ndarray | torch.Tensor") -> "torch.Tensor":
         with np.errstate(invalid="ignore"):
             block = np.where(beyond, np.ldexp(block, -exponents), block)
     with np.errstate(invalid="ignore"):
-        return torch.from_numpy(block.astype(np.float64))
+        return block.astype(np.float64)
 
 
-def _require_directions(largest: "torch.Tensor", name: str) -> None:
+def _require_directions(largest: Array, name: str) -> None:
     """Raise ``PairsError`` where the largest magnitude of a row is not finite or zero."""
-    infinite = ~largest.isfinite()
+    infinite = ~array_namespace(largest).isfinite(largest)
     count = int(infinite.sum())
     if count:
         rows = "1 row" if count == 1 else f"{count} rows"
@@ -184,9 +195,9 @@ def _require_directions(largest: "torch.Tensor", name: str) -> None:
         )
 
 
-def _first(mask: "torch.Tensor") -> int:
+def _first(mask: Array) -> int:
     """Return the index of the first true entry."""
-    return int(mask.byte().argmax())
+    return int((mask * 1).argmax())
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -229,7 +240,7 @@ class PairedEmbeddings:
     def __post_init__(self) -> None:
         """Check everything, bring the rows to unit length and freeze them."""
         for name, rows in zip("xy", unit_pair(self.x, self.y), strict=True):
-            array = rows.cpu().numpy()
+            array = rows if isinstance(rows, np.ndarray) else rows.cpu().numpy()
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         object.__setattr__(self, "modalities", _checked_modalities(self.modalities))

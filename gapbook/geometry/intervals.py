@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 from scipy.stats import t as student_t
 
 from gapbook.exceptions import PairsError
+from gapbook.geometry.arrays import Array, as_array, to_numpy
 from gapbook.geometry.kernels import covariance_sums, kernel_sums, mmd_terms
 from gapbook.geometry.neighbors import (
     k_occurrence,
@@ -37,9 +37,7 @@ class Estimate(NamedTuple):
     high: float = np.nan
 
 
-def bootstrap_intervals(
-    x: torch.Tensor, y: torch.Tensor, seed: int, replicates: int
-) -> dict[str, Estimate]:
+def bootstrap_intervals(x: Array, y: Array, seed: int, replicates: int) -> dict[str, Estimate]:
     """Estimate the measures of first order of unit rows (n, d), by percentiles of a bootstrap."""
     values = weighted_measures(WeightedSums.in_parts(x, y))
     redrawn = bootstrap(x, y, seed, replicates)
@@ -54,9 +52,7 @@ def bootstrap_intervals(
     return estimates
 
 
-def bootstrap(
-    x: torch.Tensor, y: torch.Tensor, seed: int, replicates: int
-) -> dict[str, np.ndarray]:
+def bootstrap(x: Array, y: Array, seed: int, replicates: int) -> dict[str, np.ndarray]:
     """Measure redraws of the pairs with replacement to first order: {name: (replicates,)}."""
     n = len(x)
     rng = np.random.default_rng(seed)
@@ -68,12 +64,12 @@ def bootstrap(
         drawn = rng.integers(n, size=(count, n)) + n * np.arange(count)[:, None]
         weights = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
         # Products in float32 take half the time; the sums over tiles are float64.
-        of_redraws = torch.from_numpy(weights).float().to(x.device)
+        of_redraws = as_array(weights.astype(np.float32), like=x)
         parts.append(weighted_measures(WeightedSums.in_parts(x, y, of_redraws)))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def covariance_intervals(x: torch.Tensor, y: torch.Tensor, seed: int) -> dict[str, Estimate]:
+def covariance_intervals(x: Array, y: Array, seed: int) -> dict[str, Estimate]:
     """Estimate the measures of covariances of unit rows (n, d), by a jackknife of groups of pairs.
 
     A redraw with replacement repeats pairs, which by itself lowers the rank of n rows that are not
@@ -90,7 +86,7 @@ def covariance_intervals(x: torch.Tensor, y: torch.Tensor, seed: int) -> dict[st
     return _jackknife(covariance_measures(whole), left_out)
 
 
-def neighbor_intervals(x: torch.Tensor, y: torch.Tensor, k: int, seed: int) -> dict[str, Estimate]:
+def neighbor_intervals(x: Array, y: Array, k: int, seed: int) -> dict[str, Estimate]:
     """Estimate hubness and neighbor agreement of unit rows (n, d), by a jackknife of groups.
 
     Lists of 2 k neighbors lose those of the group, and what is left is cut off at k.
@@ -148,12 +144,12 @@ def _neighbor_measures(lists: _NeighborLists, stays: np.ndarray, k: int) -> dict
     }
 
 
-def kernel_intervals(x: torch.Tensor, y: torch.Tensor) -> dict[str, Estimate]:
+def kernel_intervals(x: Array, y: Array) -> dict[str, Estimate]:
     """Estimate uniformity and MMD of unit rows (n, d), t = 2, by a jackknife of single pairs."""
     sharpness = 2.0
-    terms_x = kernel_sums(x, x, sharpness)[0].cpu().numpy()
-    terms_y = kernel_sums(y, y, sharpness)[0].cpu().numpy()
-    terms_mmd = mmd_terms(x, y, sharpness).cpu().numpy()
+    terms_x = to_numpy(kernel_sums(x, x, sharpness)[0])
+    terms_y = to_numpy(kernel_sums(y, y, sharpness)[0])
+    terms_mmd = to_numpy(mmd_terms(x, y, sharpness))
     return {
         "uniformity_x": _without_single_pairs(terms_x, np.log),
         "uniformity_y": _without_single_pairs(terms_y, np.log),

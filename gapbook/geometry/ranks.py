@@ -4,51 +4,52 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import torch
+from array_api_compat import array_namespace
 from numpy.typing import ArrayLike
 
 from gapbook.exceptions import PairsError
+from gapbook.geometry.arrays import Array, as_array, in_double, to_numpy
 from gapbook.geometry.tiles import ROWS_PER_TILE
 from gapbook.pairs import unit_pair
 
 # Cosines of float32 rows that differ by no more than this are equal: they tie.
-TIE = float(torch.finfo(torch.float32).eps)
+TIE = float(np.finfo(np.float32).eps)
 
 
-def ranks_from_cosines(cosines: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+def ranks_from_cosines(cosines: Array, own: Array) -> Array:
     """Return the rank of each query's partner, from 0, with half a place for each tie.
 
     Parameters
     ----------
-    cosines : tensor (q, n)
+    cosines : array or tensor (q, n)
         The cosine of each query with each candidate, in float64. The partner is one of the
         candidates.
-    own : tensor (q,)
+    own : array or tensor (q,)
         The cosine of each query with its partner.
 
     Returns
     -------
-    tensor (q,)
+    array or tensor (q,)
         The number of candidates that are strictly better than the partner, plus half the number of
         other candidates that tie with it: float64. Cosines within ``TIE``, 1.2e-7, tie.
 
     Examples
     --------
-    >>> ranks_from_cosines(torch.tensor([[0.9, 0.5, 0.5, 0.1]]), torch.tensor([0.5])).tolist()
+    >>> ranks_from_cosines(np.array([[0.9, 0.5, 0.5, 0.1]]), np.array([0.5])).tolist()
     [1.5]
     """
     # Each partner ties with itself.
-    return (half_places(cosines, own[:, None], dim=1) - 1).double() / 2
+    return in_double(half_places(cosines, own[:, None], axis=1) - 1) / 2
 
 
-def half_places(cosines: torch.Tensor, own: torch.Tensor, dim: int) -> torch.Tensor:
+def half_places(cosines: Array, own: Array, axis: int) -> Array:
     """Count two for each candidate that is better than the partner, and one for each that ties.
 
-    ``dim`` is the dimension of the candidates, which is summed over. Counts of tiles add up to
+    ``axis`` is the one of the candidates, which is summed over. Counts of tiles add up to
     twice the rank, plus one where the partner itself is among them. ``own`` are the cosines of
     partners, in a shape that broadcasts.
     """
-    return (cosines > own + TIE).sum(dim) + (cosines >= own - TIE).sum(dim)
+    return (cosines > own + TIE).sum(axis) + (cosines >= own - TIE).sum(axis)
 
 
 def retrieval_ranks(x: ArrayLike, y: ArrayLike) -> dict[str, np.ndarray]:
@@ -85,19 +86,20 @@ def retrieval_ranks(x: ArrayLike, y: ArrayLike) -> dict[str, np.ndarray]:
     a, b = unit_pair(x, y)
     n = len(a)
     tiles = [slice(start, start + ROWS_PER_TILE) for start in range(0, n, ROWS_PER_TILE)]
-    own = torch.cat([(a[rows].double() * b[rows].double()).sum(1) for rows in tiles])
-    of_rows = torch.zeros(n, dtype=torch.int64, device=a.device)
-    of_columns = torch.zeros(n, dtype=torch.int64, device=a.device)
+    own_of_tiles = [(in_double(a[rows]) * in_double(b[rows])).sum(1) for rows in tiles]
+    own = array_namespace(a).concat(own_of_tiles)
+    of_rows = as_array(np.zeros(n, np.int64), like=a)
+    of_columns = as_array(np.zeros(n, np.int64), like=a)
     for rows in tiles:
-        queries = a[rows].double()
+        queries = in_double(a[rows])
         for columns in tiles:
-            cosines = queries @ b[columns].double().T
-            of_rows[rows] += half_places(cosines, own[rows, None], dim=1)
-            of_columns[columns] += half_places(cosines, own[None, columns], dim=0)
+            cosines = queries @ in_double(b[columns]).T
+            of_rows[rows] += half_places(cosines, own[rows, None], axis=1)
+            of_columns[columns] += half_places(cosines, own[None, columns], axis=0)
     # Each partner ties with itself.
     return {
-        "image_to_text": (of_rows - 1).cpu().numpy() / 2,
-        "text_to_image": (of_columns - 1).cpu().numpy() / 2,
+        "image_to_text": to_numpy(of_rows - 1) / 2,
+        "text_to_image": to_numpy(of_columns - 1) / 2,
     }
 
 

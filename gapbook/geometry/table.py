@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-import torch
 
 from gapbook.checks.seeds import require_seed
 from gapbook.exceptions import PairsError
+from gapbook.geometry.arrays import Array
 from gapbook.geometry.cosines import partner_cosine_counts
 from gapbook.geometry.gap import linear_separability
 from gapbook.geometry.intervals import (
@@ -213,7 +213,7 @@ def _distinct_rows(rows: np.ndarray) -> int:
     return len({hash(row.tobytes()) for row in rows})
 
 
-def _sampled(x: torch.Tensor, y: torch.Tensor, seed: int) -> dict[str, Estimate]:
+def _sampled(x: Array, y: Array, seed: int) -> dict[str, Estimate]:
     """Return estimates of what needs all pairs of pairs, or a fit."""
     n = len(x)
     rows = {}

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import ArrayLike
 
 from gapbook.checks.arrays import as_numpy
@@ -100,7 +99,7 @@ def _share_of_other(own: np.ndarray, other: np.ndarray, k: int) -> float:
         rows = np.arange(len(cosines))
         # below all cosines: a query does not find itself
         cosines[rows, n + start + rows] = -2
-        share += float(shares_of_places(torch.from_numpy(cosines), k)[:, :n].sum())
+        share += float(shares_of_places(cosines, k)[:, :n].sum())
     return share / (n * k)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import SIZES, exact, isotropic, rotation, sample
+from helpers import SIZES, exact, isotropic, rotation, sample, tensor_pair
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import skew
@@ -18,7 +18,6 @@ from gapbook.geometry.neighbors import (
     shares_of_places,
     skewness,
 )
-from gapbook.pairs import unit_pair
 
 
 def have_no_ties(a, b, k):
@@ -65,7 +64,7 @@ def test_agreement_agrees_with_scikit_learn(k, n, d, shift, seed):
     expected = [len(set(one) & set(other)) / k for one, other in zip(of_x, of_y, strict=True)]
     np.testing.assert_allclose(neighbor_overlap(x, y, k), expected)
     assert neighbor_agreement(x, y, k) == pytest.approx(np.mean(expected))
-    lists = nearest_candidates(*unit_pair(x, y), k)
+    lists = nearest_candidates(*tensor_pair(x, y), k)
     assert np.sort(lists).tolist() == np.sort(np.argsort(-(a @ b.T))[:, :k]).tolist()
 
 
@@ -78,7 +77,7 @@ def test_tiles_make_no_difference(n):
 
 
 def test_few_queries_at_a_time_see_all_candidates():
-    x, y = unit_pair(*sample(300, 6))
+    x, y = tensor_pair(*sample(300, 6))
     blocks = list(cosines_with_all(x, y, cosines_at_once=2100))
     assert {len(cosines) for _, cosines in blocks} == {7, 300 % 7}
     whole = x.double() @ y.double().T
