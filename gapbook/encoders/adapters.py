@@ -287,8 +287,8 @@ def load_encoder(
     Notes
     -----
     A model that is in memory already needs no folder: ``TransformersEncoder(checkpoint)``,
-    ``OpenClipEncoder(model, preprocess, tokenizer)`` and ``SentenceTransformersEncoder(model)`` have
-    the same face.
+    ``OpenClipEncoder(model, preprocess, tokenizer)`` and ``SentenceTransformersEncoder(model)``
+    have the same face.
 
     Examples
     --------
