@@ -178,19 +178,13 @@ def _raw(fit: MixedItems, test: MixedItems, coin: np.ndarray) -> np.ndarray:
     return _choose(_cosines(test), coin)
 
 
-def _centered(
-    test: MixedItems, query_mean: np.ndarray, means: Mapping[str, np.ndarray]
-) -> MixedItems:
-    """Subtract means, and bring rows back to unit length."""
-    documents = {name: _unit(side - means[name]) for name, side in test.documents.items()}
-    return MixedItems(_unit(test.queries - query_mean), documents, test.asks)
-
-
 def _centering(fit: MixedItems, test: MixedItems, coin: np.ndarray) -> np.ndarray:
     """Subtract one mean a modality: queries share that of the documents of their modality."""
     means = {name: side.mean(axis=0) for name, side in fit.documents.items()}
     means[fit.asks] = np.concatenate([fit.queries, fit.documents[fit.asks]]).mean(axis=0)
-    return _choose(_cosines(_centered(test, means[fit.asks], means)), coin)
+    documents = {name: _unit(side - means[name]) for name, side in test.documents.items()}
+    queries = _unit(test.queries - means[fit.asks])
+    return _choose(_cosines(MixedItems(queries, documents, test.asks)), coin)
 
 
 def _rank_fusion(fit: MixedItems, test: MixedItems, coin: np.ndarray) -> np.ndarray:

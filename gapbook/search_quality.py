@@ -31,6 +31,7 @@ def search_quality(
     modalities: Sequence[str] | np.ndarray | None = None,
     k: int = 10,
     scores_at_once: int = SCORES_AT_ONCE,
+    exclude: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Search documents by inner products, and measure for each query what is among its first k.
 
@@ -48,6 +49,9 @@ def search_quality(
         How many documents are returned.
     scores_at_once : int
         How many scores are held in memory at once.
+    exclude : array_like (e, 2) of int, optional
+        Pairs of a query and a document that its search leaves out, such as the query itself where
+        it is a document too.
 
     Returns
     -------
@@ -64,7 +68,8 @@ def search_quality(
     ------
     PairsError
         If arrays or names do not fit one another, values are not finite, no document is relevant, a
-        row is out of range, or k is no integer from 1 to n.
+        row is out of range, an answer is left out, or k is no integer from 1 to n, less the
+        documents that a query leaves out.
 
     Notes
     -----
@@ -92,7 +97,7 @@ def search_quality(
             f"got {asked.shape[1]} and {stored.shape[1]}"
         )
     step = max(1, scores_at_once // len(stored))
-    task = _task(len(asked), len(stored), relevant, modalities, k)
+    task = _task(len(asked), len(stored), relevant, modalities, k, exclude)
     blocks = (task.queries[i : i + step] for i in range(0, len(task.queries), step))
     return _measure((asked[rows] @ stored.T for rows in blocks), task)
 
@@ -102,6 +107,7 @@ def ranking_quality(
     relevant: ArrayLike,
     modalities: Sequence[str] | np.ndarray | None = None,
     k: int = 10,
+    exclude: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Measure a search from its scores, for a score that is no inner product of two vectors.
 
@@ -109,7 +115,7 @@ def ranking_quality(
     ----------
     scores : array_like (q, n)
         The score of each document for each query.
-    relevant, modalities, k
+    relevant, modalities, k, exclude
         As in ``search_quality``.
 
     Returns
@@ -130,7 +136,7 @@ def ranking_quality(
     """
     matrix = _finite_matrix(scores, "scores")
     n_queries, n_documents = matrix.shape
-    task = _task(n_queries, n_documents, relevant, modalities, k)
+    task = _task(n_queries, n_documents, relevant, modalities, k, exclude)
     return _measure([matrix[task.queries]], task)
 
 
@@ -227,6 +233,7 @@ class _Task:
     kinds: np.ndarray  # (n,) numbers of the modalities
     names: list[str]
     k: int
+    excluded: np.ndarray  # (e, 2) places among ``queries``, and rows of documents
 
 
 def _finite_matrix(rows: ArrayLike, name: str) -> np.ndarray:
@@ -249,12 +256,46 @@ def _task(
     relevant: ArrayLike,
     modalities: Sequence[str] | np.ndarray | None,
     k: int,
+    exclude: ArrayLike | None,
 ) -> _Task:
     """Check what is asked for."""
-    pairs = np.asarray(relevant)
+    pairs = _row_pairs(relevant, "relevant", n_queries, n_documents)
+    left_out = np.empty((0, 2), int)
+    if exclude is not None:
+        left_out = _row_pairs(exclude, "exclude", n_queries, n_documents)
+    # A pair of a query and a document as one number.
+    is_left_out = np.isin(pairs @ [n_documents, 1], left_out @ [n_documents, 1])
+    if is_left_out.any():
+        query, document = pairs[is_left_out][0]
+        raise PairsError(
+            f"Expected answers that are not left out; document {document} answers query {query} "
+            "and is left out for it"
+        )
+    asked, asks = np.unique(pairs[:, 0], return_inverse=True)
+    left_out = left_out[np.isin(left_out[:, 0], asked)]
+    places = np.searchsorted(asked, left_out[:, 0])
+    n_shown = n_documents - int(np.bincount(places, minlength=1).max())
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= n_shown:
+        raise PairsError(
+            f"Expected k as an integer from 1 to {n_shown}, the documents; got {quoted(k)}"
+        )
+    labels = ["document"] * n_documents if modalities is None else list(map(str, modalities))
+    if len(labels) != n_documents or ANY in labels:
+        raise PairsError(
+            f"Expected {n_documents} modalities, one a document, none of them {ANY!r}; "
+            f"got {len(labels)}"
+        )
+    names, kinds = np.unique(labels, return_inverse=True)
+    excluded = np.column_stack([places, left_out[:, 1]])
+    return _Task(asked, asks, pairs[:, 1], kinds, names.tolist(), int(k), excluded)
+
+
+def _row_pairs(rows: ArrayLike, name: str, n_queries: int, n_documents: int) -> np.ndarray:
+    """Return pairs of a query and a document (m, 2), each once."""
+    pairs = np.asarray(rows)
     if pairs.ndim != 2 or pairs.shape[1] != 2 or not len(pairs) or pairs.dtype.kind not in "iu":
         raise PairsError(
-            "Expected relevant as integers (m, 2), a query and its document a row; "
+            f"Expected {name} as integers (m, 2), a query and its document a row; "
             f"got shape {pairs.shape} of {pairs.dtype}"
         )
     pairs = np.unique(pairs, axis=0)
@@ -264,19 +305,7 @@ def _task(
         if lowest < 0 or highest >= count:
             wrong = lowest if lowest < 0 else highest
             raise PairsError(f"Expected each {what} from 0 to {count - 1}; got {wrong}")
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= n_documents:
-        raise PairsError(
-            f"Expected k as an integer from 1 to {n_documents}, the documents; got {quoted(k)}"
-        )
-    labels = ["document"] * n_documents if modalities is None else list(map(str, modalities))
-    if len(labels) != n_documents or ANY in labels:
-        raise PairsError(
-            f"Expected {n_documents} modalities, one a document, none of them {ANY!r}; "
-            f"got {len(labels)}"
-        )
-    names, kinds = np.unique(labels, return_inverse=True)
-    asked, asks = np.unique(pairs[:, 0], return_inverse=True)
-    return _Task(asked, asks, pairs[:, 1], kinds, names.tolist(), int(k))
+    return pairs.astype(np.int64)
 
 
 def _measure(blocks: Iterable[np.ndarray], task: _Task) -> pd.DataFrame:
@@ -286,6 +315,9 @@ def _measure(blocks: Iterable[np.ndarray], task: _Task) -> pd.DataFrame:
     shares = np.empty((len(task.queries), len(task.names)))
     for start, scores in _with_starts(blocks):
         end = start + len(scores)
+        places, left_out = task.excluded.T
+        inside = (places >= start) & (places < end)
+        scores[places[inside] - start, left_out[inside]] = -np.inf
         shares[start:end] = _shares(scores, task)
         chosen = np.flatnonzero((task.asks >= start) & (task.asks < end))
         for part in np.array_split(chosen, max(1, len(chosen) // len(scores))):
@@ -323,7 +355,9 @@ def _expected(scores: np.ndarray, answers: np.ndarray, k: int) -> tuple[np.ndarr
 
 def _ties(scores: np.ndarray) -> np.ndarray:
     """Return how far scores of each row may differ and still tie, (b, 1)."""
-    return TIE * np.abs(scores).max(axis=1, keepdims=True)
+    # Documents that are left out have a score of minus infinity.
+    is_shown = scores > -np.inf
+    return TIE * np.abs(scores).max(axis=1, keepdims=True, initial=0, where=is_shown)
 
 
 def _discounts(k: int) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import subprocess
+import sys
 import tracemalloc
 import zipfile
 
@@ -198,3 +200,36 @@ def cones(n: int = 60, d: int = 12, seed: int = 0) -> tuple[np.ndarray, np.ndarr
     axes = 3 * rng.standard_normal((2, 1, d)) / d**0.5 * 2
     x, y = (unit(axis + shared + rest / 2) for axis, rest in zip(axes, own, strict=True))
     return x.astype(np.float32), y.astype(np.float32)
+
+
+READ_FLIPPED = """
+import sys
+from pathlib import Path
+from gapbook.array_files import read_pairs
+from gapbook.checks.arrays import as_numpy
+from gapbook.exceptions import PairsError
+
+path = Path(sys.argv[1])
+start, step = map(int, sys.argv[2:])
+whole = path.read_bytes()
+for place in range(start, len(whole), step):
+    content = bytearray(whole)
+    content[place] ^= 1 << place % 8
+    path.write_bytes(content)
+    try:
+        for side in read_pairs(path):
+            as_numpy(side).sum()
+    except PairsError as error:
+        assert str(error).isprintable()
+        assert len(str(error)) < 1100
+"""
+
+
+def require_flips_are_survived(path, start=0, step=1):
+    """Flip a bit of each byte from ``start`` on, every ``step`` bytes, and read pairs each time.
+
+    It is done in a process of its own, since errors in C++ that a library does not catch end it.
+    """
+    command = [sys.executable, "-c", READ_FLIPPED, str(path), str(start), str(step)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-800:]

@@ -168,3 +168,23 @@ def test_a_comparison_of_other_queries_is_refused(search):
 def test_what_does_not_fit_is_refused(search, change, message):
     with pytest.raises(PairsError, match=message):
         search_quality(**(search | change))
+
+
+def test_documents_that_are_left_out_might_as_well_not_be_there(search):
+    left_out = [(query, 0) for query in range(30)]
+    search["relevant"] = search["relevant"][search["relevant"][:, 1] > 0]
+    found = search_quality(**search, k=7, exclude=left_out, scores_at_once=120)
+    search["documents"] = search["documents"][1:]
+    search["modalities"] = search["modalities"][1:]
+    search["relevant"] = search["relevant"] - [0, 1]
+    pd.testing.assert_frame_equal(found, search_quality(**search, k=7))
+
+
+def test_a_query_cannot_show_more_documents_than_it_leaves(search):
+    scores = np.eye(3)
+    answers = [[0, 0], [1, 1], [2, 2]]
+    ranking_quality(scores, answers, k=2, exclude=[[0, 1]])
+    with pytest.raises(PairsError, match="k as an integer from 1 to 2, the documents; got 3"):
+        ranking_quality(scores, answers, k=3, exclude=[[0, 1]])
+    # Of a query without an answer nothing is measured.
+    ranking_quality(scores, answers[1:], k=3, exclude=[[0, 1]])

@@ -13,6 +13,7 @@ from gapbook.array_files.read import (
     read_metadata,
     read_pairs,
     read_shape,
+    read_side,
     read_two_files,
     suffix_of,
 )

@@ -47,7 +47,7 @@ class Safetensors(FileKind):
     def _tensor(self, path: Path, file: Any, name: str) -> Any:
         dtype = file.get_slice(name).get_dtype()
         # Numbers of 4 or 6 bits, of which PyTorch knows no more than the names.
-        if dtype.startswith(("F4", "F6")):
+        if dtype == "F4" or dtype.startswith("F6_"):
             raise PairsError(
                 f"{name_text(name)} in {path_text(path)} has numbers of type {dtype}, "
                 "which share bytes: save float32"

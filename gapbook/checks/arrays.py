@@ -73,6 +73,17 @@ def plain_matrix(x: ArrayLike, name: str) -> "np.ndarray | torch.Tensor":
     return matrix
 
 
+def as_numpy(rows: Any) -> np.ndarray:
+    """Return an array or tensor as a NumPy array."""
+    if isinstance(rows, np.ndarray):
+        return rows
+    tensor = rows.cpu()
+    # NumPy knows no float type of PyTorch with fewer bits than 32 but float16.
+    if tensor.dtype.itemsize < 4:
+        tensor = tensor.float()
+    return tensor.numpy()
+
+
 def unreadable(x: object, name: str, error: Exception) -> PairsError:
     """Return what to raise where x cannot be read as numbers, for the reason that a library has."""
     reason = one_line(str(error), REASON_CHARACTERS)

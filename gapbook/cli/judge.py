@@ -2,13 +2,13 @@
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile
 
 from gapbook.checks.seeds import MAX_SEED
 from gapbook.cli.options import Parser, add_command, count, input_path, output_path, seed
-from gapbook.exceptions import PairsError, one_line, quoted
+from gapbook.exceptions import ColumnsError, PairsError, one_line, quoted
 from gapbook.terminal import print_text, readable
 
 if TYPE_CHECKING:
@@ -21,11 +21,14 @@ UNIT_LENGTH = 0.01
 
 JUDGE = """Judge a search before and after a change of its vectors, by queries of your own.
 
-before, after   vectors of the same documents: .npy (n, d), or .npz with one such array
+before, after   vectors of the same documents: a file with one array (n, d), of any ending that
+                gapbook report reads
 --queries       vectors of the queries, likewise; --queries-after, where they were changed as well
 --relevant      a CSV file with the columns query and document, which count from 0: one line for
                 each document that answers a query
 --modalities    a CSV file with the columns document and modality, one line for each document
+--exclude       a CSV file with the columns query and document: one line for each document that a
+                query leaves out, such as the query itself where it is a document too
 
 Scores are inner products; --cosine compares directions. Says recall and nDCG among the first k by
 the modality of the answer, and the share of each modality among them, with the changes and their
@@ -50,6 +53,7 @@ def add_judge(commands: "argparse._SubParsersAction[Parser]") -> None:
         ("queries-after", False, "vectors of the same queries after (default: those before)"),
         ("relevant", True, "a CSV file with the columns query and document"),
         ("modalities", False, "a CSV file with the columns document and modality"),
+        ("exclude", False, "a CSV file with the columns query and document, to be left out"),
     ):
         judge.add_argument(
             f"--{name}", type=input_path, required=required, metavar="FILE", help=text
@@ -83,9 +87,15 @@ def _judge(options: argparse.Namespace) -> None:
     _require_dimension(asked_before, before, options.queries, options.before)
     _require_dimension(asked_after, after, queries_after, options.after)
     modalities = _modalities(options.modalities, len(before))
-    relevant = _relevant(options.relevant)
-    found_before = search_quality(asked_before, before, relevant, modalities, options.k)
-    found_after = search_quality(asked_after, after, relevant, modalities, options.k)
+    measure = partial(
+        search_quality,
+        relevant=_row_pairs(options.relevant),
+        modalities=modalities,
+        k=options.k,
+        exclude=None if options.exclude is None else _row_pairs(options.exclude),
+    )
+    found_before = measure(asked_before, before)
+    found_after = measure(asked_after, after)
     table = compare_searches(found_before, found_after, seed=options.seed)
     if modalities is None:
         # One modality: what is said of all is said.
@@ -103,30 +113,20 @@ def _judge(options: argparse.Namespace) -> None:
 
 def _vectors(path: Path, cosine: bool) -> "np.ndarray":
     """Read the one array (n, d) of a file, of unit rows if they are to be compared by cosines."""
-    import numpy as np
-
-    from gapbook.checks.arrays import plain_matrix
-    from gapbook.files import path_text, require_file
+    from gapbook.array_files import array_names, read_side
+    from gapbook.checks.arrays import as_numpy, plain_matrix
+    from gapbook.files import path_text
     from gapbook.pairs import unit_rows
 
-    require_file(path)
-    if path.suffix.lower() not in (".npy", ".npz"):
-        raise PairsError(f"Expected a .npy or .npz file; got {path_text(path)}")
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if path.suffix.lower() == ".npz":
-            if len(loaded.files) != 1:
-                raise PairsError(
-                    f"Expected one array in {path_text(path)}; got {len(loaded.files)}: "
-                    f"{one_line(', '.join(loaded.files))}"
-                )
-            loaded = loaded[loaded.files[0]]
-    except PairsError:
-        raise
-    except (OSError, ValueError, EOFError, KeyError, BadZipFile, AttributeError) as error:
-        raise PairsError(f"{path_text(path)} cannot be read ({one_line(str(error))})") from None
     name = path_text(path)
-    return np.asarray(unit_rows(loaded, name) if cosine else plain_matrix(loaded, name))
+    try:
+        rows = read_side(path)
+    except ColumnsError:
+        raise PairsError(
+            f"Expected one array of shape (n, d) in {name}; it has "
+            f"{quoted(', '.join(array_names(path)))}: write the vectors alone, with np.save"
+        ) from None
+    return as_numpy(unit_rows(rows, name) if cosine else plain_matrix(rows, name))
 
 
 def _require_as_many(
@@ -154,13 +154,13 @@ def _require_dimension(
         )
 
 
-def _relevant(path: Path) -> list[list[int]]:
-    """Read pairs of a query and a document that answers it."""
+def _row_pairs(path: Path) -> list[list[int]]:
+    """Read pairs of a query and a document."""
     from gapbook.files.csv_rows import read_rows
 
     rows = read_rows(path, ["query", "document"])
     if not rows:
-        raise PairsError(f"Expected a line for each answer in {quoted(path)}; there is none")
+        raise PairsError(f"Expected a query and a document a line in {quoted(path)}; there is none")
     return [[_row_number(cell, row.line, path) for cell in row.cells] for row in rows]
 
 
@@ -229,8 +229,11 @@ def _content(table: "pd.DataFrame", notes: list[str], k: int, suffix: str) -> by
         name = str(row["modality"]).replace("|", "\\|")
         if row["measure"] == "share" and "corpus" in row:
             name += f" ({row['corpus']:.0%} of the documents)"
-        lines.append(
-            f"| {measure}@{k} | {name} | {row['queries']} | {row['before']:.3f} | "
-            f"{row['after']:.3f} | {row['change']:+.3f} | {row['low']:+.3f} to {row['high']:+.3f} |"
-        )
+        values = "– | – | – | no such queries"
+        if row["queries"]:
+            values = (
+                f"{row['before']:.3f} | {row['after']:.3f} | {row['change']:+.3f} | "
+                f"{row['low']:+.3f} to {row['high']:+.3f}"
+            )
+        lines.append(f"| {measure}@{k} | {name} | {row['queries']} | {values} |")
     return ("\n".join(lines) + "\n").encode()

@@ -18,6 +18,7 @@ from gapbook.cli.options import (
     tau,
 )
 from gapbook.exceptions import PairsError, one_line, quoted
+from gapbook.files.paths import path_text
 from gapbook.terminal import print_text, readable
 
 if TYPE_CHECKING:
@@ -158,7 +159,10 @@ def _report(options: argparse.Namespace) -> int:
         with threadpool_limits(1):
             contents = {path: _content(report, suffix) for path, suffix in suffixes.items()}
     write_all(contents)
-    if not contents:
+    if contents:
+        written = [path_text(path) for path in contents]
+        print_text("\n".join([*report.first_lines, "", *written]))
+    else:
         print_text("\n\n".join([_content(report, ".md").decode(), *report.notes]) + "\n")
     for condition in held:
         print(f"gapbook: failed, {condition}", file=sys.stderr)

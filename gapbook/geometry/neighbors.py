@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 
-from gapbook.exceptions import PairsError
+from gapbook.checks.parameters import require_integer
 from gapbook.geometry.ranks import TIE
 from gapbook.geometry.tiles import ROWS_PER_TILE
 from gapbook.pairs import unit_pair
@@ -101,7 +101,7 @@ def k_occurrence(x: ArrayLike, y: ArrayLike, k: int = 10) -> dict[str, np.ndarra
     [2.0, 0.0]
     """
     a, b = unit_pair(x, y)
-    _require_count(k, len(a))
+    require_integer("k", k, low=1, high=len(a))
     return {"image_to_text": _occurrence(a, b, k), "text_to_image": _occurrence(b, a, k)}
 
 
@@ -179,7 +179,7 @@ def neighbor_overlap(x: ArrayLike, y: ArrayLike, k: int = 10) -> np.ndarray:
     [1.0, 1.0, 1.0]
     """
     a, b = unit_pair(x, y)
-    _require_count(k, len(a) - 1)
+    require_integer("k", k, low=1, high=len(a) - 1)
     overlap = torch.zeros(len(a), dtype=torch.float64, device=a.device)
     both = zip(cosines_with_all(a, a), cosines_with_all(b, b), strict=True)
     for (rows, cosines_x), (_, cosines_y) in both:
@@ -249,8 +249,3 @@ def shares_of_places(cosines: torch.Tensor, k: int) -> torch.Tensor:
 def _leave_out_itself(cosines: torch.Tensor, rows: slice) -> None:
     """Make no row its own neighbor; ``cosines`` are those of these rows with all rows."""
     cosines.diagonal(rows.start).fill_(-torch.inf)
-
-
-def _require_count(k: object, largest: int) -> None:
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= largest:
-        raise PairsError(f"Expected k as an integer from 1 to {largest}; got {k!r}")

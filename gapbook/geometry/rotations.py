@@ -1,23 +1,22 @@
 """Rotations of one modality towards the other: in the plane of two vectors, and the best of all."""
 
 import numpy as np
-import torch
 
 
-def turn_onto(rows: torch.Tensor, start: np.ndarray, end: np.ndarray) -> torch.Tensor:
+def turn_onto(rows: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """Rotate rows in the plane of two unit vectors, so that the first comes to lie on the second.
 
     Parameters
     ----------
-    rows : torch.Tensor of shape (n, d)
+    rows : numpy.ndarray of shape (n, d)
         What is rotated, of any float type.
     start, end : numpy.ndarray of shape (d,)
         Unit vectors that are not antipodal.
 
     Returns
     -------
-    torch.Tensor of shape (n, d)
-        The rotated rows, of the type and on the device of ``rows``.
+    numpy.ndarray of shape (n, d)
+        The rotated rows, of the type of ``rows``.
 
     Notes
     -----
@@ -28,16 +27,14 @@ def turn_onto(rows: torch.Tensor, start: np.ndarray, end: np.ndarray) -> torch.T
 
     Examples
     --------
-    >>> turn_onto(torch.eye(2), np.array([1.0, 0.0]), np.array([0.0, 1.0])).tolist()
+    >>> turn_onto(np.eye(2), np.array([1.0, 0.0]), np.array([0.0, 1.0])).tolist()
     [[0.0, 1.0], [-1.0, 0.0]]
     """
-
-    def like_rows(vector: np.ndarray) -> torch.Tensor:
-        return torch.as_tensor(vector, dtype=rows.dtype, device=rows.device)
-
     both = start + end
-    onto_both = torch.outer(rows @ like_rows(both), like_rows(both / (1 + start @ end)))
-    onto_end = torch.outer(rows @ like_rows(start), like_rows(end))
+    onto_both = np.outer(
+        rows @ both.astype(rows.dtype), (both / (1 + start @ end)).astype(rows.dtype)
+    )
+    onto_end = np.outer(rows @ start.astype(rows.dtype), end.astype(rows.dtype))
     return rows - onto_both + 2 * onto_end
 
 
@@ -84,8 +81,7 @@ def turn_to_gap(x: np.ndarray, y: np.ndarray, gap: float) -> np.ndarray:
     second = mean_y - (mean_y @ first) * first
     second /= np.linalg.norm(second)
     end = cosine * first + np.sqrt(1 - cosine**2) * second
-    identity = torch.eye(len(first), dtype=torch.float64)
-    return turn_onto(identity, mean_y / b, end).numpy()
+    return turn_onto(np.eye(len(first)), mean_y / b, end)
 
 
 def procrustes(x: np.ndarray, y: np.ndarray) -> np.ndarray:

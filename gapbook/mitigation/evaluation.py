@@ -5,16 +5,19 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import ArrayLike
 
+from gapbook.checks.arrays import as_numpy
 from gapbook.exceptions import PairsError
 from gapbook.geometry import hubness, modality_gap
+from gapbook.geometry.neighbors import shares_of_places
+from gapbook.geometry.ranks import TIE
 from gapbook.mitigation.transformers import Mitigation
 from gapbook.pairs import PairedEmbeddings, unit_pair
 
 ROWS_PER_BLOCK = 256  # queries that are compared with the whole corpus at once
 NEIGHBORS = 10  # of a query, for hubness and mixed search
-TIE = float(np.finfo(np.float32).eps)  # cosines that differ by no more tie
 NOISE_LENGTH = 0.5  # of the noise in "noisy"; a row's length is 1
 HELD_OUT_MEASURES = (
     "image_to_text",
@@ -82,8 +85,8 @@ def mixed_search(x: ArrayLike, y: ArrayLike, k: int = NEIGHBORS) -> pd.DataFrame
 
 def _unit_arrays(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Return checked unit rows of both sides as float32 arrays."""
-    a, b = (side.cpu() if hasattr(side, "cpu") else side for side in unit_pair(x, y))
-    return np.asarray(a), np.asarray(b)
+    a, b = unit_pair(x, y)
+    return as_numpy(a), as_numpy(b)
 
 
 def _share_of_other(own: np.ndarray, other: np.ndarray, k: int) -> float:
@@ -97,11 +100,7 @@ def _share_of_other(own: np.ndarray, other: np.ndarray, k: int) -> float:
         rows = np.arange(len(cosines))
         # below all cosines: a query does not find itself
         cosines[rows, n + start + rows] = -2
-        last = np.partition(cosines, -k, axis=1)[:, -k, None]
-        better = cosines > last + TIE
-        tied = (cosines >= last - TIE) & ~better
-        part_of_tied = (k - better.sum(1)) / tied.sum(1)
-        share += float((better[:, :n].sum(1) + tied[:, :n].sum(1) * part_of_tied).sum())
+        share += float(shares_of_places(torch.from_numpy(cosines), k)[:, :n].sum())
     return share / (n * k)
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gapbook.checks.arrays import plain_matrix
+from gapbook.checks.arrays import as_numpy, plain_matrix
 from gapbook.exceptions import PairsError
 from gapbook.pairs import unit_rows
 
@@ -155,17 +155,6 @@ def as_matrix(rows: Any) -> Any:
 def is_one_vector(rows: Any) -> bool:
     """Say whether something is one vector (d,) and no matrix."""
     return as_matrix(rows) is not rows
-
-
-def as_numpy(rows: Any) -> np.ndarray:
-    """Return an array or tensor as a NumPy array."""
-    if isinstance(rows, np.ndarray):
-        return rows
-    tensor = rows.cpu()
-    # NumPy knows no float type of PyTorch with fewer bits than 32 but float16.
-    if tensor.dtype.itemsize < 4:
-        tensor = tensor.float()
-    return tensor.numpy()
 
 
 def _without_direction(name: str, places: np.ndarray, n: int) -> str:

@@ -17,11 +17,12 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from gapbook.checks.arrays import as_numpy
 from gapbook.checks.metadata import is_modality
+from gapbook.checks.parameters import require_integer
 from gapbook.exceptions import PairsError, nearest, quoted
 from gapbook.mitigation.rows import (
     UnitRows,
-    as_numpy,
     at_their_places,
     directions,
     is_one_vector,
@@ -365,11 +366,7 @@ class CSLS(_AffineScores):
         self.k = k
 
     def _learn(self, queries: np.ndarray, documents: dict[str, np.ndarray]) -> None:
-        is_integer = isinstance(self.k, int | np.integer) and not isinstance(self.k, bool)
-        if not is_integer or not 1 <= self.k < len(queries):
-            raise PairsError(
-                f"Expected k as an integer from 1 to {len(queries) - 1}; got {self.k!r}"
-            )
+        require_integer("k", self.k, low=1, high=len(queries) - 1)
         self.reference_ = queries
 
     def _scaled(self, unit: np.ndarray, modality: str) -> tuple[np.ndarray, np.ndarray]:

@@ -9,17 +9,20 @@ from another distribution may not end up centered, aligned and so on.
 """
 
 import hashlib
-from typing import Any, Literal, Self, overload
+from typing import Literal, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
+from gapbook.checks.arrays import as_numpy
 from gapbook.checks.memory import require_memory
+from gapbook.checks.parameters import require_integer, require_number
 from gapbook.exceptions import PairsError
+from gapbook.geometry.rotations import turn_onto
 from gapbook.geometry.sums import is_over_pairs
-from gapbook.mitigation.rows import MIN_LENGTH, as_numpy, is_one_vector, move_rows
+from gapbook.mitigation.rows import MIN_LENGTH, is_one_vector, move_rows
 from gapbook.mitigation.saved import Savable
 from gapbook.pairs import unit_pair
 
@@ -245,37 +248,12 @@ def _float32(array: np.ndarray) -> np.ndarray:
     return np.asarray(array, np.float32)
 
 
-def _turned(rows: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Rotate rows in the plane of two unit vectors, the first onto the second."""
-    both = start + end
-    onto_both = np.outer(rows @ _float32(both), _float32(both / (1 + start @ end)))
-    onto_end = np.outer(rows @ _float32(start), _float32(end))
-    return rows - onto_both + 2 * onto_end
-
-
 def _unit_vector(vector: np.ndarray) -> np.ndarray:
     """Return a vector at unit length, or zeros where its length is rounding."""
     length = np.linalg.norm(vector)
     if length > MIN_LENGTH:
         return vector / length
     return np.zeros_like(vector)
-
-
-def _check_number(name: str, value: Any, low: float = -np.inf) -> None:
-    """Raise PairsError unless the value is a finite number from ``low``."""
-    kinds = (int, float, np.integer, np.floating)
-    is_number = isinstance(value, kinds) and not isinstance(value, bool)
-    if not is_number or not np.isfinite(value) or value < low:
-        limit = f" from {low:g}" if low > -np.inf else ""
-        raise PairsError(f"Expected {name} as a finite number{limit}; got {value!r}")
-
-
-def _check_integer(name: str, value: Any, low: int, high: int | None = None) -> None:
-    """Raise PairsError unless the value is an integer from ``low`` to ``high``."""
-    is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not is_integer or value < low or (high is not None and value > high):
-        limits = f"from {low}" if high is None else f"from {low} to {high}"
-        raise PairsError(f"Expected {name} as an integer {limits}; got {value!r}")
 
 
 class Center(Mitigation):
@@ -311,7 +289,7 @@ class Center(Mitigation):
         self.amount = amount
 
     def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
-        _check_number("amount", self.amount)
+        require_number("amount", self.amount)
         self.mean_x_ = _mean_row(x)
         self.mean_y_ = _mean_row(y)
 
@@ -393,7 +371,7 @@ class ShiftAlongGap(Mitigation):
 
     def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
         if self.amount is not None:
-            _check_number("amount", self.amount)
+            require_number("amount", self.amount)
         gap = _mean_row(x) - _mean_row(y)
         half_gap = float(np.linalg.norm(gap)) / 2
         self.along_ = _unit_vector(gap)
@@ -434,10 +412,10 @@ class RotateTogether(Mitigation):
             )
 
     def _move_x(self, rows: np.ndarray) -> np.ndarray:
-        return _turned(rows, self.center_x_, self.middle_)
+        return turn_onto(rows, self.center_x_, self.middle_)
 
     def _move_y(self, rows: np.ndarray) -> np.ndarray:
-        return _turned(rows, self.center_y_, self.middle_)
+        return turn_onto(rows, self.center_y_, self.middle_)
 
 
 class ProcrustesAlign(Mitigation):
@@ -489,7 +467,7 @@ class ProcrustesAlign(Mitigation):
     def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
         from scipy.linalg import polar
 
-        _check_number("ridge", self.ridge, low=0)
+        require_number("ridge", self.ridge, low=0)
         n, d = x.shape
         a = x.astype(np.float64)
         b = y.astype(np.float64)
@@ -554,7 +532,7 @@ class ProjectOut(Mitigation):
 
     def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
         d = x.shape[1]
-        _check_integer("k", self.k, low=1, high=d - 1)
+        require_integer("k", self.k, low=1, high=d - 1)
         if self.by not in ("coordinate", "gap"):
             raise PairsError(f"Expected by as 'coordinate' or 'gap'; got {self.by!r}")
         if self.by == "coordinate":
@@ -611,8 +589,8 @@ class Noise(Mitigation):
         self.seed = seed
 
     def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
-        _check_number("scale", self.scale, low=0)
-        _check_integer("seed", self.seed, low=0)
+        require_number("scale", self.scale, low=0)
+        require_integer("seed", self.seed, low=0)
 
     def _move_x(self, rows: np.ndarray) -> np.ndarray:
         return rows
@@ -725,8 +703,8 @@ class NearestNeighborNormalization(Mitigation):
         self.alpha = alpha
 
     def _learn(self, x: np.ndarray, y: np.ndarray) -> None:
-        _check_integer("k", self.k, low=1, high=len(x))
-        _check_number("alpha", self.alpha, low=0)
+        require_integer("k", self.k, low=1, high=len(x))
+        require_number("alpha", self.alpha, low=0)
         self.reference_x_ = x
         self.reference_y_ = y
 

@@ -193,6 +193,11 @@ def stack(fig: Figure) -> bool:
         new_rows = -(-len(panels) // new_columns)
         low, high = PANEL_HEIGHTS
         panel = min(max(NARROW_WIDTH / new_columns * shape, low), high)
+        if shared := fig.get_supxlabel():
+            # Below each panel, where the legend does not cover it.
+            fig.supxlabel("")
+            for ax in panels:
+                ax.set_xlabel(shared)
         _label_all(panels)
         grid = GridSpec(new_rows, new_columns, figure=fig)
         for place, ax in enumerate(panels):
@@ -249,6 +254,8 @@ def _label_all(panels: list[Axes]) -> None:
 
 
 def _wrap_titles(ax: Axes, characters: int) -> None:
+    """Break the titles of a panel, and the label of its horizontal axis."""
+    ax.set_xlabel(textwrap.fill(ax.get_xlabel(), characters))
     for where in ("left", "center", "right"):
         if title := ax.get_title(where):
             ax.set_title(textwrap.fill(title, characters), loc=where)

@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from gapbook.exceptions import PairsError
 from gapbook.mitigation.evaluation import NEIGHBORS, mixed_search
 from gapbook.pairs import PairedEmbeddings
 from gapbook.report.recommend import MAX_PAIRS, change_in_words, draw_pairs
@@ -14,6 +13,8 @@ from gapbook.report.tables import format_value
 # Chance reaches a recall as high as one that is taken as more than chance in one of 1,000 reports;
 # six recalls are looked at.
 CHANCE_LEVEL = 0.001 / 6
+# Of the other modality in the top 10: with less, one index hardly serves both.
+FEW = 0.25
 DIRECTIONS = ("image_to_text", "text_to_image")
 PLACES = (1, 5, 10)
 
@@ -95,12 +96,11 @@ def share_of_other_modality(pairs: PairedEmbeddings, seed: int = 0) -> float | N
         The mean over queries of both modalities: about 0.5 where there is no preference. None for
         fewer pairs than fill ten places.
     """
-    drawn = draw_pairs(pairs, MAX_PAIRS, seed)
-    try:
-        search = mixed_search(drawn.x, drawn.y, NEIGHBORS)
-    except PairsError:
+    # A query is not among its own results.
+    if 2 * len(pairs) - 1 < NEIGHBORS:
         return None
-    return float(search["other"].mean())
+    drawn = draw_pairs(pairs, MAX_PAIRS, seed)
+    return float(mixed_search(drawn.x, drawn.y, NEIGHBORS)["other"].mean())
 
 
 def first_lines(
@@ -125,8 +125,9 @@ def first_lines(
     Returns
     -------
     list of str
-        A sentence each: recall against chance, one index of both, the zero of scores, the gap, and
-        a verdict for each use. At chance there is a warning instead of verdicts.
+        A sentence each: recall against chance, one index of both (and what helps where one
+        modality is hardly found), the zero of scores, the gap, and a verdict for each use. At
+        chance there is a warning instead of advice and verdicts.
     """
     rows = table.set_index("metric")
     first, second = modalities
@@ -145,9 +146,15 @@ def first_lines(
         )
     if share_of_other is not None:
         lines.append(
-            f"In one index of both, {share_of_other:.3f} of the {NEIGHBORS} nearest rows are of "
-            "the other modality (0.5 is no preference)."
+            f"In one index of both, {share_of_other:.1%} of the {NEIGHBORS} nearest rows are of "
+            "the other modality (50% is no preference)."
         )
+        if share_of_other < FEW and not at_chance:
+            lines.append(
+                "So one index returns one modality: put the scores of both on one scale with "
+                "gapbook fix INPUT --with ScoreScaling --out fix.safetensors, which adds a "
+                "dimension and turns no vector."
+            )
     zero = format_value(zero_of_scores(table))
     lines.append(
         f"The zero of scores: unrelated {first} and {second} have a mean cosine of {zero}, "

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from gapbook.checks.arrays import as_numpy
 from gapbook.exceptions import PairsError
 from gapbook.geometry.intervals import wilson_interval
 from gapbook.pairs import unit_pair
@@ -132,5 +133,5 @@ def answer_present_auc(x: ArrayLike, y: ArrayLike) -> pd.DataFrame:
 
 def _cosines(x: ArrayLike, y: ArrayLike) -> np.ndarray:
     """Return all cosines across the modalities, (n, n)."""
-    a, b = (side.cpu() if hasattr(side, "cpu") else side for side in unit_pair(x, y))
-    return np.asarray(a) @ np.asarray(b).T
+    a, b = unit_pair(x, y)
+    return as_numpy(a) @ as_numpy(b).T

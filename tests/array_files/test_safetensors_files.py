@@ -36,3 +36,12 @@ def test_tensors_of_eight_bit_floats_are_read(tmp_path):
     read, _ = read_pairs(tmp_path / "a.safetensors")
     assert read.dtype == torch.float8_e4m3fn
     assert read.double().equal(x.double())
+
+
+def test_double_precision_is_read(tmp_path):
+    rows = torch.arange(8, dtype=torch.float64).reshape(2, 4) + 1
+    safetensors.torch.save_file({"x": rows, "y": -rows}, tmp_path / "a.safetensors")
+    x, y = read_pairs(tmp_path / "a.safetensors")
+    assert x.dtype == torch.float64
+    assert torch.equal(x, rows)
+    assert torch.equal(y, -rows)

@@ -181,7 +181,7 @@ def test_pages_mention_no_third_party_file(built_site: Path) -> None:
 
 
 def test_nothing_overflows(built_site: Path, browser: Browser, base: str) -> None:
-    for width, scheme in ((1280, "dark"), (360, "dark"), (360, "light")):
+    for width, scheme in ((1280, "dark"), (360, "dark"), (390, "light")):
         context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
         page = context.new_page()
         for name in pages(built_site):

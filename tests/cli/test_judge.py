@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+import torch
+from safetensors.numpy import save_file
 
 from gapbook.cli import main
 
@@ -77,26 +79,38 @@ def test_cosines_bring_rows_to_unit_length(folder, capsys):
         ({"q_after.npy": None}, "--queries-after names the queries"),
         ({"answers.csv": "query,document\n0,99\n"}, "document from 0 to 19; got 99"),
         ({"answers.csv": "query,document\n0,b\n"}, "in line 2 of"),
-        ({"answers.csv": "query,document\n"}, "a line for each answer"),
+        ({"answers.csv": "query,document\n"}, "a query and a document a line"),
         ({"answers.csv": "query,text\n0,1\n"}, "document"),
         ({"documents.csv": "document,modality\n0,text\n"}, "has none for document 1"),
         ({"documents.csv": "document,modality\n0,text\n0,text\n"}, "line 3 of"),
+        ({"exclude.csv": "query,document\n1,1\n"}, "document 1 answers query 1 and is left out"),
+        ({"exclude.csv": "query,document\n1,20\n"}, "document from 0 to 19; got 20"),
+        ({"exclude.csv": "query,document\n1,-2\n"}, "in line 2 of"),
+        ({"exclude.csv": "query\n1\n"}, "document"),
+        ({"exclude.csv": None}, "exclude.csv does not exist"),
         ({"before.npy": np.eye(3)}, "the same documents before and after"),
         ({"before.npy": np.array([{}])}, "before.npy"),
         ({"before.npy": b"no array"}, "before.npy"),
         ({"before.npy": b""}, "before.npy"),
         ({"before.npy": np.full((20, 21), np.nan)}, "row 0 of documents"),
         ({"before.npy": np.zeros((20, 21), np.uint8)}, "dtype uint8"),
-        ({"after.npz": {"a": np.eye(20), "b": np.eye(20)}}, "one array in"),
+        (
+            {"after.npz": {"a": np.eye(20), "b": np.eye(20)}},
+            "write the vectors alone",
+        ),
         ({"after.npz": b"PK\x03\x04 cut off"}, "after.npz"),
     ],
 )
 def test_bad_input_is_one_sentence_and_writes_nothing(folder, capsys, change, message):
     arguments = list(WHOLE)
     for name, content in change.items():
-        if content is None:
+        if name == "exclude.csv":
+            arguments += ["--exclude", name]
+        if name == "q_after.npy":
             place = arguments.index("--queries-after")
             del arguments[place : place + 2]
+        elif content is None:
+            assert not (folder / name).exists()
         elif isinstance(content, np.ndarray):
             np.save(name, content)
         elif isinstance(content, dict):
@@ -109,3 +123,41 @@ def test_bad_input_is_one_sentence_and_writes_nothing(folder, capsys, change, me
     assert message in error
     assert error.count("\n") == 1
     assert not (folder / "judged.md").exists()
+
+
+def test_vectors_may_be_in_any_file_of_arrays(folder, capsys):
+    arguments = ["--queries", "q.npy", "--relevant", "answers.csv"]
+    assert main(["judge", "before.npy", "before.npy", *arguments]) == 0
+    expected = capsys.readouterr().out
+    documents = np.load("before.npy")
+    save_file({"vectors": documents}, "before.safetensors")
+    torch.save(torch.from_numpy(documents), "before.pt")
+    assert main(["judge", "before.safetensors", "before.pt", *arguments]) == 0
+    assert capsys.readouterr().out == expected
+
+
+def test_a_modality_that_answers_no_query_is_said_in_words(folder, capsys):
+    (folder / "answers.csv").write_text("query,document\n0,0\n2,2\n")
+    assert main([*WHOLE, "--out", "judged.json"]) == 0
+    assert "NaN" not in (folder / "judged.json").read_text()
+    assert main(WHOLE) == 0
+    printed = capsys.readouterr().out
+    assert "| recall@5 | image | 0 | – | – | – | no such queries |" in printed
+    assert "| nDCG@5 | image | 0 | – | – | – | no such queries |" in printed
+    assert "| recall@5 | text | 2 | 0.000 | 1.000 | +1.000 |" in printed
+    assert "nan" not in printed
+
+
+def test_a_query_that_is_a_document_can_be_left_out_for_itself(folder, capsys):
+    rows = np.eye(20) + 0.5 * np.eye(20)[::-1]
+    np.save("rows.npy", rows)
+    answers = "".join(f"{i},{19 - i}\n" for i in range(20))
+    itself = "".join(f"{i},{i}\n" for i in range(20))
+    (folder / "answers.csv").write_text("query,document\n" + answers)
+    (folder / "itself.csv").write_text("query,document\n" + itself)
+    arguments = ["judge", "rows.npy", "rows.npy", "--queries", "rows.npy", "--k", "1"]
+    arguments += ["--relevant", "answers.csv"]
+    assert main(arguments) == 0
+    assert "| recall@1 | all | 20 | 0.000 | 0.000 |" in capsys.readouterr().out
+    assert main([*arguments, "--exclude", "itself.csv"]) == 0
+    assert "| recall@1 | all | 20 | 1.000 | 1.000 |" in capsys.readouterr().out

@@ -179,3 +179,16 @@ def test_a_figure_shown_on_a_page_is_a_picture(monkeypatch) -> None:
     assert shown["text/html"].count("<img") == 1
     assert 'alt="Two panels"' in shown["text/html"]
     assert "image/png" not in shown
+
+
+def test_on_a_phone_a_shared_label_stands_below_each_panel_in_short_lines() -> None:
+    fig, _ = plt.subplots(1, 3, figsize=(12, 3))
+    label = "distance of the means (negative: they have passed each other)"
+    fig.supxlabel(label)
+    assert pages.stack(fig)
+    shown = [ax.get_xlabel() for ax in fig.axes]
+    assert [text.replace("\n", " ") for text in shown] == [label] * 3
+    fig.canvas.draw()
+    ends = [ax.xaxis.label.get_window_extent() for ax in fig.axes]
+    assert all(end.x0 >= 0 and end.x1 <= fig.bbox.width for end in ends)
+    assert not fig.get_supxlabel()

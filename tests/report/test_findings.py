@@ -61,7 +61,7 @@ def test_verdicts_stand_in_the_first_lines_with_what_changes(measured):
     verdicts = pd.DataFrame([row], columns=columns)
     lines = first_lines(measured.table, ("image", "text"), 0.0312, verdicts)
     assert lines[-1] == "For one index: Center pays, 0.00 → 0.06: a gain, still poor."
-    assert any("0.031 of the 10 nearest" in line for line in lines)
+    assert any("3.1% of the 10 nearest" in line for line in lines)
     assert any(line.startswith("The zero of scores: ") for line in lines)
 
 
@@ -71,4 +71,18 @@ def test_only_measures_leaves_out_what_takes_long(measured):
     assert stages == []
     assert report.landscape is None
     assert report.recommendations is None
-    assert len(report.first_lines) == 4
+    starts = ["Recall at 1", "In one index", "So one index", "The zero", "Modality gap"]
+    lines = report.first_lines
+    assert [line.startswith(start) for line, start in zip(lines, starts, strict=True)] == [True] * 5
+
+
+@pytest.mark.parametrize(("share", "advised"), [(0.03, True), (0.24, True), (0.25, False)])
+def test_one_scale_is_advised_where_one_index_returns_one_modality(measured, share, advised):
+    lines = first_lines(measured.table, ("image", "text"), share, None)
+    assert any("--with ScoreScaling" in line for line in lines) == advised
+
+
+def test_nothing_is_advised_for_rows_that_look_misaligned(pairs):
+    table = measure(shuffled(pairs), replicates=2).table
+    lines = first_lines(table, ("image", "text"), 0.0, None)
+    assert not any("--with ScoreScaling" in line for line in lines)
