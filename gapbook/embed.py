@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from gapbook.checks.arrays import as_numpy
+from gapbook.checks.parameters import require_integer
 from gapbook.encoders.adapters import Encoder, SoundEncoder
 from gapbook.encoders.inputs import check_images
 from gapbook.encoders.rgb import open_rgb
@@ -124,10 +126,10 @@ def embed_folder(
     ([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], ('a', 'bb'))
     """
     out = Path(out)
-    if batch < 1:
-        raise PairsError(f"Expected batch as a number of at least 1; got {batch}")
+    require_integer("batch", batch, low=1)
     is_of_sounds = isinstance(encoder, SoundEncoder)
-    what, modality = ("sound", "audio") if is_of_sounds else ("image", "image")
+    what = "sound" if is_of_sounds else "image"
+    modality = "audio" if is_of_sounds else "image"
     rows = read_folder(folder, captions, columns or (modality, "caption"), what)
     # The same file may be named in several ways, through dots and links.
     files = [path.resolve() for path, _ in rows]
@@ -147,8 +149,8 @@ def embed_folder(
         )
     unit_x, unit_y = unit_pair(x, y)
     pairs = PairedEmbeddings(
-        np.asarray(unit_x),
-        np.asarray(unit_y),
+        as_numpy(unit_x),
+        as_numpy(unit_y),
         modalities=(modality, "text"),
         captions=tuple(texts),
         source=_source(folder, captions, len(rows), len(different), what),

@@ -205,7 +205,7 @@ def test_what_a_model_refuses_names_the_batch(folder):
 
 
 def test_a_batch_of_nothing_is_refused(folder):
-    with pytest.raises(PairsError, match="Expected batch as a number of at least 1; got 0"):
+    with pytest.raises(PairsError, match="Expected batch as an integer from 1; got 0"):
         embed(folder, Counting(), batch=0)
 
 

@@ -9,7 +9,8 @@ import hashlib
 import importlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, runtime_checkable
@@ -29,11 +30,12 @@ LIBRARIES: tuple[Library, ...] = get_args(Library)
 # What sentence-transformers and open_clip name the file that describes a model.
 SENTENCE_TRANSFORMERS_FILE = "modules.json"
 OPEN_CLIP_FILE = "open_clip_config.json"
+# What open_clip reads before anything pickled that lies beside it.
+OPEN_CLIP_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
 
 
-@runtime_checkable
-class ImageEncoder(Protocol):
-    """A model of images and texts.
+class TextEncoder(Protocol):
+    """A model of texts, which what embeds images or sounds is too.
 
     Attributes
     ----------
@@ -42,6 +44,25 @@ class ImageEncoder(Protocol):
     """
 
     identity: str
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the embeddings of texts.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            The texts of a batch.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n, d)
+            A row each text.
+        """
+
+
+@runtime_checkable
+class ImageEncoder(TextEncoder, Protocol):
+    """A model of images and texts: it has ``identity`` and ``encode_texts`` as well."""
 
     def encode_images(self, images: Sequence["Image.Image"]) -> np.ndarray:
         """Return the embeddings of images in RGB.
@@ -57,35 +78,14 @@ class ImageEncoder(Protocol):
             A row each image.
         """
 
-    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the embeddings of texts.
-
-        Parameters
-        ----------
-        texts : sequence of str
-            The texts of a batch.
-
-        Returns
-        -------
-        numpy.ndarray of shape (n, d)
-            A row each text.
-        """
-
 
 @runtime_checkable
-class SoundEncoder(Protocol):
-    """A model of sounds and texts.
+class SoundEncoder(TextEncoder, Protocol):
+    """A model of sounds and texts: it has ``identity`` and ``encode_texts`` as well."""
 
-    Attributes
-    ----------
-    identity : str
-        What tells its embeddings from those of other models.
-    sampling_rate : int
-        The samples a second that it takes.
-    """
-
-    identity: str
-    sampling_rate: int
+    @property
+    def sampling_rate(self) -> int:
+        """The samples a second that it takes."""
 
     def encode_sounds(self, sounds: Sequence[np.ndarray]) -> np.ndarray:
         """Return the embeddings of sounds.
@@ -101,26 +101,25 @@ class SoundEncoder(Protocol):
             A row each sound.
         """
 
-    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the embeddings of texts.
-
-        Parameters
-        ----------
-        texts : sequence of str
-            The texts of a batch.
-
-        Returns
-        -------
-        numpy.ndarray of shape (n, d)
-            A row each text.
-        """
-
 
 Encoder = ImageEncoder | SoundEncoder
 
 
 @dataclass
-class TransformersEncoder:
+class _CheckpointEncoder:
+    """What checkpoints of transformers have in common."""
+
+    checkpoint: "Checkpoint"
+    identity: str = ""
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the embeddings (n, d) of texts."""
+        from gapbook.encoders.clip import embed_texts
+
+        return embed_texts(self.checkpoint, texts)
+
+
+class TransformersEncoder(_CheckpointEncoder):
     """A CLIP-like checkpoint of transformers, such as CLIP and SigLIP.
 
     Parameters
@@ -131,24 +130,14 @@ class TransformersEncoder:
         What tells its embeddings from those of other models.
     """
 
-    checkpoint: "Checkpoint"
-    identity: str = ""
-
     def encode_images(self, images: Sequence["Image.Image"]) -> np.ndarray:
         """Return the embeddings (n, d) of images."""
         from gapbook.encoders.clip import embed_images
 
         return embed_images(self.checkpoint, images)
 
-    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the embeddings (n, d) of texts."""
-        from gapbook.encoders.clip import embed_texts
 
-        return embed_texts(self.checkpoint, texts)
-
-
-@dataclass
-class ClapEncoder:
+class ClapEncoder(_CheckpointEncoder):
     """A CLAP checkpoint of transformers.
 
     Parameters
@@ -158,9 +147,6 @@ class ClapEncoder:
     identity : str
         What tells its embeddings from those of other models.
     """
-
-    checkpoint: "Checkpoint"
-    identity: str = ""
 
     @property
     def sampling_rate(self) -> int:
@@ -172,12 +158,6 @@ class ClapEncoder:
         from gapbook.encoders.clap import embed_sounds
 
         return embed_sounds(self.checkpoint, sounds)
-
-    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the embeddings (n, d) of texts."""
-        from gapbook.encoders.clip import embed_texts
-
-        return embed_texts(self.checkpoint, texts)
 
 
 @dataclass
@@ -357,51 +337,62 @@ def _transformers(
     device: str,
     identity: str,
 ) -> Encoder:
-    from gapbook.encoders.clap import load_clap
-    from gapbook.encoders.clip import load_clip
+    from gapbook.encoders.clip import load_checkpoint
 
-    if _read_object(folder / "config.json", path_text(name_or_path)).get("model_type") == "clap":
-        clap = load_clap(name_or_path, revision)
-        clap.model.to(device)
-        return ClapEncoder(clap, identity)
-    checkpoint = load_clip(name_or_path, revision)
+    settings = _read_object(folder / "config.json", path_text(name_or_path))
+    is_of_sounds = settings.get("model_type") == "clap"
+    checkpoint = load_checkpoint(name_or_path, "audio" if is_of_sounds else "image", revision)
     checkpoint.model.to(device)
+    if is_of_sounds:
+        return ClapEncoder(checkpoint, identity)
     return TransformersEncoder(checkpoint, identity)
+
+
+@contextmanager
+def _reading(name: str, library: str) -> Iterator[None]:
+    """Turn what a library raises into a sentence; each has exceptions of its own."""
+    try:
+        yield
+    except Exception as error:
+        raise PairsError(
+            f"{name} cannot be read as a model of {library}: {one_line(str(error), 300)}"
+        ) from error
 
 
 def _open_clip(folder: Path, name: str, device: str, identity: str) -> OpenClipEncoder:
     open_clip = _require_package("open_clip", "open_clip_torch", name)
     texts = _text_settings(folder, name)
-    if not any(folder.glob("*.safetensors")):
+    if not any((folder / weights).is_file() for weights in OPEN_CLIP_WEIGHTS):
         raise PairsError(
-            f"{name} has no .safetensors weights, and others are not read: convert it with "
-            "open_clip's save_pretrained or push_to_hf_hub"
+            f"{name} has no weights in {OPEN_CLIP_WEIGHTS[0]}, and pickled ones are not read: "
+            "convert it with open_clip's save_pretrained or push_to_hf_hub"
         )
     place = f"local-dir:{os.path.realpath(folder)}"
-    try:
+    # Without it a tokenizer would ask at the terminal whether to run its own code.
+    safe = {"trust_remote_code": False} if texts.get("hf_tokenizer_name") else {}
+    with _reading(name, "open_clip 3"):
         model, preprocess = open_clip.create_model_from_pretrained(place, device=device)
-        # Without it a tokenizer would ask at the terminal whether to run its own code.
-        safe = {"trust_remote_code": False} if texts.get("hf_tokenizer_name") else {}
         tokenizer = open_clip.get_tokenizer(place, **safe)
-    # open_clip, timm and tokenizers each have exceptions of their own.
-    except Exception as error:
-        raise PairsError(
-            f"{name} cannot be read as a model of open_clip 3: {one_line(str(error), 300)}"
-        ) from error
     return OpenClipEncoder(model.eval(), preprocess, tokenizer, identity)
 
 
 def _text_settings(folder: Path, name: str) -> dict[str, Any]:
-    """Return what a model of open_clip states of its text tower, unless it leads elsewhere."""
+    """Return what a model of open_clip states of its text tower, unless a tower leads elsewhere."""
     model = _read_object(folder / OPEN_CLIP_FILE, name).get("model_cfg")
-    texts = model.get("text_cfg") if isinstance(model, dict) else None
-    if not isinstance(texts, dict):
-        raise PairsError(f"Expected model_cfg with text_cfg in {OPEN_CLIP_FILE}; {name} has none")
-    elsewhere = texts.get("hf_model_name")
+    towers = []
+    for key in ("vision_cfg", "text_cfg"):
+        tower = model.get(key) if isinstance(model, dict) else None
+        if not isinstance(tower, dict):
+            raise PairsError(f"Expected model_cfg with {key} in {OPEN_CLIP_FILE}; {name} has none")
+        towers.append(tower)
+    images, texts = towers
+    network = str(images.get("timm_model_name") or "")
+    # timm has names of its own, and "hf-hub:..." for a model that is read from the hub.
+    elsewhere = network if ":" in network else texts.get("hf_model_name")
     if elsewhere:
         raise PairsError(
-            f"{name} takes the shape of its text tower from {quoted(elsewhere)}, which is not "
-            "pinned to a commit; take a checkpoint of transformers of this model"
+            f"{name} takes the shape of a tower from {quoted(elsewhere)}, which is not pinned to a "
+            "commit; take a checkpoint of transformers of this model"
         )
     return texts
 
@@ -411,7 +402,7 @@ def _sentence_transformers(
 ) -> SentenceTransformersEncoder:
     package = _require_package("sentence_transformers", "sentence-transformers", name)
     _require_safe_modules(folder, name)
-    try:
+    with _reading(name, "sentence-transformers"):
         model = package.SentenceTransformer(
             os.fspath(folder),
             device=device,
@@ -419,12 +410,6 @@ def _sentence_transformers(
             local_files_only=True,
             model_kwargs={"use_safetensors": True},
         )
-    # sentence-transformers and all below it have exceptions of their own.
-    except Exception as error:
-        raise PairsError(
-            f"{name} cannot be read as a model of sentence-transformers: "
-            f"{one_line(str(error), 300)}"
-        ) from error
     if hasattr(model, "supports") and not model.supports("image"):
         raise PairsError(
             f"Expected a model of images and texts; {name} takes {', '.join(model.modalities)}"

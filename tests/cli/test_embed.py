@@ -54,7 +54,7 @@ def test_columns_of_other_names(folder):
         (["--out", "e.csv"], "expected a path ending in .safetensors, .npz, .npy"),
         (["--out", "e.npz", "--columns", "file", "words"], "Expected the columns file and words"),
         (["--out", "e.npz", "--device", "abacus"], "Expected a device of this machine"),
-        (["--out", "e.npz", "--batch", "0"], "at least 1; got 0"),
+        (["--out", "e.npz", "--batch", "0"], "an integer from 1; got 0"),
         (["--out", "e.npz", "--library", "open_clip"], "open_clip"),
     ],
 )

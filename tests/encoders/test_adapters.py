@@ -189,18 +189,32 @@ def stand_ins(monkeypatch):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
 
 
-def open_clip_file(**texts):
-    return json.dumps({"model_cfg": {"embed_dim": 8, "vision_cfg": {}, "text_cfg": texts}})
+def open_clip_file(network=None, **texts):
+    images = {"timm_model_name": network} if network else {}
+    return json.dumps({"model_cfg": {"embed_dim": 8, "vision_cfg": images, "text_cfg": texts}})
 
 
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"open_clip_config.json": "{}"}, "Expected model_cfg with text_cfg"),
-        ({"open_clip_config.json": open_clip_file(width=8)}, r"no \.safetensors weights"),
+        ({"open_clip_config.json": "{}"}, "Expected model_cfg with vision_cfg"),
+        ({"open_clip_config.json": open_clip_file(width=8)}, "no weights in open_clip_model"),
+        (
+            {
+                "open_clip_config.json": open_clip_file(width=8),
+                # open_clip would prefer the pickled weights to safetensors of this name.
+                "model.safetensors": "tensors",
+                "open_clip_pytorch_model.bin": "pickle",
+            },
+            "no weights in open_clip_model.*pickled ones are not read",
+        ),
+        (
+            {"open_clip_config.json": open_clip_file("hf-hub:someone/network")},
+            "tower from 'hf-hub:someone/network', which is not pinned",
+        ),
         (
             {"open_clip_config.json": open_clip_file(hf_model_name="someone/roberta")},
-            "text tower from 'someone/roberta', which is not pinned",
+            "a tower from 'someone/roberta', which is not pinned",
         ),
         ({"modules.json": json.dumps([{"type": "evil.Model"}])}, "code of its own.*never run"),
         ({"modules.json": json.dumps([{"path": ""}])}, "a part of type None"),
