@@ -122,12 +122,12 @@ def test_open_clip_itself_is_read_from_a_folder(tmp_path, images):
 
 
 def test_sentence_transformers_itself_is_read_from_a_folder(tmp_path, images):
-    package = pytest.importorskip("sentence_transformers", minversion="5.4")
+    from sentence_transformers import SentenceTransformer
     from transformers import CLIPProcessor
 
     saved = save_checkpoint("clip", tmp_path / "clip")
     CLIPProcessor.from_pretrained(saved).save_pretrained(saved)
-    package.SentenceTransformer(str(saved)).save(str(tmp_path / "model"))
+    SentenceTransformer(str(saved)).save(str(tmp_path / "model"))
     encoder = load_encoder(tmp_path / "model")
     assert isinstance(encoder, SentenceTransformersEncoder)
     checkpoint = load_clip(saved)
