@@ -290,16 +290,18 @@ def _keys(rows: np.ndarray) -> np.ndarray:
 
 def _all_gather(content: bytes) -> list[bytes]:
     """Return the bytes of every process, in the order of their ranks."""
-    device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
-    processes = torch.distributed.get_world_size()
-    own_length = torch.tensor([len(content)], device=device)
-    lengths = [torch.zeros_like(own_length) for _ in range(processes)]
-    torch.distributed.all_gather(lengths, own_length)
-    padded = torch.zeros(int(max(lengths)), dtype=torch.uint8, device=device)
-    padded[: len(content)] = torch.frombuffer(bytearray(content), dtype=torch.uint8).to(device)
-    gathered = [torch.empty_like(padded) for _ in range(processes)]
-    torch.distributed.all_gather(gathered, padded)
+    distributed = torch.distributed
+    # A group of its own, since that of a training on GPUs takes no tensors on the CPU.
+    group = distributed.new_group(backend="gloo")
+    own_length = torch.tensor([len(content)])
+    lengths = [torch.zeros_like(own_length) for _ in range(group.size())]
+    distributed.all_gather(lengths, own_length, group)
+    padded = torch.zeros(int(max(lengths)), dtype=torch.uint8)
+    padded[: len(content)] = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+    gathered = [torch.empty_like(padded) for _ in range(group.size())]
+    distributed.all_gather(gathered, padded, group)
+    distributed.destroy_process_group(group)
     return [
-        part[: int(length)].cpu().numpy().tobytes()
+        part[: int(length)].numpy().tobytes()
         for part, length in zip(gathered, lengths, strict=True)
     ]

@@ -49,6 +49,7 @@ def test_values_are_those_of_the_report_on_the_same_rows():
     table = gap_report(PairedEmbeddings(x, y), replicates=10).set_index("metric")["value"]
     for name in values:
         assert values[name] == pytest.approx(table[name], rel=1e-6, abs=1e-9), name
+        assert type(values[name]) in (int, float), "loggers write JSON"
     wanted = {"n_pairs", "modality_gap", "cosine_paired", "cosine_within_x", "cosine_across"}
     wanted |= {"alignment", "uniformity_x", "uniformity_y", "effective_rank_x", "effective_rank_y"}
     assert wanted <= values.keys()

@@ -35,7 +35,7 @@ OPEN_CLIP_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.saf
 
 
 class TextEncoder(Protocol):
-    """A model of texts, which what embeds images or sounds is too.
+    """What models of images and models of sounds have in common: they embed texts.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class TextEncoder(Protocol):
 
 @runtime_checkable
 class ImageEncoder(TextEncoder, Protocol):
-    """A model of images and texts: it has ``identity`` and ``encode_texts`` as well."""
+    """A ``TextEncoder`` that embeds images too."""
 
     def encode_images(self, images: Sequence["Image.Image"]) -> np.ndarray:
         """Return the embeddings of images in RGB.
@@ -81,7 +81,7 @@ class ImageEncoder(TextEncoder, Protocol):
 
 @runtime_checkable
 class SoundEncoder(TextEncoder, Protocol):
-    """A model of sounds and texts: it has ``identity`` and ``encode_texts`` as well."""
+    """A ``TextEncoder`` that embeds sounds too."""
 
     @property
     def sampling_rate(self) -> int:
