@@ -83,7 +83,7 @@ def covariance_intervals(x: Array, y: Array, seed: int) -> dict[str, Estimate]:
         else:
             rest = whole.without(x[group], y[group])
         left_out.append(covariance_measures(rest))
-    return _jackknife(covariance_measures(whole), left_out)
+    return jackknife(covariance_measures(whole), left_out)
 
 
 def neighbor_intervals(x: Array, y: Array, k: int, seed: int) -> dict[str, Estimate]:
@@ -108,7 +108,7 @@ def neighbor_intervals(x: Array, y: Array, k: int, seed: int) -> dict[str, Estim
         stays = np.ones(len(x), dtype=bool)
         stays[group] = False
         left_out.append(_neighbor_measures(lists, stays, k))
-    return _jackknife(values, left_out)
+    return jackknife(values, left_out)
 
 
 class _NeighborLists(NamedTuple):
@@ -175,7 +175,7 @@ def jackknife_groups(n: int, seed: int) -> list[np.ndarray]:
     return np.array_split(order, min(JACKKNIFE_GROUPS, n))
 
 
-def _jackknife(
+def jackknife(
     values: Mapping[str, float], left_out: Iterable[Mapping[str, float]]
 ) -> dict[str, Estimate]:
     """Estimate by Student's t, of groups - 1 degrees, from the values without each group."""

@@ -5,6 +5,7 @@ the loss at temperature 1/100 on batches of pairs. Free vectors move one by one.
 an encoder share, a bias or the mean of its features, moves all rows of a side at once.
 """
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -166,7 +167,7 @@ def _twins(rng: np.random.Generator, rung: Rung) -> tuple[list[torch.Tensor], Em
     sizes = [FEATURES, DIM] if rung.kind == "linear" else [FEATURES, HIDDEN, DIM]
     matrices = [
         rng.standard_normal((into, out)) * math.sqrt((1 if out == DIM else 2) / into)
-        for into, out in zip(sizes, sizes[1:], strict=False)
+        for into, out in itertools.pairwise(sizes)
     ]
     twins = [[_weight(matrix) for matrix in matrices] for _ in range(2)]
     biases = [_weight(np.zeros(HIDDEN)) for _ in range(2)]
