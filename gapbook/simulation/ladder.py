@@ -55,11 +55,17 @@ RUNGS = {
     "MLP, features in a cone": Rung("mlp", "weights and mean"),
 }
 
-# Embeds the rows of a batch on both sides; with evaluation=True all items, without noise.
+# Embeds the rows of a batch on both sides; None is all of them, without noise.
 Embed = Callable[[torch.Tensor | None], tuple[torch.Tensor, torch.Tensor]]
 
 
-def train_rung(name: str, seed: int, tau: float = TAU, steps: int = STEPS) -> pd.DataFrame:
+def train_rung(
+    name: str,
+    seed: int,
+    tau: float = TAU,
+    steps: int = STEPS,
+    sgd_rate: float | None = None,
+) -> pd.DataFrame:
     """Train one rung of the ladder.
 
     Parameters
@@ -71,7 +77,9 @@ def train_rung(name: str, seed: int, tau: float = TAU, steps: int = STEPS) -> pd
     tau : float
         The temperature.
     steps : int
-        Steps of Adam.
+        Steps of the optimizer.
+    sgd_rate : float, optional
+        The rate of plain gradient descent. By default Adam is the optimizer, at its usual rates.
 
     Returns
     -------
@@ -82,7 +90,7 @@ def train_rung(name: str, seed: int, tau: float = TAU, steps: int = STEPS) -> pd
     Raises
     ------
     ValueError
-        For a rung that there is not, or a temperature that is not positive.
+        For a rung that there is not, or a temperature or a rate that is not positive.
 
     Notes
     -----
@@ -90,7 +98,8 @@ def train_rung(name: str, seed: int, tau: float = TAU, steps: int = STEPS) -> pd
     of 1/2, and each vector is drawn by itself. A bias is one more vector a side, zero at first,
     which is added to all rows of it. Encoders are two with equal first weights, and see two noisy
     views of 512 items: features of 64 dimensions, either centered or with a common mean that makes
-    their mean cosine 1/2.
+    their mean cosine 1/2. In expectation both sides then get the same step, so that only chance,
+    of batches and of noise, can part them.
 
     Examples
     --------
@@ -101,8 +110,9 @@ def train_rung(name: str, seed: int, tau: float = TAU, steps: int = STEPS) -> pd
     """
     if name not in RUNGS:
         raise ValueError(f"Expected one of {', '.join(RUNGS)}; got {name!r}")
-    if not tau > 0:
-        raise ValueError(f"Expected tau as a positive number; got {tau!r}")
+    for label, number in {"tau": tau, "sgd_rate": sgd_rate}.items():
+        if number is not None and not number > 0:
+            raise ValueError(f"Expected {label} as a positive number; got {number!r}")
     rng = np.random.default_rng(seed)
     if RUNGS[name].kind == "vectors":
         weights, embed = _free_vectors(rng, with_bias=RUNGS[name].shared == "bias")
@@ -110,7 +120,10 @@ def train_rung(name: str, seed: int, tau: float = TAU, steps: int = STEPS) -> pd
     else:
         weights, embed = _twins(rng, RUNGS[name])
         n, rate = ITEMS, ENCODER_RATE
-    optimizer = torch.optim.Adam(weights, lr=rate)
+    if sgd_rate is None:
+        optimizer: torch.optim.Optimizer = torch.optim.Adam(weights, lr=rate)
+    else:
+        optimizer = torch.optim.SGD(weights, lr=sgd_rate)
     rows = []
     for step in range(steps + 1):
         if step in MEASURED_STEPS:
