@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 import numpy as np
-import pytest
 
 WITHOUT_TORCH = """
 import sys
@@ -51,7 +50,6 @@ def test_pairs_are_measured_without_torch(tmp_path):
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.xfail(strict=True, reason="the loss landscape of the report needs torch")
 def test_pairs_are_reported_without_torch(tmp_path):
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "pairs.npz", x=rng.normal(size=(60, 8)) + 1, y=rng.normal(size=(60, 8)))

@@ -4,6 +4,7 @@ Measures are written once for both: NumPy arrays stay NumPy arrays, and tensors 
 their device. ``array_api_compat`` gives the functions of either library under the same names.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,11 @@ def to_numpy(x: Array) -> np.ndarray:
     if is_torch_array(x):
         return x.detach().cpu().numpy()
     return np.asarray(x)
+
+
+def stack(parts: Sequence[Array]) -> Array:
+    """Return arrays of one shape as one array, along a new first axis."""
+    return array_namespace(parts[0]).stack(parts, axis=0)
 
 
 def outer(a: Array, b: Array) -> Array:

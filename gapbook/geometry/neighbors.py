@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from gapbook.checks.parameters import require_integer
 from gapbook.geometry.arrays import (
     Array,
+    as_array,
     in_double,
     kth_largest,
     places_of_largest,
@@ -217,8 +218,8 @@ def nearest_candidates(queries: Array, candidates: Array, count: int) -> np.ndar
     """Return the indices of the nearest candidates of each query, nearest first: (n, count).
 
     Rows have unit length. There are fewer columns where there are fewer candidates. No row is its
-    own neighbor where queries and candidates are the same array. Candidates that tie come in any
-    order.
+    own neighbor where queries and candidates are the same array. Candidates whose cosines round to
+    the same multiple of ``TIE`` come in the order of their indices, on any machine.
     """
     same = queries is candidates
     others = len(candidates) - same
@@ -226,7 +227,7 @@ def nearest_candidates(queries: Array, candidates: Array, count: int) -> np.ndar
     for rows, cosines in cosines_with_all(queries, candidates):
         if same:
             _leave_out_itself(cosines, rows)
-        lists.append(places_of_largest(cosines, min(count, others)))
+        lists.append(places_of_largest(_without_ties(cosines), min(count, others)))
     return np.concatenate([to_numpy(part) for part in lists])
 
 
@@ -268,6 +269,19 @@ def shares_of_places(cosines: Array, k: int) -> Array:
     tied = (cosines >= last - TIE) & ~better
     left = in_double(k - xp.sum(better, axis=1, keepdims=True))
     return better + tied * (left / xp.sum(tied, axis=1, keepdims=True))
+
+
+def _without_ties(cosines: Array) -> Array:
+    """Return keys in the order of cosines on a grid of ``TIE``; of equal ones the first is largest.
+
+    They are whole numbers in float64, exact for up to 2^29 candidates.
+    """
+    xp = array_namespace(cosines)
+    count = cosines.shape[1]
+    keys = xp.round(cosines / TIE)
+    keys *= count
+    keys -= as_array(np.arange(count, dtype=np.float64), like=cosines)
+    return keys
 
 
 def _leave_out_itself(cosines: Array, rows: slice) -> None:

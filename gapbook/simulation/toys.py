@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 
+from gapbook.extras import from_extra
 from gapbook.landscape.contrastive import loss_of_logits
 
 # Longitudes of the nine points as multiples of pi: eight are 45 degrees apart.
@@ -155,6 +155,9 @@ def best_logit_scale(spacing: float = 20) -> BestScale:
     """
     from scipy.optimize import brentq
 
+    with from_extra("models", "the slope of the loss"):
+        import torch
+
     images, texts = sphere_points(0, spacing=spacing)
     cosines = torch.from_numpy(images @ texts.T)
 
@@ -258,7 +261,7 @@ def _scaled_loss(
     flat = scales.ravel()
     step = LOGITS_AT_ONCE // cosines.size
     parts = [
-        loss_of_logits(flat[i : i + step, None, None] * cosines, labels=labels).numpy()
+        loss_of_logits(flat[i : i + step, None, None] * cosines, labels=labels)
         for i in range(0, max(1, len(flat)), step)
     ]
     losses = np.concatenate(parts).reshape(scales.shape)

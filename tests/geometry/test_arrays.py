@@ -13,8 +13,7 @@ from gapbook.geometry.intervals import (
     neighbor_intervals,
 )
 from gapbook.geometry.kernels import kernel_sums
-from gapbook.geometry.neighbors import shares_of_places
-from gapbook.geometry.rotations import turn_onto
+from gapbook.geometry.neighbors import nearest_candidates, shares_of_places
 from gapbook.geometry.sums import PairCosines, PairSums, WeightedSums
 from gapbook.geometry.tiles import upper_tiles
 from gapbook.pairs import unit_pair
@@ -55,7 +54,6 @@ def test_sums_stay_of_the_kind_of_their_rows(kind):
         kernel_sums(x, y, 2.0),
         shares_of_places(x, 2),
         next(upper_tiles(x, progress=False)),
-        turn_onto(x, np.eye(5)[0], np.eye(5)[1]),
     ]
     assert all(isinstance(result, kind) for result in results)
 
@@ -73,3 +71,16 @@ def test_counts_add_up_where_a_place_comes_twice():
         index = arrays.as_array(np.array([2, 0, 2], np.int32), like=counts)
         arrays.count_in_place(counts, index)
         assert counts.tolist() == [1, 0, 2]
+
+
+def test_candidates_that_tie_come_in_the_order_of_their_indices():
+    rows, _ = both_kinds(40, 6)
+    noise = np.random.default_rng(1).normal(scale=1e-15, size=(120, 6))
+    candidates = np.tile(rows[1], (3, 1)) + noise
+    expected = np.argsort(-(rows[0] @ rows[1].T).astype(np.float64), axis=1)[:, :4]
+    for queries, threefold in (
+        (rows[0], candidates),
+        (torch.as_tensor(rows[0]), torch.as_tensor(candidates)),
+    ):
+        nearest = nearest_candidates(queries, threefold, 12).reshape(40, 4, 3)
+        assert (nearest == expected[:, :, None] + 40 * np.arange(3)).all()
