@@ -289,7 +289,7 @@ BAD_SOURCES = {
     "images.npy has one array without a name, and so no id: give the ids as a file, ids.npy": "id",
     "Expected ids of shape (n,) in": "images.npy",
     "Expected a file; none.npy does not exist": "none.npy",
-    "Expected groups as the name of an array of ids": ("a", "b", "c"),
+    "as a .npy file of ids or the name of an array of them, or two of these": ("a", "b", "c"),
     "holds pickled objects": "objects.npy",
 }
 

@@ -154,8 +154,8 @@ def read_ids(
     both = [names] if isinstance(names, str | os.PathLike) else list(names)
     if len(both) not in (1, 2) or not all(isinstance(name, str | os.PathLike) for name in both):
         raise PairsError(
-            "Expected groups as the name of an array of ids or a .npy file, or two of them, for x "
-            f"and for y; got {quoted(names)}"
+            "Expected groups (--groups in the shell) as a .npy file of ids or the name of an array "
+            f"of them, or two of these, for x and for y; got {quoted(both)}"
         )
     if len(both) == 1 and other_path is not None and not _is_npy(both[0]):
         both *= 2

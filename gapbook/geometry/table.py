@@ -160,7 +160,9 @@ def _measure_groups(
         "separability, neighbor agreement, debiased CKA, uniformity, MMD, figures, thresholds and "
         f"the landscape on the first pair of each{of_these or ' group'}."
     )
-    return Measured(_table(rows), single, counts, notes, grouped, n_groups)
+    table = _table(rows)
+    table.attrs["n_effective"] = n**2 / float((np.bincount(groups) ** 2).sum())
+    return Measured(table, single, counts, notes, grouped, n_groups)
 
 
 def _recalls_in_groups(x: Array, y: Array, groups: np.ndarray) -> dict[str, Estimate]:
@@ -216,7 +218,8 @@ def gap_report(
     pandas.DataFrame
         A row for each of ``MEASURES``, with the columns ``metric``, ``value``, ``low``, ``high``
         (a 95 % interval for a redraw of the pairs) and ``unit``. Numbers of pairs and dimensions
-        have no interval: NaN.
+        have no interval: NaN. Of pairs in groups, ``attrs["n_effective"]`` is the number of groups
+        of one size in which as large a share of all rows of y is that of one's own group.
 
     Raises
     ------
