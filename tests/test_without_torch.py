@@ -2,8 +2,18 @@
 
 import subprocess
 import sys
+from importlib import metadata
+from pathlib import Path
 
 import numpy as np
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import gapbook
+from gapbook.files import data_path
+
+# Of 2^20 bytes, as ``du -h`` counts them.
+MEGABYTE = 2**20
 
 WITHOUT_TORCH = """
 import sys
@@ -52,8 +62,36 @@ def test_pairs_are_measured_without_torch(tmp_path):
 
 def test_pairs_are_reported_without_torch(tmp_path):
     rng = np.random.default_rng(0)
-    np.savez(tmp_path / "pairs.npz", x=rng.normal(size=(60, 8)) + 1, y=rng.normal(size=(60, 8)))
+    np.savez(tmp_path / "pairs.npz", x=rng.normal(size=(500, 8)) + 1, y=rng.normal(size=(500, 8)))
     result = run_without_torch(REPORT, tmp_path)
     assert "torch" not in result.stderr, result.stderr
     assert result.returncode == 0
     assert (tmp_path / "report.json").exists()
+
+
+def required(name, needed=None):
+    """Return the names of the distributions that one of them brings here, its own among them."""
+    needed = set() if needed is None else needed
+    needed.add(canonicalize_name(name))
+    for line in metadata.requires(name) or []:
+        requirement = Requirement(line)
+        wanted = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if wanted and canonicalize_name(requirement.name) not in needed:
+            required(requirement.name, needed)
+    return needed
+
+
+def size(paths):
+    """Return the bytes of files, without the bytecode that Python writes when it runs them."""
+    sources = [path for path in paths if path.is_file() and path.suffix != ".pyc"]
+    return sum(path.stat().st_size for path in sources)
+
+
+def test_the_plain_package_is_light():
+    needed = required("gapbook")
+    assert needed.isdisjoint({"torch", "transformers", "pyarrow", "dask", "seaborn", "umap-learn"})
+    assert {"numpy", "scipy", "scikit-learn", "pandas"} <= needed
+    installed = [Path(file.locate()) for name in needed for file in metadata.files(name) or []]
+    # An editable installation lists none of the files of this package.
+    of_package = {*Path(gapbook.__file__).parent.rglob("*"), *data_path(".").rglob("*")}
+    assert size(of_package.union(installed)) < 350 * MEGABYTE

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import nn
-
 from gapbook.exceptions import PairsError
+from gapbook.extras import from_extra
+
+with from_extra("models", "An encoder"):
+    import torch
+    from torch import nn
 
 if TYPE_CHECKING:
     from gapbook.encoders.clip import Checkpoint
@@ -21,6 +23,9 @@ READ_AT_END = {
     "owlv2_text_model",
     "owlvit_text_model",
 }
+
+# These mask what a caption is padded with, and need no more of it than a batch does.
+MASKS_PADDING = {"clap_text_model", "clip_text_model"}
 
 # transformers reads a caption at its largest token id where the end token's id is this one, the
 # value in configurations of CLIP that were saved before 2023.
@@ -49,8 +54,8 @@ def tokenize(checkpoint: "Checkpoint", captions: Sequence[str]) -> Any:
 
     Notes
     -----
-    CLIP masks what a caption is padded with, and gets as little as the batch allows; other models
-    were trained on their full length.
+    CLIP and CLAP mask what a caption is padded with, and get as little as the batch allows; other
+    models were trained on their full length.
     """
     tokenizer = checkpoint.tokenizer
     if getattr(tokenizer, "pad_token", "none stated") is None:
@@ -61,7 +66,7 @@ def tokenize(checkpoint: "Checkpoint", captions: Sequence[str]) -> Any:
     text = text_config(checkpoint.model)
     options: dict[str, Any] = {"padding": "max_length"}
     length = max_tokens(checkpoint.model)
-    if length is None or getattr(text, "model_type", "") == "clip_text_model":
+    if length is None or getattr(text, "model_type", "") in MASKS_PADDING:
         options["padding"] = True
     if length is not None:
         options["max_length"] = length

@@ -12,7 +12,7 @@ import numpy as np
 from array_api_compat import array_namespace, device, is_torch_array
 from numpy.typing import ArrayLike
 
-from gapbook.geometry.arrays import Array
+from gapbook.geometry.arrays import Array, as_array
 
 if TYPE_CHECKING:
     import torch
@@ -74,8 +74,9 @@ def contrastive_loss(
     >>> round(float(loss), 6), round(float(guess), 6)
     (0.313262, 0.693147)
     """
-    rows, columns, temperature = _of_one_kind(x, y, tau)
-    logits = rows @ columns.T / temperature
+    tensors = [value for value in (x, y, tau) if is_torch_array(value)]
+    like = tensors[0] if tensors else np.zeros(0)
+    logits = _of_kind(x, like) @ _of_kind(y, like).T / tau
     return loss_of_logits(logits, direction, labels)
 
 
@@ -127,14 +128,9 @@ def loss_of_logits(
     return (of_rows + _mean_cross_entropy(table.swapaxes(-1, -2), target)) / 2
 
 
-def _of_one_kind(*values: ArrayLike) -> list[Array]:
-    """Return NumPy arrays; where one of the values is a tensor, tensors on its device."""
-    tensors = [value for value in values if is_torch_array(value)]
-    if not tensors:
-        return [np.asarray(value) for value in values]
-    xp = array_namespace(tensors[0])
-    place = device(tensors[0])
-    return [value if is_torch_array(value) else xp.asarray(value, device=place) for value in values]
+def _of_kind(rows: ArrayLike, like: Array) -> Array:
+    """Return tensors as they are, and all else as an array of the kind of ``like``."""
+    return rows if is_torch_array(rows) else as_array(rows, like=like)
 
 
 def _targets(labels: Sequence[int] | None, table: Array) -> Array:

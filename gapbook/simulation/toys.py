@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 
-from gapbook.extras import from_extra
 from gapbook.landscape.contrastive import loss_of_logits
 
 # Longitudes of the nine points as multiples of pi: eight are 45 degrees apart.
@@ -154,9 +154,6 @@ def best_logit_scale(spacing: float = 20) -> BestScale:
     (21.216, 0.80952)
     """
     from scipy.optimize import brentq
-
-    with from_extra("models", "the slope of the loss"):
-        import torch
 
     images, texts = sphere_points(0, spacing=spacing)
     cosines = torch.from_numpy(images @ texts.T)
