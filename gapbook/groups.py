@@ -1,5 +1,6 @@
 """Pairs in groups: several texts of one image, as ids or as an array (n, k, d)."""
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -69,6 +70,10 @@ def flat_pairs(
         return x, y, numbered(labels)
     labels_x = _labels(ids[0], "the ids of x", len(x))
     labels_y = _labels(ids[1], "the ids of y", len(y))
+    if labels_x.dtype != labels_y.dtype:
+        # Integers of different types would be compared as floats.
+        labels_x = labels_x.astype(str)
+        labels_y = labels_y.astype(str)
     if np.array_equal(labels_x, labels_y):
         return x, y, numbered(labels_x)
     rows = _partners(labels_x, labels_y)
@@ -232,7 +237,7 @@ def _shape(side: Any) -> tuple[int, ...]:
 
 
 def _labels(ids: Any, name: str, n: int) -> np.ndarray:
-    """Return n ids as strings."""
+    """Return n ids as an array of integers or strings."""
     if isinstance(ids, str | bytes):
         raise PairsError(f"Expected {name} as an array of integers or strings; got {quoted(ids)}")
     array = ids.detach().cpu().numpy() if hasattr(ids, "detach") else np.asarray(ids)
@@ -245,11 +250,16 @@ def _labels(ids: Any, name: str, n: int) -> np.ndarray:
         raise PairsError(f"Expected {name} for {n} rows, of shape ({n},); got {array.shape}")
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8", "replace")
-    labels = array.astype(str)
-    empty = np.flatnonzero(labels == "")
+    if array.dtype.kind != "U":
+        return array
+    # Four bytes a character, of which a damaged file may have any.
+    codes = np.array(array, array.dtype.newbyteorder("="), ndmin=1).view(np.uint32)
+    if codes.max(initial=0) > sys.maxunicode:
+        raise PairsError(f"Expected {name} as integers or strings; got what is no text")
+    empty = np.flatnonzero(array == "")
     if len(empty):
         raise PairsError(f"Expected {name} for each row; row {empty[0]} has none: fill it in")
-    return labels
+    return array
 
 
 def _text_of_id(value: Any, name: str, row: int) -> str:

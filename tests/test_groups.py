@@ -285,6 +285,25 @@ def test_ids_are_read_from_columns_of_tables(tmp_path):
         PairedEmbeddings.load(tmp_path / "a.parquet", tmp_path / "b.jsonl", groups="ids")
 
 
+def test_pairs_of_one_file_have_ids_beside_them(tmp_path):
+    rows = np.repeat(IMAGES, K, axis=0)
+    labels = np.repeat(list("abcdef"), K)
+    np.savez(tmp_path / "a.npz", x=rows, y=FLAT, id=labels)
+    numbers = torch.tensor(GROUPED.groups)
+    torch.save({"x": torch.tensor(rows), "y": torch.tensor(FLAT), "id": numbers}, tmp_path / "a.pt")
+    lines = []
+    for x, y, label in zip(rows.tolist(), FLAT.tolist(), labels.tolist(), strict=True):
+        lines.append(json.dumps({"x": x, "y": y, "id": label}))
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    for name in ("a.npz", "a.pt", "a.jsonl"):
+        loaded = PairedEmbeddings.load(tmp_path / name, groups="id")
+        np.testing.assert_allclose(loaded.y, GROUPED.y, atol=1e-6)
+        assert loaded.groups.tolist() == GROUPED.groups.tolist()
+    np.save(tmp_path / "ids.npy", labels)
+    np.save(tmp_path / "both.npy", np.stack([rows, FLAT]))
+    assert_same(PairedEmbeddings.load(tmp_path / "both.npy", groups=tmp_path / "ids.npy"), GROUPED)
+
+
 BAD_SOURCES = {
     "images.npy has one array without a name, and so no id: give the ids as a file, ids.npy": "id",
     "Expected ids of shape (n,) in": "images.npy",
@@ -303,6 +322,20 @@ def test_ids_that_cannot_be_read_are_refused(tmp_path, monkeypatch, message):
     with pytest.raises(PairsError) as error:
         PairedEmbeddings.load("images.npy", "captions.npy", groups=BAD_SOURCES[message])
     assert message in str(error.value)
+
+
+def test_damaged_ids_are_refused():
+    damaged = np.array([0x66666666] * N, np.uint32).view("<U1")
+    with pytest.raises(
+        PairsError, match="Expected groups as integers or strings; got what is no text"
+    ):
+        PairedEmbeddings(IMAGES, IMAGES, groups=damaged)
+
+
+def test_large_ids_are_told_apart():
+    large = 2**60 + np.arange(N)
+    pairs = PairedEmbeddings.from_groups(IMAGES, FLAT, (large, np.repeat(large, K).astype("u8")))
+    assert_same(pairs, GROUPED)
 
 
 def test_other_inputs_have_no_groups(tmp_path):

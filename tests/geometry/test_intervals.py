@@ -262,6 +262,31 @@ def test_intervals_of_near_duplicates_are_those_of_groups():
     assert by_group["cka_debiased"] == of_first["cka_debiased"]
 
 
+def test_intervals_of_groups_of_any_size_hold_the_truth_as_often_as_they_say():
+    def draw(groups, rng):
+        numbers = np.repeat(np.arange(groups), rng.integers(1, 8, size=groups))
+        images, captions = rng.normal(size=(2, groups, 4))
+        y = 0.5 * images + captions
+        y = y[numbers] + 0.5 * rng.normal(size=(len(numbers), 4))
+        return *unit_pair(images[numbers] + 0.4, y - 0.2), numbers
+
+    rng = np.random.default_rng(0)
+    names = ("modality_gap", "cosine_within_x", "cosine_paired")
+    truth = bootstrap_intervals(*draw(20_000, rng)[:2], 0, 1)
+    by_group = dict.fromkeys(names, 0)
+    by_row = dict.fromkeys(names, 0)
+    for trial in range(100):
+        x, y, groups = draw(80, rng)
+        estimates = bootstrap_intervals(x, y, trial, 200, groups)
+        of_rows = bootstrap_intervals(x, y, trial, 200)
+        for name in names:
+            value = truth[name].value
+            by_group[name] += estimates[name].low <= value <= estimates[name].high
+            by_row[name] += of_rows[name].low <= value <= of_rows[name].high
+    assert min(by_group.values()) >= 88
+    assert max(by_row.values()) <= 80
+
+
 def test_intervals_of_groups_of_one_pair_are_those_of_pairs():
     x, y = unit_pair(*sample(50, 6))
     alone = np.arange(50)
