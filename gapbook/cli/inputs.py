@@ -58,6 +58,16 @@ def _add_table_options(parser: Parser) -> None:
         "128 for int8 and 0 for uint8; given twice, first that of x, then that of y",
     )
 
+    parser.add_argument(
+        "--groups",
+        type=name_text,
+        action="append",
+        metavar="IDS",
+        help="which rows belong together, where an image has several captions: a .npy file with an "
+        "integer or a string for each row, or the name of an array or column; given twice, that of "
+        "x, then that of y",
+    )
+
 
 def _limit(text: str) -> float:
     """Check an end of a range."""
@@ -106,6 +116,10 @@ def _require_a_file(options: argparse.Namespace) -> None:
             f"--dequantize is for files; {quoted(options.input)} is a folder of shards: "
             "dequantize them first"
         )
+    if options.groups:
+        raise PairsError(
+            f"--groups is for files; {quoted(options.input)} is a folder of shards: name its files"
+        )
     if options.long_table:
         raise PairsError(
             f"--long-table is for a file; {quoted(options.input)} is a folder of shards: "
@@ -124,6 +138,7 @@ def load_input(options: argparse.Namespace) -> "PairedEmbeddings":
         columns=options.columns,
         long_table=options.long_table,
         dequantize=_ranges(options),
+        groups=options.groups,
         **metadata,
     )
 

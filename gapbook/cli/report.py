@@ -41,6 +41,9 @@ input, by its ending:
                        two lists of JSON in each line
   two files            one side each, of shape (n, d): images.npy texts.npy
                        (any of these endings; a .csv may hold numbers alone)
+  several captions     images.npy of shape (n, d), captions.npy of shape (n, k, d); or both of one
+                       row each and --groups, ids of their rows: any caption of an image is right,
+                       and intervals are for a redraw of images
   a folder             that clip-retrieval wrote (img_emb/, text_emb/), or datasets
                        (save_to_disk), or shards: any number of .npz, .npy, .safetensors and
                        .parquet files, through Dask (one at a time in each worker's memory)
@@ -57,6 +60,7 @@ EXAMPLES = """examples:
   gapbook report embeddings.npz --out report.html --out report.json
   gapbook report embeddings.npz --out table.tex --temperature 0.07 --modalities video text
   gapbook report images.npy texts.npy --out report.html
+  gapbook report images.npy captions.npy --groups image_ids.npy --groups caption_ids.npy
   gapbook report export.parquet --long-table vector modality id
   gapbook report pairs.parquet --columns image_vector text_vector
   gapbook report embeddings.npz --only measures --fail-if "r1<0.3" --fail-if "modality_gap>1"

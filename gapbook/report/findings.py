@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gapbook.mitigation.evaluation import NEIGHBORS, mixed_search
@@ -67,7 +68,8 @@ def zero_of_scores(table: pd.DataFrame) -> float:
     Returns
     -------
     float
-        ``cosine_across`` without the partners that it includes.
+        ``cosine_across`` without the partners that it includes, and without all rows of the same
+        group, where pairs are in groups.
 
     Examples
     --------
@@ -76,7 +78,7 @@ def zero_of_scores(table: pd.DataFrame) -> float:
     0.2
     """
     values = table.set_index("metric")["value"]
-    n = float(values["n_pairs"])
+    n = float(table.attrs.get("n_effective", values["n_pairs"]))
     return float((n * values["cosine_across"] - values["cosine_paired"]) / (n - 1))
 
 
@@ -96,11 +98,12 @@ def share_of_other_modality(pairs: PairedEmbeddings, seed: int = 0) -> float | N
         The mean over queries of both modalities: about 0.5 where there is no preference. None for
         fewer pairs than fill ten places.
     """
-    # A query is not among its own results.
-    if 2 * len(pairs) - 1 < NEIGHBORS:
-        return None
     drawn = draw_pairs(pairs, MAX_PAIRS, seed)
-    return float(mixed_search(drawn.x, drawn.y, NEIGHBORS)["other"].mean())
+    # A query is not among its own results, and a caption not among those of its own image.
+    largest = 1 if drawn.groups is None else int(np.bincount(drawn.groups).max())
+    if drawn.n_groups + len(drawn) - largest < NEIGHBORS:
+        return None
+    return float(mixed_search(drawn.x, drawn.y, NEIGHBORS, drawn.groups)["other"].mean())
 
 
 def first_lines(

@@ -154,6 +154,7 @@ class ModelReport:
             "modalities": list(self.measured.pairs.modalities),
             "source": self.measured.pairs.source,
             "seed": self.seed,
+            "groups": self.measured.n_groups,
             "first_lines": self.first_lines,
             "at_chance": self.is_at_chance,
             "share_of_other_in_top_10": self.share_of_other,
@@ -212,11 +213,13 @@ def report_on(
     narrower.
     """
     notes = list(measured.notes)
-    if len(measured.pairs) < _n_pairs(measured):
+    # Of groups, any number of captions is right; all else compares pairs one by one.
+    searched = measured.pairs if measured.grouped is None else measured.grouped
+    if measured.grouped is None and len(measured.pairs) < _n_pairs(measured):
         notes.append(f"Figures and landscape rest on the same {len(measured.pairs):,} pairs.")
     if splits is None:
         splits = default_splits(len(measured.pairs))
-    share_of_other = share_of_other_modality(measured.pairs, seed)
+    share_of_other = share_of_other_modality(searched, seed)
     if only_measures:
         return ModelReport(
             name, measured, tau, None, None, notes, seed, splits, share_of_other=share_of_other
@@ -235,7 +238,7 @@ def report_on(
         notes.append("No comparison of mitigations: recall is at chance.")
     else:
         try:
-            evaluated = compare_mitigations(measured.pairs, splits, seed)
+            evaluated = compare_mitigations(searched, splits, seed)
             recommendations = judge_mitigations(evaluated)
             tried = judge_candidates(evaluated)
         except PairsError as error:
