@@ -254,8 +254,12 @@ def _content(report: "ModelReport", suffix: str) -> bytes:
     elif suffix == ".tex":
         title = f"Modality gap report: {report.name}"
         lines = report.first_lines
-        text = latex_report(lines, report.table, report.explained, title, report.candidates)
+        text = latex_report(
+            lines, report.table, report.explained, title, report.candidates, report.cuts
+        )
     else:
         lines = report.first_lines
-        text = markdown_report(lines, report.table, report.explained, report.candidates)
+        text = markdown_report(
+            lines, report.table, report.explained, report.candidates, report.cuts
+        )
     return readable(text).encode()

@@ -93,7 +93,7 @@ def test_every_format_begins_with_the_same_lines_and_has_every_candidate(reporte
     markdown = (reported / "report.md").read_text()
     latex = (reported / "report.tex").read_text()
     page = html.unescape((reported / "report.html").read_text())
-    assert len(content["first_lines"]) == 9
+    assert len(content["first_lines"]) == 11
     for line in content["first_lines"]:
         assert line in html.unescape(markdown)
         assert line in page
@@ -104,6 +104,27 @@ def test_every_format_begins_with_the_same_lines_and_has_every_candidate(reporte
         assert row["words"] in latex
         assert row["words"] in page
         assert row["command"] in page
+
+
+def test_every_format_has_the_cuts_and_the_calibration(reported):
+    content = strict_json(reported / "report.json")
+    markdown = html.unescape((reported / "report.md").read_text())
+    latex = (reported / "report.tex").read_text()
+    page = html.unescape((reported / "report.html").read_text())
+    assert [row["false_share"] for row in content["thresholds"]] == [0.1, 0.01, 0.001]
+    for row in content["thresholds"]:
+        kept = f"{100 * row['kept']:.1f} %"
+        assert kept in markdown
+        assert kept in page
+        assert kept.replace("%", "\\%") in latex
+    assert [row["direction"] for row in content["answer_present"]] == [
+        "image_to_text",
+        "text_to_image",
+    ]
+    scale = f"exp(-({content['calibration']['scale']:#.4g} c"
+    assert scale in markdown
+    assert scale in page
+    assert scale in latex
 
 
 def test_a_condition_that_holds_is_named_and_ends_with_1(few_file, tmp_path, capsys):
