@@ -177,14 +177,37 @@ def markdown_report(
     parts.append(markdown_table(table, labels))
     if cuts is not None:
         cells = printed_cuts(cuts.table)
-        aligned = ("right",) * cells.shape[1]
-        parts.append(cells.to_markdown(index=False, colalign=aligned, disable_numparse=True) + "\n")
+        parts.append(plain_markdown(cells, ("right",) * cells.shape[1]))
         if cuts.calibration is not None:
             parts.append(_escape_markdown(cuts.calibration.in_words()) + "\n")
     if candidates is not None:
-        cells = printed_candidates(candidates).map(_escape_markdown)
-        parts.append(cells.to_markdown(index=False, disable_numparse=True) + "\n")
+        parts.append(plain_markdown(printed_candidates(candidates)))
     return "\n".join(parts)
+
+
+def plain_markdown(cells: pd.DataFrame, alignment: Sequence[str] | None = None) -> str:
+    r"""Write a table of text in Markdown.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        The cells, all text, in which what Markdown would take as HTML or as a mark is escaped.
+    alignment : sequence of {"left", "right", "center"}, optional
+        That of each column, by default left.
+
+    Returns
+    -------
+    str
+        A pipe table.
+
+    Examples
+    --------
+    >>> print(plain_markdown(pd.DataFrame({"name": ["a|b"], "value": ["0.50"]})).splitlines()[-1])
+    | a\|b   | 0.50    |
+    """
+    # Cells are text: they must not be read as numbers again, which would drop zeros at their end.
+    escaped = cells.map(_escape_markdown)
+    return escaped.to_markdown(index=False, colalign=alignment, disable_numparse=True) + "\n"
 
 
 def latex_report(
