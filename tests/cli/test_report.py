@@ -216,6 +216,21 @@ def test_without_out_notes_and_table_are_printed(few_file, capsys):
     assert "\n\n| measure " in printed.out
 
 
+def test_the_file_of_the_other_side_may_stand_after_options(few_pairs, tmp_path, capsys):
+    for name in ("x", "y"):
+        np.save(tmp_path / f"{name}.npy", getattr(few_pairs, name))
+    files = (tmp_path / "x.npy", tmp_path / "y.npy")
+    options = ("--only", "measures", "--out", tmp_path / "r.json")
+    assert run(files[0], *options, files[1]) == 0
+    late = strict_json(tmp_path / "r.json")["metrics"]
+    assert run(*files, *options) == 0
+    assert late == strict_json(tmp_path / "r.json")["metrics"]
+    with pytest.raises(SystemExit) as stop:
+        run(*files, *options, "more.npy")
+    assert stop.value.code == 2
+    assert "more.npy: put all files before the options" in capsys.readouterr().err
+
+
 def test_a_progress_bar_is_on_stderr_only(few_file, capsys):
     assert cli.main(["report", str(few_file)]) == 0
     printed = capsys.readouterr()
