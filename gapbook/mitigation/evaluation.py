@@ -18,6 +18,7 @@ from gapbook.pairs import PairedEmbeddings, unit_pair
 
 ROWS_PER_BLOCK = 256  # queries that are compared with the whole corpus at once
 NEIGHBORS = 10  # of a query, for hubness and mixed search
+CLUSTERS = 10  # of both modalities, without labels
 NOISE_LENGTH = 0.5  # of the noise in "noisy"; a row's length is 1
 HELD_OUT_MEASURES = (
     "image_to_text",
@@ -173,7 +174,7 @@ def _cosines_of(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def cluster_agreement(
     x: ArrayLike,
     y: ArrayLike,
-    clusters: int = 10,
+    clusters: int = CLUSTERS,
     labels: Sequence[str] | np.ndarray | None = None,
     seed: int = 0,
 ) -> float:
@@ -213,7 +214,6 @@ def cluster_agreement(
     >>> cluster_agreement([[1, 0], [0, 1]], [[1, 0.1], [0.1, 1]], clusters=2)
     1.0
     """
-    from sklearn.cluster import KMeans
     from sklearn.metrics import adjusted_mutual_info_score
 
     a, b = _unit_arrays(x, y)
@@ -226,13 +226,29 @@ def cluster_agreement(
         b = b[labeled]
         labels = labels[labeled]
         clusters = len(np.unique(labels))
+    if labels is None:
+        return _agreement_of_unit_rows(a, b, clusters, seed)
+    cluster = _clusters_of(a, b, clusters, seed)
+    return float(adjusted_mutual_info_score(np.tile(labels, 2), cluster))
+
+
+def _agreement_of_unit_rows(
+    a: np.ndarray, b: np.ndarray, clusters: int = CLUSTERS, seed: int = 0
+) -> float:
+    """Return the share of pairs of unit rows whose two members are in the same cluster."""
+    cluster = _clusters_of(a, b, clusters, seed)
+    return float((cluster[: len(a)] == cluster[len(a) :]).mean())
+
+
+def _clusters_of(a: np.ndarray, b: np.ndarray, clusters: int, seed: int) -> np.ndarray:
+    """Return the cluster of each row of both sides, the first side first."""
+    from sklearn.cluster import KMeans
+
     rows = np.concatenate([a, b])
     if not 2 <= clusters <= len(rows):
         raise PairsError(f"Expected 2 to {len(rows)} clusters of {len(rows)} rows; got {clusters}")
-    cluster = KMeans(clusters, n_init=2, random_state=seed).fit_predict(rows)
-    if labels is None:
-        return float((cluster[: len(a)] == cluster[len(a) :]).mean())
-    return float(adjusted_mutual_info_score(np.tile(labels, 2), cluster))
+    labels: np.ndarray = KMeans(clusters, n_init=2, random_state=seed).fit_predict(rows)
+    return labels
 
 
 def evaluate_on_held_out(
@@ -351,7 +367,8 @@ def _draw_halves(
 def _measure(fitted: Mitigation, halves: _Halves, wanted: set[str]) -> dict[str, float]:
     """Return the wanted measures of a fitted mitigation, and those that come with them."""
     test = halves.test
-    scored = _unit_arrays(*fitted.transform(test.x, test.y))
+    # What mitigations return has unit length: it is not checked and normalized once more.
+    scored = fitted.transform(test.x, test.y)
     # what a mitigation appends to the embeddings corrects scores alone
     d = test.x.shape[1]
     appends = scored[0].shape[1] > d
@@ -365,7 +382,7 @@ def _measure(fitted: Mitigation, halves: _Halves, wanted: set[str]) -> dict[str,
         shares = [_share_of_other(x, y, NEIGHBORS), _share_of_other(y, x, NEIGHBORS)]
         values["other"] = float(np.mean(shares))
     if "together" in wanted:
-        values["together"] = cluster_agreement(x, y)
+        values["together"] = _agreement_of_unit_rows(x, y)
     if "labels" in wanted:
         values["labels"] = cluster_agreement(x, y, labels=halves.test_labels)
     if "transfer" in wanted:
@@ -392,12 +409,12 @@ def _measure_recalls(
             ranks = _partner_ranks(*rows)
         values["mixed"] = float(np.mean(_mixed_recalls(*rows, ranks)))
     if "fitted" in wanted:
-        moved = _unit_arrays(*fitted.transform(halves.fit.x, halves.fit.y))
+        moved = fitted.transform(halves.fit.x, halves.fit.y)
         values["fitted"] = _recalls(_partner_ranks(*moved))["recall"]
     if "noisy" in wanted:
         test = halves.test
         noisy = fitted.transform(test.x + halves.noise[0], test.y + halves.noise[1])
-        values["noisy"] = _recalls(_partner_ranks(*_unit_arrays(*noisy)))["recall"]
+        values["noisy"] = _recalls(_partner_ranks(*noisy))["recall"]
     return values
 
 

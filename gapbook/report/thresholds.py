@@ -235,7 +235,8 @@ def _cosines(x: ArrayLike, y: ArrayLike, seed: int = 0, sample: int | None = Non
 def _split(cosines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the diagonal (n,) of cosines (n, n), and the rest (n, n - 1)."""
     n = len(cosines)
-    unrelated = cosines[~np.eye(n, dtype=bool)].reshape(n, n - 1)
+    # Without the first of n^2 entries, each n + 1 end with one of the diagonal.
+    unrelated = cosines.ravel()[1:].reshape(n - 1, n + 1)[:, :-1].reshape(n, n - 1)
     return cosines.diagonal().copy(), unrelated
 
 
