@@ -234,7 +234,8 @@ def test_the_file_of_the_other_side_may_stand_after_options(few_pairs, tmp_path,
 def test_a_progress_bar_is_on_stderr_only(few_file, capsys):
     assert cli.main(["report", str(few_file)]) == 0
     printed = capsys.readouterr()
-    assert "landscape" in printed.err
+    assert "landscape: " in printed.err
+    assert " left" in printed.err
     assert "landscape" not in printed.out
 
 
