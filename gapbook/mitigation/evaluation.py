@@ -24,6 +24,7 @@ from gapbook.pairs import PairedEmbeddings, unit_pair
 
 ROWS_PER_BLOCK = 256  # queries that are compared with the whole corpus at once
 NEIGHBORS = 10  # of a query, for hubness and mixed search
+CLUSTERS = 10  # of both modalities, without labels
 NOISE_LENGTH = 0.5  # of the noise in "noisy"; a row's length is 1
 HELD_OUT_MEASURES = (
     "image_to_text",
@@ -249,7 +250,7 @@ def _cosines_of(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def cluster_agreement(
     x: ArrayLike,
     y: ArrayLike,
-    clusters: int = 10,
+    clusters: int = CLUSTERS,
     labels: Sequence[str] | np.ndarray | None = None,
     seed: int = 0,
     groups: ArrayLike | None = None,
@@ -293,7 +294,6 @@ def cluster_agreement(
     >>> cluster_agreement([[1, 0], [0, 1]], [[1, 0.1], [0.1, 1]], clusters=2)
     1.0
     """
-    from sklearn.cluster import KMeans
     from sklearn.metrics import adjusted_mutual_info_score
 
     a, b = _unit_arrays(x, y)
@@ -309,18 +309,41 @@ def cluster_agreement(
         clusters = len(np.unique(labels))
         numbers = None if numbers is None else numbered(numbers[labeled])
     a = _once(a, numbers)
-    rows = np.concatenate([a, b])
-    if not 2 <= clusters <= len(rows):
-        raise PairsError(f"Expected 2 to {len(rows)} clusters of {len(rows)} rows; got {clusters}")
-    cluster = KMeans(clusters, n_init=2, random_state=seed).fit_predict(rows)
     if labels is None:
-        of_x = cluster[: len(a)]
-        if numbers is not None:
-            of_x = of_x[numbers]
-        return float((of_x == cluster[len(a) :]).mean())
+        return _agreement_of_unit_rows(a, b, clusters, seed, numbers)
+    cluster = _clusters_of(a, b, clusters, seed)
     of_pairs = np.asarray(labels)
     of_rows = np.concatenate([_once(of_pairs, numbers), of_pairs])
     return float(adjusted_mutual_info_score(of_rows, cluster))
+
+
+def _agreement_of_unit_rows(
+    a: np.ndarray,
+    b: np.ndarray,
+    clusters: int = CLUSTERS,
+    seed: int = 0,
+    groups: np.ndarray | None = None,
+) -> float:
+    """Return the share of pairs of unit rows whose two members are in the same cluster.
+
+    With ``groups`` of the rows of b, a has one row for each.
+    """
+    cluster = _clusters_of(a, b, clusters, seed)
+    of_a = cluster[: len(a)]
+    if groups is not None:
+        of_a = of_a[groups]
+    return float((of_a == cluster[len(a) :]).mean())
+
+
+def _clusters_of(a: np.ndarray, b: np.ndarray, clusters: int, seed: int) -> np.ndarray:
+    """Return the cluster of each row of both sides, the first side first."""
+    from sklearn.cluster import KMeans
+
+    rows = np.concatenate([a, b])
+    if not 2 <= clusters <= len(rows):
+        raise PairsError(f"Expected 2 to {len(rows)} clusters of {len(rows)} rows; got {clusters}")
+    labels: np.ndarray = KMeans(clusters, n_init=2, random_state=seed).fit_predict(rows)
+    return labels
 
 
 def evaluate_on_held_out(
@@ -452,7 +475,8 @@ def _measure(fitted: Mitigation, halves: _Halves, wanted: set[str]) -> dict[str,
     """Return the wanted measures of a fitted mitigation, and those that come with them."""
     test = halves.test
     groups = several_a_group(test.groups)
-    scored = _unit_arrays(*fitted.transform(test.x, test.y))
+    # What mitigations return has unit length: it is not checked and normalized once more.
+    scored = fitted.transform(test.x, test.y)
     # what a mitigation appends to the embeddings corrects scores alone
     d = test.x.shape[1]
     appends = scored[0].shape[1] > d
@@ -466,7 +490,7 @@ def _measure(fitted: Mitigation, halves: _Halves, wanted: set[str]) -> dict[str,
         shares = _shares_of_other(_once(x, groups), y, NEIGHBORS, groups)
         values["other"] = float(np.mean(shares))
     if "together" in wanted:
-        values["together"] = cluster_agreement(x, y, groups=groups)
+        values["together"] = _agreement_of_unit_rows(_once(x, groups), y, groups=groups)
     if "labels" in wanted:
         values["labels"] = cluster_agreement(x, y, labels=halves.test_labels, groups=groups)
     if "transfer" in wanted:
@@ -495,13 +519,13 @@ def _measure_recalls(
         x, y = rows
         values["mixed"] = float(np.mean(_mixed_recalls(_once(x, groups), y, ranks, groups)))
     if "fitted" in wanted:
-        moved = _unit_arrays(*fitted.transform(halves.fit.x, halves.fit.y))
+        moved = fitted.transform(halves.fit.x, halves.fit.y)
         of_fit = several_a_group(halves.fit.groups)
         values["fitted"] = _recalls(_ranks_of_rows(*moved, of_fit))["recall"]
     if "noisy" in wanted:
         test = halves.test
         noisy = fitted.transform(test.x + halves.noise[0], test.y + halves.noise[1])
-        values["noisy"] = _recalls(_ranks_of_rows(*_unit_arrays(*noisy), groups))["recall"]
+        values["noisy"] = _recalls(_ranks_of_rows(*noisy, groups))["recall"]
     return values
 
 

@@ -8,6 +8,7 @@ from gapbook.geometry import mmd
 from gapbook.geometry.table import measure
 from gapbook.mitigation.evaluation import mixed_search
 from gapbook.pairs import PairedEmbeddings
+from gapbook.report.compare import compare_pairs
 from gapbook.report.findings import is_at_chance, share_of_other_modality, zero_of_scores
 from gapbook.report.model import report_on
 from gapbook.report.recommend import compare_mitigations, draw_pairs
@@ -77,3 +78,11 @@ def test_unrelated_groups_are_at_chance():
     )
     assert is_at_chance(measure(unrelated, replicates=2).table)
     assert not is_at_chance(measure(captioned(60), replicates=2).table)
+
+
+def test_before_and_after_are_compared_on_the_first_pair_of_each_group(pairs):
+    moved = PairedEmbeddings(pairs.x + 0.1, pairs.y - 0.1, groups=pairs.groups)
+    comparison = compare_pairs(pairs, moved, replicates=20)
+    single = [side.one_of_each_group() for side in (pairs, moved)]
+    assert comparison.table.equals(compare_pairs(*single, replicates=20).table)
+    assert "the first is compared" in comparison.notes[-1]
