@@ -1,10 +1,9 @@
 """The input that commands share: the pairs that a file or folder holds."""
 
 import argparse
-import math
 from typing import TYPE_CHECKING, Any
 
-from gapbook.cli.options import Parser, input_path, name_text
+from gapbook.cli.options import Parser, input_path, name_text, number
 from gapbook.exceptions import PairsError, quoted
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def _add_table_options(parser: Parser) -> None:
     parser.add_argument(
         "--dequantize",
         nargs=2,
-        type=_limit,
+        type=number,
         action="append",
         metavar=("LOW", "HIGH"),
         help="the range that int8 or uint8 stand for: LOW + (HIGH - LOW) (q + o) / 255, o being "
@@ -67,17 +66,6 @@ def _add_table_options(parser: Parser) -> None:
         "integer or a string for each row, or the name of an array or column; given twice, that of "
         "x, then that of y",
     )
-
-
-def _limit(text: str) -> float:
-    """Check an end of a range."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"expected a number; got {quoted(text)}")
-    return value
 
 
 def _ranges(options: argparse.Namespace) -> Any:

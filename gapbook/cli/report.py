@@ -13,6 +13,7 @@ from gapbook.cli.options import (
     add_command,
     count,
     name_text,
+    number,
     output_path,
     seed,
     tau,
@@ -104,6 +105,11 @@ def _add_report_options(parser: Parser) -> None:
     parser.add_argument(
         "--temperature", type=tau, help="tau of the loss landscape (default: 0.01, CLIP's)"
     )
+    for option, text in (
+        ("scale", "what the model multiplies cosines by, SigLIP's exp(t), about 100"),
+        ("bias", "and what it adds, SigLIP's b, about -10: the report says what they give"),
+    ):
+        parser.add_argument(f"--logit-{option}", type=number, metavar="NUMBER", help=text)
     parser.add_argument(
         "--seed",
         type=seed,
@@ -216,6 +222,8 @@ def _conditions(options: argparse.Namespace) -> "list[Condition]":
 def _check_together(options: argparse.Namespace) -> None:
     """Refuse options that do not fit one another, or the input."""
     require_different_names(options)
+    if (options.logit_scale is None) != (options.logit_bias is None):
+        raise PairsError("Expected --logit-scale and --logit-bias together, or none of them")
     for_folders = options.scheduler or options.skip_bad or options.sample is not None
     if for_folders and not holds_shards(options):
         raise PairsError(
@@ -271,7 +279,21 @@ def _report_on(
         report.notes.append(
             f"Temperature {CLIP_TAU:g} is assumed, CLIP's; give your own with --temperature."
         )
+    if options.logit_scale is not None:
+        report.notes.append(_note_on_sigmoid(options, report.measured.pairs))
     return report
+
+
+def _note_on_sigmoid(options: argparse.Namespace, pairs: "PairedEmbeddings") -> str:
+    """Say what the model's own scale and bias give for partners and for unrelated pairs."""
+    from gapbook.geometry.table import SAMPLE_SIZE
+    from gapbook.report.calibration import own_probability_in_words
+    from gapbook.report.recommend import draw_pairs
+    from gapbook.report.thresholds import cross_cosines
+
+    drawn = draw_pairs(pairs, SAMPLE_SIZE, options.seed)
+    partners, unrelated = cross_cosines(drawn.x, drawn.y)
+    return own_probability_in_words(partners, unrelated, options.logit_scale, options.logit_bias)
 
 
 def _content(report: "ModelReport", suffix: str) -> bytes:

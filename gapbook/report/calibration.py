@@ -83,14 +83,58 @@ class Calibration:
         The probability that a pair of cosine c is a match, with as many matches as unrelated pairs:
         1 / (1 + exp(-(100.0 c - 25.00))). On held-out ...
         """
-        sign = "-" if self.offset < 0 else "+"
         return (
             "The probability that a pair of cosine c is a match, with as many matches as unrelated "
-            f"pairs: 1 / (1 + exp(-({self.scale:#.4g} c {sign} {abs(self.offset):#.4g}))). "
-            f"On held-out pairs its log loss is {self.log_loss:.3f} nats (0.693 without any "
-            f"knowledge), its Brier score {self.brier:.3f} (0.250). Where a share p of all pairs "
-            "are matches, log(p / (1 - p)) is added inside the inner brackets."
+            f"pairs: {_sigmoid_in_words(self.scale, self.offset)}. On held-out pairs its log loss "
+            f"is {self.log_loss:.3f} nats (0.693 without any knowledge), its Brier score "
+            f"{self.brier:.3f} (0.250). Where a share p of all pairs are matches, "
+            "log(p / (1 - p)) is added inside the inner brackets."
         )
+
+
+def own_probability_in_words(
+    partners: np.ndarray, unrelated: np.ndarray, scale: float, bias: float
+) -> str:
+    """Say what a model's own sigmoid of the cosine, such as SigLIP's, gives on average.
+
+    Parameters
+    ----------
+    partners, unrelated : ndarray
+        The cosines of partners, and of unrelated pairs, of any shape.
+    scale, bias : float
+        The numbers that the model has learned: its probability is ``sigmoid(scale c + bias)``.
+
+    Returns
+    -------
+    str
+        A sentence.
+
+    Notes
+    -----
+    SigLIP learns the bias in batches in which nearly all pairs are unrelated, so that its
+    probabilities are those of rare matches.
+
+    Examples
+    --------
+    >>> print(own_probability_in_words(np.array([0.2]), np.array([0.0, 0.0]), 50.0, -10.0))
+    The model's own probability of a match, 1 / (1 + exp(-(50.00 c - 10.00))), is 0.5 for partners
+    and 4.54e-05 for unrelated pairs, on average.
+    """
+    from scipy.special import expit
+
+    # In double, and in turn: there are millions of unrelated pairs.
+    of_partners = float(expit(scale * np.asarray(partners, float) + bias).mean())
+    of_unrelated = float(np.mean([expit(scale * row + bias).mean() for row in unrelated]))
+    return (
+        "The model's own probability of a match, "
+        f"{_sigmoid_in_words(scale, bias)}, is {of_partners:.3g} for partners and "
+        f"{of_unrelated:.3g} for unrelated pairs, on average."
+    )
+
+
+def _sigmoid_in_words(scale: float, offset: float) -> str:
+    sign = "-" if offset < 0 else "+"
+    return f"1 / (1 + exp(-({scale:#.4g} c {sign} {abs(offset):#.4g})))"
 
 
 def calibrate_cosines(cosines: np.ndarray, seed: int = 0) -> Calibration:

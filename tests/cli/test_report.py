@@ -240,6 +240,13 @@ def test_the_file_of_the_other_side_may_stand_after_options(few_pairs, tmp_path,
     assert "more.npy: put all files before the options" in capsys.readouterr().err
 
 
+def test_a_models_own_scale_and_bias_are_judged_in_a_note(few_file, tmp_path):
+    options = ["--only", "measures", "--logit-scale", "50", "--logit-bias", "-12.5"]
+    assert run(few_file, *options, "--out", tmp_path / "r.json") == 0
+    notes = strict_json(tmp_path / "r.json")["notes"]
+    assert notes[-1].startswith("The model's own probability of a match, 1 / (1 + exp(-(50.00 c -")
+
+
 def test_a_progress_bar_is_on_stderr_only(few_file, capsys):
     assert cli.main(["report", str(few_file)]) == 0
     printed = capsys.readouterr()
@@ -358,6 +365,7 @@ def test_wrong_arguments_are_refused_in_one_line(arguments, message, tmp_path, c
         (["--sample", "5"], "--scheduler, --sample and --skip-bad are for a folder of shards"),
         (["--skip-bad"], "--scheduler, --sample and --skip-bad are for a folder of shards"),
         (["--modalities", "a", "a"], "two different names for --modalities; got 'a' twice"),
+        (["--logit-scale", "100"], "--logit-scale and --logit-bias together"),
         (["--columns", "x", "x"], "two different names for --columns; got 'x' twice"),
     ],
 )

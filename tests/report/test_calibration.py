@@ -5,7 +5,11 @@ import pytest
 from scipy.special import expit
 
 from gapbook.exceptions import PairsError
-from gapbook.report.calibration import Calibration, calibrate_cosines
+from gapbook.report.calibration import (
+    Calibration,
+    calibrate_cosines,
+    own_probability_in_words,
+)
 
 
 def two_normals(n, apart, seed=0):
@@ -53,6 +57,16 @@ def test_a_prior_shifts_the_log_odds():
     np.testing.assert_allclose(rare, expit(np.array([-4.0, 2.0]) - np.log(99)))
     with pytest.raises(PairsError, match="a prior between 0 and 1; got 1"):
         even.probability(0.3, prior=1)
+
+
+def test_a_models_own_sigmoid_is_judged_by_its_means():
+    cosines = two_normals(50, 0.2)
+    is_match = np.eye(50, dtype=bool)
+    unrelated = cosines[~is_match].reshape(50, 49)
+    words = own_probability_in_words(cosines[is_match], unrelated, 100.0, -40.0)
+    assert f"is {expit(100 * cosines[is_match] - 40).mean():.3g} for partners" in words
+    assert f"and {expit(100 * unrelated - 40).mean():.3g} for unrelated pairs" in words
+    assert "exp(-(100.0 c - 40.00))" in words
 
 
 def test_too_few_pairs_are_refused():
