@@ -71,6 +71,17 @@ def exp_in_place(x: Array) -> Array:
     return np.exp(x, out=x)
 
 
+def sums_of_matrices(x: Array, axis: int) -> Array:
+    """Return the sums over rows (``axis`` 1) or columns (2) of matrices (b, m, n).
+
+    For short rows, NumPy is five times faster at a product with ones than at a sum.
+    """
+    if is_torch_array(x):
+        return x.sum(axis)
+    ones = np.ones(x.shape[axis], x.dtype)
+    return x @ ones if axis == 2 else ones @ x
+
+
 def count_in_place(counts: Array, index: Array) -> None:
     """Add 1 to ``counts`` at each place of ``index``, as often as it is there."""
     if is_torch_array(counts):

@@ -19,6 +19,7 @@ from gapbook.geometry.arrays import (
 )
 from gapbook.geometry.ranks import TIE
 from gapbook.geometry.tiles import ROWS_PER_TILE
+from gapbook.groups import checked_groups, first_rows
 from gapbook.pairs import unit_pair
 
 # Cosines that are held at once, 32 MB of them: the more candidates, the fewer queries at a time.
@@ -30,7 +31,9 @@ def default_neighbors(n: int) -> int:
     return min(10, n // 2)
 
 
-def hubness(x: ArrayLike, y: ArrayLike, k: int = 10) -> pd.DataFrame:
+def hubness(
+    x: ArrayLike, y: ArrayLike, k: int = 10, groups: ArrayLike | None = None
+) -> pd.DataFrame:
     """Return the skewness of k-occurrence: large where a few hubs answer many queries.
 
     Parameters
@@ -39,6 +42,8 @@ def hubness(x: ArrayLike, y: ArrayLike, k: int = 10) -> pd.DataFrame:
         Pairs: row i of x belongs to row i of y. Rows are brought to unit length.
     k : int
         The number of nearest candidates of each query, from 1 to n.
+    groups : array (n,), optional
+        The group of each pair, such as the captions of one image: as in ``k_occurrence``.
 
     Returns
     -------
@@ -68,7 +73,7 @@ def hubness(x: ArrayLike, y: ArrayLike, k: int = 10) -> pd.DataFrame:
     >>> hubness([[1, 0.1], [1, 0.2], [1, 0.3]], candidates, k=1)["skewness"].round(3).tolist()
     [0.707, 0.0]
     """
-    counts = k_occurrence(x, y, k)
+    counts = k_occurrence(x, y, k, groups)
     rows = [(direction, int(k), skewness(count)) for direction, count in counts.items()]
     return pd.DataFrame(rows, columns=["direction", "k", "skewness"])
 
@@ -82,7 +87,9 @@ def skewness(counts: np.ndarray) -> float:
     return float(skew(counts))
 
 
-def k_occurrence(x: ArrayLike, y: ArrayLike, k: int = 10) -> dict[str, np.ndarray]:
+def k_occurrence(
+    x: ArrayLike, y: ArrayLike, k: int = 10, groups: ArrayLike | None = None
+) -> dict[str, np.ndarray]:
     """Return how many queries have each candidate among their k nearest, in both directions.
 
     Parameters
@@ -90,14 +97,18 @@ def k_occurrence(x: ArrayLike, y: ArrayLike, k: int = 10) -> dict[str, np.ndarra
     x, y : array (n, d)
         Pairs: row i of x belongs to row i of y. Rows are brought to unit length.
     k : int
-        The number of nearest candidates of each query, from 1 to n.
+        The number of nearest candidates of each query, from 1 to n; with groups, to their number.
+    groups : array (n,), optional
+        The group of each pair, such as the captions of one image. All pairs of a group have the
+        same row of x, which is there once, as a query and as a candidate.
 
     Returns
     -------
     dict
         Counts, float64 (n,) with mean k, by direction as in ``retrieval_ranks``: "image_to_text"
         counts how often each row of y is found. Candidates that tie for the last places (cosines
-        within 1.2e-7) share them in equal parts.
+        within 1.2e-7) share them in equal parts. With G groups, "text_to_image" has G counts with
+        mean k n / G, and the mean of "image_to_text" is k G / n.
 
     Raises
     ------
@@ -110,6 +121,8 @@ def k_occurrence(x: ArrayLike, y: ArrayLike, k: int = 10) -> dict[str, np.ndarra
     [2.0, 0.0]
     """
     a, b = unit_pair(x, y)
+    if groups is not None:
+        a = a[first_rows(checked_groups(groups, len(a)))]
     require_integer("k", k, low=1, high=len(a))
     return {"image_to_text": _occurrence(a, b, k), "text_to_image": _occurrence(b, a, k)}
 

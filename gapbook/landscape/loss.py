@@ -21,6 +21,7 @@ from gapbook.geometry.arrays import (
     exp_in_place,
     in_double,
     stack,
+    sums_of_matrices,
     to_numpy,
     zeros,
 )
@@ -327,6 +328,6 @@ def _log_sums(cosines: Array, scales: Sequence[float], axis: int) -> Array:
     xp = array_namespace(cosines)
     top = xp.max(cosines, axis=axis, keepdims=True)
     below = xp.astype(cosines - top, xp.float32)
-    sums = stack([exp_in_place(below * scale).sum(axis) for scale in scales])
+    sums = stack([sums_of_matrices(exp_in_place(below * scale), axis) for scale in scales])
     factor = as_array(np.asarray(scales), like=cosines)
     return xp.log(in_double(sums)) + factor[:, None, None] * xp.squeeze(top, axis=axis)
