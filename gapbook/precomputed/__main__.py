@@ -19,6 +19,7 @@ class Product(NamedTuple):
 PRODUCTS = {
     "glyphclip": Product("data/glyphclip, book/_static/before_after.png", "ten minutes"),
     "training_views": Product("data/glyphclip/views.safetensors", "ten minutes"),
+    "sounds": Product("data/glyphpairs/sounds.npz", "four minutes"),
     "serif": Product("data/glyphclip/serif.safetensors", "ten minutes"),
     "clip": Product("data/clip", "a minute"),
     "training_curves": Product("data/training_curves.csv", "five hours"),
