@@ -179,7 +179,9 @@ class ModalitiesRun(TrainingRun):
         torch.Tensor
             The sum of symmetric contrastive losses in nats, a scalar.
         """
-        unit = {name: normalize(self.model.encode(name, seen), dim=1) for name, seen in inputs.items()}
+        unit = {
+            name: normalize(self.model.encode(name, seen), dim=1) for name, seen in inputs.items()
+        }
         tau = torch.exp(-self.model.logit_scale)
         losses = [contrastive_loss(unit[a], unit[b], tau) for a, b in self.recipe["pairs"]]
         return torch.stack(losses).sum()
@@ -277,7 +279,8 @@ def _check_pairs(
     for pair in checked:
         if len(pair) != 2 or len(set(pair)) < 2 or not set(pair) <= set(modalities):
             raise ValueError(
-                f"Expected pairs of two modalities of the model ({', '.join(modalities)}); got {pair}"
+                f"Expected pairs of two modalities of the model, {', '.join(modalities)}; "
+                f"got {pair}"
             )
     untrained = set(modalities).difference(*checked)
     if untrained:
