@@ -183,7 +183,7 @@ def load_outlines(glyphs: Glyphs, faces: Sequence[str] = FACES) -> np.ndarray:
     >>> load_outlines(load_glyphs().part("test"), ["DejaVuSans"]).shape
     (1, 1072, 48, 5)
     """
-    by_face = []
+    by_face: list[np.ndarray] = []
     for face in faces:
         codepoints, steps = _face_steps(face)
         places = np.searchsorted(codepoints, glyphs.codepoints).clip(max=len(codepoints) - 1)

@@ -27,6 +27,8 @@ class OutlineEncoder(nn.Module):
     torch.Size([2, 64])
     """
 
+    waves: torch.Tensor
+
     def __init__(self) -> None:
         super().__init__()
         features = 5 + 4 * len(WAVES)
