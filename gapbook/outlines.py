@@ -110,8 +110,11 @@ def pen_steps(commands: Outline, steps: int = STEPS) -> np.ndarray:
 
     Examples
     --------
-    >>> pen_steps(outline("-"), steps=4).round(2).tolist()
-    [[-0.04..., 0.31..., 0.0, 0.0, 1.0], ...]
+    >>> pen_steps(outline("-"), steps=4)[:, :2].round(2)
+    array([[-0.05,  0.31],
+           [ 0.13,  0.31],
+           [ 0.05,  0.23],
+           [-0.13,  0.23]], dtype=float32)
     """
     nodes, controls, kinds = _segments(commands)
     ends = np.arange(1, PIECES + 1)[:, None] / PIECES

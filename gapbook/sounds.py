@@ -32,7 +32,7 @@ class Voice(NamedTuple):
 
 
 # The first voice is the one that models are tested on; the others are augmentation.
-VOICES = (Voice("en-us", 260), Voice("en-gb+f3", 310))
+VOICES = (Voice("en-us", 290), Voice("en-gb+f3", 290))
 
 
 @cache
@@ -63,7 +63,7 @@ def load_sounds(glyphs: Glyphs) -> np.ndarray:
     array of shape (n_voices, n, 100, 24), uint8
         Mel spectrograms by voice (``VOICES``), character, frame of 25 ms and band, from low to
         high. 0 stands for frames after the end, 1 to 255 for logarithms of power, in steps of
-        18 / 255 nats.
+        17 / 255 nats.
 
     Raises
     ------

@@ -132,6 +132,7 @@ def check_modalities(modalities: Iterable[str]) -> tuple[str, ...]:
     for name in names:
         if name not in MODALITIES:
             raise ValueError(f"Expected modalities of {', '.join(MODALITIES)}; got {name!r}")
+    listed = ", ".join(names) or "none"
     if len(names) < 2 or len(set(names)) < len(names):
-        raise ValueError(f"Expected at least two different modalities; got {', '.join(names)}")
+        raise ValueError(f"Expected at least two different modalities; got {listed}")
     return tuple(name for name in MODALITIES if name in names)

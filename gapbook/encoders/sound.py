@@ -49,8 +49,10 @@ class SoundEncoder(nn.Module):
             Embeddings of any length.
         """
         is_over = (sounds == 0).all(dim=2)
-        # What is over in all sounds of the batch costs time and says nothing.
-        longest = STRIDE * -(-int((~is_over).sum(dim=1).max()) // STRIDE)
+        # What is long over in all sounds of the batch costs time and says nothing. Two tokens more
+        # are kept, since convolutions reach over them: an embedding does not depend on the batch.
+        longest = STRIDE * (int((~is_over).sum(dim=1).max()) // STRIDE + 3)
         heard = sounds[:, :longest].float() / MIDDLE - 1
+        heard = heard.masked_fill(is_over[:, :longest, None], 0)
         tokens = self.front(heard.transpose(1, 2)).transpose(1, 2)
         return self.tower(tokens, is_over[:, :longest:STRIDE])

@@ -32,10 +32,10 @@ HIGHEST = 8000
 FOURIER_POINTS = 2048
 
 # The natural logarithm of the least power that is told from silence, and of the range above it.
-QUIETEST = -14
-RANGE = 18
+QUIETEST = -8
+RANGE = 17
 
-# Levels are rounded to steps of so many, 2.5 decibels: the file shrinks by half.
+# Levels are rounded to steps of so many, 2.3 decibels: the file shrinks by half.
 STEP = 8
 
 
