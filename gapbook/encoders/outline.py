@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from gapbook.encoders.sequence import WIDTH, SequenceTower
+from gapbook.encoders.sequence import WIDTH, SequenceTower, convolution
 from gapbook.outlines import STEPS
 
 # Waves an em by which a place is told: the finest is about the width of a stroke.
@@ -23,7 +23,7 @@ class OutlineEncoder(nn.Module):
 
     Examples
     --------
-    >>> OutlineEncoder()(torch.zeros(2, 48, 5)).shape
+    >>> OutlineEncoder().eval()(torch.zeros(2, 48, 5)).shape
     torch.Size([2, 64])
     """
 
@@ -33,12 +33,8 @@ class OutlineEncoder(nn.Module):
         super().__init__()
         features = 5 + 4 * len(WAVES)
         self.register_buffer("waves", 2 * math.pi * torch.tensor(WAVES), persistent=False)
-        self.front = nn.Sequential(
-            nn.Conv1d(features, WIDTH, 5, stride=2, padding=2),
-            nn.GELU(),
-            nn.Conv1d(WIDTH, WIDTH, 5, stride=2, padding=2),
-            nn.GELU(),
-        )
+        layers = [*convolution(features, WIDTH, 2), *convolution(WIDTH, WIDTH, 2)]
+        self.front = nn.Sequential(*layers[:-1])
         self.tower = SequenceTower(STEPS // STRIDE, LAYERS)
 
     def forward(self, steps: torch.Tensor) -> torch.Tensor:

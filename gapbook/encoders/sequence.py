@@ -1,4 +1,4 @@
-"""What encoders of sequences share: a class token, positions and a small transformer."""
+"""What encoders of sequences share: convolutions, and a small transformer with a class token."""
 
 import torch
 from torch import nn
@@ -8,8 +8,26 @@ WIDTH = 80
 HEADS = 4
 EMBEDDING_DIM = 64
 
-# The spread of positions and class tokens before training, as in BERT.
-FIRST_SPREAD = 0.02
+# The spread of the class token before training, as in BERT.
+CLASS_SPREAD = 0.02
+
+# That of positions: batch normalization brings tokens to a spread of 1, beside which less is lost.
+POSITION_SPREAD = 0.3
+
+
+def convolution(before: int, after: int, stride: int) -> list[nn.Module]:
+    """Return the layers of a convolution along a sequence, as in the stem of GlyphCLIP.
+
+    Parameters
+    ----------
+    before, after : int
+        Channels of its input and of its output.
+    stride : int
+        1, which looks at 3 neighbors, or 2, which looks at 5 and halves the length.
+    """
+    reach = stride
+    convolve = nn.Conv1d(before, after, 2 * reach + 1, stride, reach, bias=False)
+    return [convolve, nn.BatchNorm1d(after), nn.GELU()]
 
 
 class SequenceTower(nn.Module):
@@ -25,8 +43,8 @@ class SequenceTower(nn.Module):
 
     def __init__(self, length: int, layers: int) -> None:
         super().__init__()
-        self.start = nn.Parameter(FIRST_SPREAD * torch.randn(1, 1, WIDTH))
-        self.positions = nn.Parameter(FIRST_SPREAD * torch.randn(1, length, WIDTH))
+        self.start = nn.Parameter(CLASS_SPREAD * torch.randn(1, 1, WIDTH))
+        self.positions = nn.Parameter(POSITION_SPREAD * torch.randn(1, length, WIDTH))
         layer = nn.TransformerEncoderLayer(
             WIDTH, HEADS, 4 * WIDTH, 0.0, "gelu", batch_first=True, norm_first=True
         )

@@ -3,17 +3,17 @@
 import torch
 from torch import nn
 
-from gapbook.encoders.sequence import WIDTH, SequenceTower
+from gapbook.encoders.sequence import WIDTH, SequenceTower, convolution
 from gapbook.sounds import BANDS, MAX_FRAMES
 
 # Transformer layers.
 LAYERS = 2
 
-# How many frames become one token of 0.1 s: two convolutions of stride 2.
+# How many frames become one token of 0.1 s: two of the convolutions halve the length.
 STRIDE = 4
 
-# Half of the levels that a byte can state.
-MIDDLE = 128
+# Tokens after the end at which convolutions look.
+REACH = 4
 
 
 class SoundEncoder(nn.Module):
@@ -21,18 +21,19 @@ class SoundEncoder(nn.Module):
 
     Examples
     --------
-    >>> SoundEncoder()(torch.ones(2, 100, 24, dtype=torch.uint8)).shape
+    >>> SoundEncoder().eval()(torch.ones(2, 100, 24, dtype=torch.uint8)).shape
     torch.Size([2, 64])
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.front = nn.Sequential(
-            nn.Conv1d(BANDS, WIDTH, 5, stride=2, padding=2),
-            nn.GELU(),
-            nn.Conv1d(WIDTH, WIDTH, 5, stride=2, padding=2),
-            nn.GELU(),
-        )
+        layers = [
+            *convolution(BANDS, WIDTH, 2),
+            *convolution(WIDTH, 2 * WIDTH, 1),
+            *convolution(2 * WIDTH, 2 * WIDTH, 2),
+            *convolution(2 * WIDTH, WIDTH, 1),
+        ]
+        self.front = nn.Sequential(*layers[:-1])
         self.tower = SequenceTower(MAX_FRAMES // STRIDE, LAYERS)
 
     def forward(self, sounds: torch.Tensor) -> torch.Tensor:
@@ -49,10 +50,9 @@ class SoundEncoder(nn.Module):
             Embeddings of any length.
         """
         is_over = (sounds == 0).all(dim=2)
-        # What is long over in all sounds of the batch costs time and says nothing. Two tokens more
-        # are kept, since convolutions reach over them: an embedding does not depend on the batch.
-        longest = STRIDE * (int((~is_over).sum(dim=1).max()) // STRIDE + 3)
-        heard = sounds[:, :longest].float() / MIDDLE - 1
+        # What is over in the whole batch costs time; as much is kept as convolutions look at.
+        longest = STRIDE * (int((~is_over).sum(dim=1).max()) // STRIDE + REACH)
+        heard = sounds[:, :longest].float() / 128 - 1
         heard = heard.masked_fill(is_over[:, :longest, None], 0)
         tokens = self.front(heard.transpose(1, 2)).transpose(1, 2)
         return self.tower(tokens, is_over[:, :longest:STRIDE])
