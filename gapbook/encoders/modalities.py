@@ -11,7 +11,13 @@ from gapbook.encoders.sound import SoundEncoder
 
 
 class ImageEncoder(nn.Module):
-    """The image tower of a GlyphCLIP."""
+    """The image tower of a GlyphCLIP.
+
+    Parameters
+    ----------
+    clip : GlyphCLIP
+        The model, which loses its text tower.
+    """
 
     def __init__(self, clip: GlyphCLIP) -> None:
         super().__init__()
@@ -19,12 +25,29 @@ class ImageEncoder(nn.Module):
         del clip.text_model, clip.text_projection, clip.logit_scale
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Embed images (n, 1, 32, 32)."""
+        """Embed images.
+
+        Parameters
+        ----------
+        images : torch.Tensor of shape (n, 1, 32, 32)
+            Images, 0 for paper and 1 for ink.
+
+        Returns
+        -------
+        torch.Tensor of shape (n, 64)
+            Embeddings of any length.
+        """
         return self.clip.encode_first(images)
 
 
 class NameEncoder(nn.Module):
-    """The text tower of a GlyphCLIP."""
+    """The text tower of a GlyphCLIP.
+
+    Parameters
+    ----------
+    clip : GlyphCLIP
+        The model, which loses its image tower.
+    """
 
     def __init__(self, clip: GlyphCLIP) -> None:
         super().__init__()
@@ -32,7 +55,18 @@ class NameEncoder(nn.Module):
         del clip.vision_model, clip.visual_projection, clip.logit_scale
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Embed names, as token ids (n, 16)."""
+        """Embed names.
+
+        Parameters
+        ----------
+        tokens : torch.Tensor of shape (n, 16)
+            Token ids, as ``caption_tokens`` gives them.
+
+        Returns
+        -------
+        torch.Tensor of shape (n, 64)
+            Embeddings of any length.
+        """
         return self.clip.encode_second(tokens)
 
 

@@ -23,7 +23,12 @@ def convolution(before: int, after: int, stride: int) -> list[nn.Module]:
     before, after : int
         Channels of its input and of its output.
     stride : int
-        1, which looks at 3 neighbors, or 2, which looks at 5 and halves the length.
+        1, which looks at 3 places at once, or 2, which looks at 5 and halves the length.
+
+    Returns
+    -------
+    list of torch.nn.Module
+        The convolution, batch normalization and GELU.
     """
     reach = stride
     convolve = nn.Conv1d(before, after, 2 * reach + 1, stride, reach, bias=False)

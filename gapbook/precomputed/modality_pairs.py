@@ -35,7 +35,7 @@ KEPT_SEED = 0
 SECONDS_AN_EPOCH = {"image": 2.5, "outline": 1.8, "sound": 3.5, "name": 0.6}
 
 FOLDER = "modalities"
-CURVES = f"{FOLDER}/curves.csv"
+CURVES = "curves.csv"
 UNTRAINED = "untrained"
 
 # Digits of a commit that tell it from others.
@@ -92,15 +92,42 @@ def read_curves() -> pd.DataFrame:
         commit (of this package's repository). One row an epoch, from 0, the untrained model; gap
         and recalls are those of held-out characters.
     """
-    return pd.read_csv(data_path(CURVES), dtype={"commit": str})
+    return _read(data_path(f"{FOLDER}/{CURVES}"))
 
 
-def _train_one(run: Run, commit: str, folder: Path) -> str:
-    """Train one run and leave its curve, and for one seed its embeddings, in a folder."""
+def _read(path: Path) -> pd.DataFrame:
+    # Else a commit without letters were a number.
+    return pd.read_csv(path, dtype={"commit": str})
+
+
+def train_run(
+    run: Run, folder: Path, commit: str = "", epochs: int = EPOCHS, glyphs: Glyphs | None = None
+) -> str:
+    """Train one run and leave its curve, and for one seed its embeddings, in a folder.
+
+    Parameters
+    ----------
+    run : Run
+        The run. One that is finished in the folder is not trained again, and one that was
+        interrupted goes on from its last epoch.
+    folder : pathlib.Path
+        Where its files are put.
+    commit : str
+        What the curve says of the code.
+    epochs : int
+        How often all characters are seen.
+    glyphs : Glyphs, optional
+        Characters of all parts of the split. By default all that there are.
+
+    Returns
+    -------
+    str
+        What is printed: the name of the run, and how long it took.
+    """
     done = folder / f"{run.name}.csv"
     if done.exists():
         return run.name
-    glyphs = load_glyphs()
+    glyphs = glyphs or load_glyphs()
     held_out = glyphs.part("test")
     model = ModalityEncoders(run.pair, run.seed)
     checkpoint = folder / f"{run.name}.checkpoint"
@@ -110,6 +137,7 @@ def _train_one(run: Run, commit: str, folder: Path) -> str:
         model,
         glyphs.part("train"),
         TAUS[run.tau_label],
+        epochs=epochs,
         seed=run.seed,
         held_out=held_out,
         checkpoint=checkpoint,
@@ -145,8 +173,19 @@ def _to_csv(curves: pd.DataFrame) -> bytes:
     return curves.to_csv(index=False, float_format="%.5g").encode()
 
 
-def _write_bundle(parts: Path, bundle: Path) -> None:
-    """Put the results of all finished runs into the files of the bundle."""
+def write_bundle(parts: Path, bundle: Path, glyphs: Glyphs | None = None) -> None:
+    """Put the results of all finished runs into the files of the bundle.
+
+    Parameters
+    ----------
+    parts : pathlib.Path
+        Where ``train_run`` left them.
+    bundle : pathlib.Path
+        The folder of the bundle.
+    glyphs : Glyphs, optional
+        As in ``train_run``.
+    """
+    glyphs = glyphs or load_glyphs()
     bundle.mkdir(parents=True, exist_ok=True)
     finished = [run for run in runs() if (parts / f"{run.name}.csv").exists()]
     for run in finished:
@@ -154,11 +193,12 @@ def _write_bundle(parts: Path, bundle: Path) -> None:
             name = f"{run.source}.safetensors"
             write_whole(bundle / name, save(load_file(parts / name)))
     untrained = ModalityEncoders(MODALITIES, KEPT_SEED)
-    embeddings = _half_embeddings(untrained, load_glyphs().part("test"))
+    embeddings = _half_embeddings(untrained, glyphs.part("test"))
     tensors = {f"{name}.{KEPT_SEED}": rows for name, rows in embeddings.items()}
     write_whole(bundle / f"{UNTRAINED}.safetensors", save(tensors))
-    curves = [pd.read_csv(parts / f"{run.name}.csv", dtype={"commit": str}) for run in finished]
-    write_whole(data_path(CURVES), _to_csv(pd.concat(curves)))
+    if finished:
+        curves = [_read(parts / f"{run.name}.csv") for run in finished]
+        write_whole(bundle / CURVES, _to_csv(pd.concat(curves)))
 
 
 def _matching_runs(pattern: str, parts: Path) -> list[Run]:
@@ -192,5 +232,5 @@ def main(pattern: str = "") -> None:
     if missing:
         # Before training, since files may change meanwhile.
         commit = _short_commit()
-        run_side_by_side(_train_one, [(run, commit, parts) for run in missing])
-    _write_bundle(parts, data_path(FOLDER))
+        run_side_by_side(train_run, [(run, parts, commit) for run in missing])
+    write_bundle(parts, data_path(FOLDER))
