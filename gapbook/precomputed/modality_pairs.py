@@ -38,6 +38,9 @@ FOLDER = "modalities"
 CURVES = "curves.csv"
 UNTRAINED = "untrained"
 
+# What tells runs apart, the first columns of their curves.
+KEYS = ["first", "second", "tau_label", "seed"]
+
 # Digits of a commit that tell it from others.
 COMMIT_DIGITS = 10
 
@@ -148,8 +151,8 @@ def train_run(
         x, y = _half_embeddings(model, held_out).values()
         tensors = {f"x.{run.seed}": x, f"y.{run.seed}": y}
         write_whole(folder / f"{run.source}.safetensors", save(tensors))
-    curve.insert(2, "tau_label", run.tau_label)
-    curve.insert(3, "seed", run.seed)
+    curve["tau_label"] = run.tau_label
+    curve["seed"] = run.seed
     curve["cpu_seconds"] = None if was_interrupted else round(seconds)
     curve["commit"] = commit
     write_whole(done, _to_csv(curve))
@@ -197,8 +200,9 @@ def write_bundle(parts: Path, bundle: Path, glyphs: Glyphs | None = None) -> Non
     tensors = {f"{name}.{KEPT_SEED}": rows for name, rows in embeddings.items()}
     write_whole(bundle / f"{UNTRAINED}.safetensors", save(tensors))
     if finished:
-        curves = [_read(parts / f"{run.name}.csv") for run in finished]
-        write_whole(bundle / CURVES, _to_csv(pd.concat(curves)))
+        curves = pd.concat([_read(parts / f"{run.name}.csv") for run in finished])
+        measured = [column for column in curves if column not in KEYS]
+        write_whole(bundle / CURVES, _to_csv(curves[[*KEYS, *measured]]))
 
 
 def _matching_runs(pattern: str, parts: Path) -> list[Run]:

@@ -78,4 +78,6 @@ def test_the_bundle_has_what_is_finished(few: Glyphs, tmp_path: Path) -> None:
     assert written == ["curves.csv", "image-name.safetensors", "untrained.safetensors"]
     untrained = load_file(bundle / "untrained.safetensors")
     assert set(untrained) == {f"{name}.0" for name in MODALITIES}
-    assert len(pd.read_csv(bundle / "curves.csv")) == 2
+    curves = pd.read_csv(bundle / "curves.csv")
+    assert len(curves) == 2
+    assert list(curves)[:6] == ["first", "second", "tau_label", "seed", "epoch", "loss"]
