@@ -19,6 +19,7 @@ def read_folder(
     images: str | os.PathLike[str],
     captions: str | os.PathLike[str],
     columns: Sequence[str] = COLUMNS,
+    what: str = "image",
 ) -> list[tuple[Path, str]]:
     """Read pairs of an image and a caption, one each row of a CSV file, in its order.
 
@@ -34,6 +35,8 @@ def read_folder(
     columns : sequence of two str
         The columns of the file name, relative to the folder, and of the caption; others are
         ignored.
+    what : str
+        What the files are, for messages: images, or for example sounds.
 
     Returns
     -------
@@ -51,12 +54,12 @@ def read_folder(
     names = _two_columns(columns)
     folder = Path(images)
     path = Path(captions)
-    require_folder(folder, "a folder of images")
+    require_folder(folder, f"a folder of {what}s")
     rows = read_rows(path, names)
-    _refuse_bad_rows(rows, path)
+    _refuse_bad_rows(rows, path, what)
     for row in rows:
         _refuse_swallowed_rows(row, folder, path)
-    require_images([row.cells[0] for row in rows], folder, path)
+    require_images([row.cells[0] for row in rows], folder, path, f"{what}s")
     return [(folder / row.cells[0], row.cells[1]) for row in rows]
 
 
@@ -71,17 +74,18 @@ def _two_columns(columns: Sequence[str]) -> tuple[str, str]:
     return columns[0], columns[1]
 
 
-def _refuse_bad_rows(rows: Sequence[CsvRow], path: Path) -> None:
-    """Raise an error where a row lacks an image or a caption, or there are too few rows."""
+def _refuse_bad_rows(rows: Sequence[CsvRow], path: Path, what: str) -> None:
+    """Raise an error where a row lacks a file or a caption, or there are too few rows."""
     bad = []
     for row in rows:
         name, caption = row.cells
         if not name or caption_problem(caption):
             bad.append(row.line)
     if bad:
+        article = "an" if what[0] in "aeiou" else "a"
         raise PairsError(
-            f"Expected an image and a caption in each row of {path_text(path)}; {len(bad)} lack "
-            f"one (first: line {bad[0]}, the header being 1); fill or remove them"
+            f"Expected {article} {what} and a caption in each row of {path_text(path)}; "
+            f"{len(bad)} lack one (first: line {bad[0]}, the header being 1); fill or remove them"
         )
     if len(rows) < 2:
         raise PairsError(

@@ -23,7 +23,10 @@ def save_checkpoint(kind: str, folder: Path, dtype: torch.dtype = torch.float32)
     """Save a tiny checkpoint of a kind, and return its folder."""
     folder.mkdir(parents=True, exist_ok=True)
     text = {"roberta": _roberta_tokens, "clip": _clip_tokens}[TOKENS[kind]](folder)
-    _image_processor(folder)
+    if kind == "clap":
+        _feature_extractor(folder)
+    else:
+        _image_processor(folder)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         MODELS[kind](TOWER | text).to(dtype).save_pretrained(folder)
@@ -68,6 +71,22 @@ def _image_processor(folder: Path) -> None:
 
     size = {"height": 32, "width": 32}
     CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size=size).save_pretrained(folder)
+
+
+def _feature_extractor(folder: Path) -> None:
+    """Save what turns sounds of at most a second, at 2,000 Hz, into spectrograms."""
+    from transformers import ClapFeatureExtractor
+
+    ClapFeatureExtractor(
+        feature_size=16,
+        sampling_rate=2000,
+        hop_length=32,
+        fft_window_size=128,
+        max_length_s=1,
+        frequency_min=50,
+        frequency_max=1000,
+        truncation="fusion",
+    ).save_pretrained(folder)
 
 
 def _clip(text: dict[str, Any]) -> Any:
@@ -117,19 +136,50 @@ def _dual_roberta(text: dict[str, Any]) -> Any:
     return VisionTextDualEncoderModel(config)
 
 
+def _siglip(text: dict[str, Any]) -> Any:
+    from transformers import SiglipConfig, SiglipModel
+
+    text = text | {"projection_size": 16}
+    return SiglipModel(SiglipConfig(text_config=text, vision_config=IMAGE_TOWER))
+
+
+def _clap(text: dict[str, Any]) -> Any:
+    from transformers import ClapConfig, ClapModel
+
+    audio = {
+        "window_size": 2,
+        "num_mel_bins": 16,
+        "spec_size": 32,
+        "patch_size": 4,
+        "patch_stride": [4, 4],
+        "patch_embeds_hidden_size": 8,
+        "depths": [1, 1],
+        "num_attention_heads": [2, 2],
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "enable_fusion": True,
+    }
+    config = ClapConfig(text_config=text, audio_config=audio, projection_dim=8)
+    return ClapModel(config)
+
+
 MODELS = {
     "aimv2": _aimv2,
     "altclip": _altclip,
+    "clap": _clap,
     "clip": _clip,
     "dual_roberta": _dual_roberta,
     "flava": _flava,
+    "siglip": _siglip,
 }
 TOKENS = {
     "aimv2": "clip",
     "altclip": "roberta",
+    "clap": "roberta",
     "clip": "clip",
     "dual_roberta": "roberta",
     "flava": "clip",
+    "siglip": "clip",
 }
 
 

@@ -12,6 +12,7 @@ from contextlib import nullcontext
 
 from gapbook import __version__
 from gapbook.cli.apply import add_apply
+from gapbook.cli.embed import add_embed
 from gapbook.cli.fix import add_fix
 from gapbook.cli.judge import add_judge
 from gapbook.cli.options import EXIT_CODES, Parser
@@ -20,12 +21,13 @@ from gapbook.cli.sources import add_fetch, add_list
 from gapbook.terminal import open_standard_streams, print_error, quiet_libraries
 
 # In the order of the help.
-COMMANDS = (add_report, add_fix, add_apply, add_judge, add_list, add_fetch)
+COMMANDS = (add_report, add_embed, add_fix, add_apply, add_judge, add_list, add_fetch)
 DESCRIPTION = """Measure the modality gap of your own paired embeddings.
 
   gapbook report embeddings.npz --out report.html     a page with figures, intervals and advice
   gapbook report images.npy texts.npy                 the table, here, of a file for each side
   gapbook report shards/ --out report.json            a folder of many files, one at a time
+  gapbook embed MODEL images/ captions.csv --out e.safetensors         embed images and captions
   gapbook fix embeddings.npz --with Center --out fix.safetensors       a correction, saved
   gapbook apply fix.safetensors stored.npy --side x --out moved.npy    and applied
   gapbook judge before.npy after.npy --queries q.npy --relevant answers.csv

@@ -22,7 +22,7 @@ corrections (--with), in small letters or capitals:
                 put scores of both modalities on one scale: one index that holds them both. The
                 index must rank by inner products (QueryCenter: or by cosines)
 
-gapbook apply moves stored vectors by the file. For queries of a service, a recipe is printed: three
+gapbook apply moves stored vectors by the file. For queries of a service, a recipe is printed: a few
 lines of NumPy that need no gapbook. Judge a correction on pairs that it was not fitted on.
 """
 EXAMPLES = """examples:

@@ -76,16 +76,44 @@ def load_clip(
     run code either; from the hub only safetensors are taken. Environment variables: ``HF_ENDPOINT``
     is another hub, ``HF_HOME`` the cache.
     """
+    return load_checkpoint(name_or_path, "image", revision, dtype)
+
+
+def load_checkpoint(
+    name_or_path: str | os.PathLike[str],
+    side: Literal["image", "audio"],
+    revision: str | None = None,
+    dtype: torch.dtype | Literal["auto"] = torch.float32,
+) -> Checkpoint:
+    """Load a checkpoint of transformers with a text tower and a tower of another side.
+
+    Parameters
+    ----------
+    name_or_path, revision, dtype
+        As for ``load_clip``.
+    side : {"image", "audio"}
+        What the other tower takes. For "audio", the processor is a feature extractor of sounds.
+
+    Returns
+    -------
+    Checkpoint
+        As of ``load_clip``.
+
+    Raises
+    ------
+    ValueError, MissingPackageError
+        As ``load_clip`` does.
+    """
     if dtype != "auto" and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
         raise ValueError(
             "Expected dtype 'auto' or a floating-point type, such as torch.float32; got "
             f"{quoted(dtype)}"
         )
     with from_extra("models", "Loading a checkpoint"):
-        from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+        from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoModel, AutoTokenizer
 
     name = os.fspath(name_or_path)
-    folder = Path(name) if Path(name).is_dir() else _download(name, revision)
+    folder = checkpoint_folder(name, revision)
     has_safetensors = any(folder.glob("*.safetensors"))
     if not has_safetensors and not (folder / PICKLED).is_file():
         raise ValueError(
@@ -103,16 +131,19 @@ def load_clip(
             output_loading_info=True,
             **safe,
         )
-        processor = AutoImageProcessor.from_pretrained(folder, backend="pil", **safe)
+        if side == "image":
+            processor = AutoImageProcessor.from_pretrained(folder, backend="pil", **safe)
+        else:
+            processor = AutoFeatureExtractor.from_pretrained(folder, **safe)
         tokenizer = AutoTokenizer.from_pretrained(folder, **safe)
     # transformers, safetensors and tokenizers each have exceptions of their own.
     except Exception as error:
         raise ValueError(
             f"{name} cannot be read as a checkpoint of transformers: {_short_reason(error)}"
         ) from error
-    if not all(hasattr(model, f"get_{side}_features") for side in ("image", "text")):
+    if not all(hasattr(model, f"get_{tower}_features") for tower in (side, "text")):
         raise ValueError(
-            f"Expected a model with an image and a text tower; {name} is a {type(model).__name__}"
+            f"Expected a model with an {side} and a text tower; {name} is a {type(model).__name__}"
         )
     missing = sorted(loading["missing_keys"])
     if missing:
@@ -124,6 +155,30 @@ def load_clip(
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return Checkpoint(model.eval(), processor, tokenizer)
+
+
+def checkpoint_folder(name_or_path: str | os.PathLike[str], revision: str | None = None) -> Path:
+    """Return the folder of a model: a local one, or that of the hub at one commit.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        A local folder, or a name on a model hub.
+    revision : str, optional
+        For a name on the hub: the commit's 40 hexadecimal digits.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder. Of the hub, it is in the cache, and downloaded where it is not there yet.
+
+    Raises
+    ------
+    ValueError
+        Where the folder, the name or the revision is wrong, or the network is down.
+    """
+    name = os.fspath(name_or_path)
+    return Path(name) if Path(name).is_dir() else _download(name, revision)
 
 
 def _short_reason(error: Exception) -> str:
@@ -272,7 +327,7 @@ def _gray(images: Any) -> torch.Tensor:
 def _image_features(network: Any, inputs: Any) -> torch.Tensor:
     """Return the embeddings (b, d) of what a network sees of images."""
     encode = getattr(network, "get_image_features", network)
-    return _pooled(network, encode(**_as_weights(inputs, network)))
+    return pooled(network, encode(**as_weights(inputs, network)))
 
 
 def embed_texts(
@@ -339,11 +394,29 @@ def _token_ids(texts: Any) -> torch.Tensor:
 
 def _text_features(network: Any, inputs: Any) -> torch.Tensor:
     """Return the embeddings (b, d) of captions as token ids."""
-    return _pooled(network, network.get_text_features(**_as_weights(inputs, network)))
+    return pooled(network, network.get_text_features(**as_weights(inputs, network)))
 
 
-def _pooled(network: Any, output: Any) -> torch.Tensor:
-    """Return the one vector an input that a network gives, (b, d)."""
+def pooled(network: Any, output: Any) -> torch.Tensor:
+    """Return the one vector an input that a network gives, (b, d).
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        The network, which a message names.
+    output : torch.Tensor or transformers.utils.ModelOutput
+        What its ``get_..._features`` returned.
+
+    Returns
+    -------
+    torch.Tensor of shape (b, d)
+        The vectors.
+
+    Raises
+    ------
+    PairsError
+        If there are several vectors an input, or none.
+    """
     features = getattr(output, "pooler_output", output)
     name = type(network).__name__
     if not torch.is_tensor(features):
@@ -359,10 +432,22 @@ def _pooled(network: Any, output: Any) -> torch.Tensor:
     return features.flatten(1)
 
 
-def _as_weights(inputs: Any, network: Any) -> dict[str, torch.Tensor]:
+def as_weights(inputs: Any, network: Any) -> dict[str, torch.Tensor]:
     """Bring tensors to where a network's weights lie, and floating-point ones to their precision.
 
     Models differ in whether they convert their inputs themselves.
+
+    Parameters
+    ----------
+    inputs : mapping of str to torch.Tensor
+        What a processor or a tokenizer returned.
+    network : torch.nn.Module
+        The network that takes them.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        The inputs there.
     """
     device = _device(network)
     dtype = next((each.dtype for each in network.parameters() if each.is_floating_point()), None)

@@ -22,6 +22,9 @@ READ_AT_END = {
     "owlvit_text_model",
 }
 
+# These mask what a caption is padded with, and need no more of it than a batch does.
+MASKS_PADDING = {"clap_text_model", "clip_text_model"}
+
 # transformers reads a caption at its largest token id where the end token's id is this one, the
 # value in configurations of CLIP that were saved before 2023.
 FORMER_END = 2
@@ -49,8 +52,8 @@ def tokenize(checkpoint: "Checkpoint", captions: Sequence[str]) -> Any:
 
     Notes
     -----
-    CLIP masks what a caption is padded with, and gets as little as the batch allows; other models
-    were trained on their full length.
+    CLIP and CLAP mask what a caption is padded with, and get as little as the batch allows; other
+    models were trained on their full length.
     """
     tokenizer = checkpoint.tokenizer
     if getattr(tokenizer, "pad_token", "none stated") is None:
@@ -61,7 +64,7 @@ def tokenize(checkpoint: "Checkpoint", captions: Sequence[str]) -> Any:
     text = text_config(checkpoint.model)
     options: dict[str, Any] = {"padding": "max_length"}
     length = max_tokens(checkpoint.model)
-    if length is None or getattr(text, "model_type", "") == "clip_text_model":
+    if length is None or getattr(text, "model_type", "") in MASKS_PADDING:
         options["padding"] = True
     if length is not None:
         options["max_length"] = length

@@ -49,7 +49,7 @@ def list_images(folder: Path) -> list[Path]:
     )
 
 
-def require_images(names: Sequence[str], folder: Path, source: Path) -> None:
+def require_images(names: Sequence[str], folder: Path, source: Path, what: str = "images") -> None:
     """Raise ``PairsError`` unless all names lead to files within a folder.
 
     Parameters
@@ -60,11 +60,13 @@ def require_images(names: Sequence[str], folder: Path, source: Path) -> None:
         Where they have to lie. Links are followed, and must not lead out of it.
     source : pathlib.Path
         The file that names them, for messages.
+    what : str
+        What the files are called in messages.
     """
     missing = [name for name in names if not is_file(folder / name)]
     if missing:
         raise PairsError(
-            f"{len(missing)} of {len(names)} images that {path_text(source.name)} names are not in "
+            f"{len(missing)} of {len(names)} {what} that {path_text(source.name)} names are not in "
             f"{path_text(folder)} (first: {quoted(missing[0])}); correct the names, or the folder"
         )
     top = folder.resolve()
@@ -76,5 +78,5 @@ def require_images(names: Sequence[str], folder: Path, source: Path) -> None:
         raise PairsError(
             f"Expected names relative to {path_text(folder)}, of files in it; {len(outside)} of "
             f"{len(names)} in {path_text(source.name)} lie outside or are absolute (first: "
-            f"{quoted(outside[0])}); copy these images into the folder, or correct the names"
+            f"{quoted(outside[0])}); copy these {what} into the folder, or correct the names"
         )

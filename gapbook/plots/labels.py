@@ -24,10 +24,12 @@ class Look(NamedTuple):
 # From the highest temperature to the lowest, as the gap grows; the learned one follows.
 TEMPERATURES = ("1", "1/10", "1/20", "1/30", "1/50", "1/100", "learned")
 
-# Light is hot and dark is cold, even in the logarithm down to 1/100, CLIP's own. The light end of
-# the map is left out, which no line on white may have.
+# Light is hot and dark is cold, down to 1/100, CLIP's own. The light end of the map is left out,
+# which no line on white may have. Colors follow the logarithm to a power: most temperatures of the
+# book lie between 1/10 and 1/100, and get most of the map.
 _SHADES = colormaps["viridis"]
 _COLDEST = 0.01
+_SPREAD = 1.8
 
 
 def tau_color(tau: float) -> str:
@@ -41,10 +43,10 @@ def tau_color(tau: float) -> str:
     Examples
     --------
     >>> tau_color(1), tau_color(0.1), tau_color(0.01)
-    ('#95d840', '#26818e', '#460b5e')
+    ('#95d840', '#24aa83', '#460b5e')
     """
     place = math.log(tau) / math.log(_COLDEST)
-    return to_hex(_SHADES(0.84 - 0.81 * min(max(place, 0.0), 1.0)))
+    return to_hex(_SHADES(0.84 - 0.81 * min(max(place, 0.0), 1.0) ** _SPREAD))
 
 
 def _tau(text: str) -> float:
@@ -69,7 +71,7 @@ MODELS = {
     "glyphclip-learned": Look("GlyphCLIP learned", _TAU_COLORS["learned"], "o"),
     "clip-coco-random": Look("CLIP untrained", "#777777", "s"),
     "clip-coco": Look("CLIP", BLACK, "^"),
-    "videoclip-msrvtt-random": Look("VideoCLIP partly untrained", "#777777", "s"),
+    "videoclip-msrvtt-random": Look("VideoCLIP partly pretrained", "#777777", "s"),
     "videoclip-msrvtt": Look("VideoCLIP", SKY, "v"),
     "clasp-uniprot-random": Look("CLASP untrained", "#777777", "s"),
     "clasp-uniprot": Look("CLASP", ORANGE, "P"),

@@ -44,6 +44,9 @@ VARIANT_STYLES: dict[str, tuple[Any, Dashes]] = {
 }
 LEARNED_STYLE: tuple[Any, Dashes] = (PURPLE, DASHED)
 
+# Every second temperature from 1/20 on has dashes, so that neighbors differ in more than a shade.
+TEMPERATURE_DASHES: dict[str, Dashes] = {"1/20": DOTTED, "1/50": DASH_DOTTED}
+
 # The color of each length of training, from short to long.
 LENGTH_COLORS = (ORANGE, BLACK)
 
@@ -58,7 +61,7 @@ def line_styles(names: Sequence[str]) -> dict[str, tuple[Any, Dashes]]:
     ----------
     names : sequence of str
         Variants of a run, in the styles of ``VARIANT_STYLES``; or labels of temperatures from high
-        to low, in darker shades the lower they are, and "learned".
+        to low, in darker shades the lower they are, some with dashes, and "learned".
 
     Returns
     -------
@@ -70,7 +73,7 @@ def line_styles(names: Sequence[str]) -> dict[str, tuple[Any, Dashes]]:
     fixed = [name for name in names if name != "learned"]
     styles: dict[str, tuple[Any, Dashes]] = {}
     for name, color in line_colors(fixed).items():
-        styles[name] = (color, SOLID)
+        styles[name] = (color, TEMPERATURE_DASHES.get(name, SOLID))
     if "learned" in names:
         styles["learned"] = LEARNED_STYLE
     return styles

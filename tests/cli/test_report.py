@@ -184,6 +184,15 @@ def test_rows_that_are_there_more_than_once_get_a_note(tmp_path, capsys):
     assert "Keep one pair for each image, as one caption an image." in printed
 
 
+def test_a_name_that_a_terminal_would_obey_is_printed_as_text(few_file, tmp_path, capsys):
+    out = tmp_path / "\x1b[31mred.md"
+    assert run(few_file, "--out", out) == 0
+    assert out.exists()
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    assert printed.splitlines()[-1].endswith(r"/\x1b[31mred.md'")
+
+
 def test_without_out_notes_and_table_are_printed(few_file, capsys):
     assert run(few_file) == 0
     printed = capsys.readouterr()

@@ -1,5 +1,7 @@
 """Figures of training runs: the mean and the range over seeds, and the authors' values."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -63,6 +65,11 @@ def test_temperatures_are_darker_the_lower_they_are_and_learned_is_dashed() -> N
     assert brightness == sorted(brightness, reverse=True)
     assert [bool(dashes) for _, dashes in styles.values()] == [False, False, False, True]
     assert list(styles) == ["1", "1/10", "1/100", "learned"]
+
+
+def test_temperatures_of_similar_shades_differ_in_their_dashes() -> None:
+    dashes = [line_styles([tau])[tau][1] for tau in ("1/10", "1/20", "1/30", "1/50", "1/100")]
+    assert all(one != other for one, other in pairwise(dashes))
 
 
 def test_variants_keep_their_styles_whatever_is_drawn_with_them() -> None:
