@@ -6,14 +6,14 @@ from torch import nn
 from gapbook.encoders.sequence import WIDTH, SequenceTower, convolution
 from gapbook.sounds import BANDS, MAX_FRAMES
 
-# Transformer layers.
-LAYERS = 2
+# Transformer layers: convolutions hear words, so that one reads them, as one reads written names.
+LAYERS = 1
 
 # How many frames become one token of 0.1 s: two of the convolutions halve the length.
 STRIDE = 4
 
 # Tokens after the end at which convolutions look.
-REACH = 4
+REACH = 5
 
 
 class SoundEncoder(nn.Module):
@@ -31,6 +31,7 @@ class SoundEncoder(nn.Module):
             *convolution(BANDS, WIDTH, 2),
             *convolution(WIDTH, 2 * WIDTH, 1),
             *convolution(2 * WIDTH, 2 * WIDTH, 2),
+            *convolution(2 * WIDTH, 2 * WIDTH, 1),
             *convolution(2 * WIDTH, WIDTH, 1),
         ]
         self.front = nn.Sequential(*layers[:-1])
