@@ -11,12 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from gapbook.exceptions import PairsError, one_line
+from gapbook.extras import from_extra
 from gapbook.files import path_text, whole_file
+
+with from_extra("models", "Training"):
+    import torch
+    from safetensors.torch import save_file
 
 MODEL = "model."
 ADAM = "adam."

@@ -35,7 +35,8 @@ def from_extra(extra: str, what: str) -> Iterator[None]:
     ...     import no_such_package
     Traceback (most recent call last):
     gapbook.exceptions.MissingPackageError: a model needs no_such_package, which is not installed;
-    for all that gapbook[models] needs: python -m pip install 'pillow>=10' 'transformers<6,>=5'
+    for all that gapbook[models] needs: python -m pip install 'pillow>=10' 'torch>=2.2'
+    'transformers<6,>=5'
     """
     try:
         yield
@@ -65,7 +66,7 @@ def install_command(extra: str) -> str:
     Examples
     --------
     >>> install_command("models")
-    "python -m pip install 'pillow>=10' 'transformers<6,>=5'"
+    "python -m pip install 'pillow>=10' 'torch>=2.2' 'transformers<6,>=5'"
     """
     return shlex.join(["python", "-m", "pip", "install", *sorted(_packages(extra))])
 

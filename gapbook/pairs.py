@@ -6,30 +6,35 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import safetensors.numpy
+from array_api_compat import array_namespace, device
 from numpy.typing import ArrayLike
 
 from gapbook.array_files import (
     array_names,
     dequantized_sides,
+    read_ids,
     read_input,
     read_pairs,
     suffix_of,
 )
 from gapbook.checks.arrays import plain_matrix, unreadable
 from gapbook.checks.memory import require_memory
-from gapbook.checks.metadata import METADATA, is_modality, whole_characters
+from gapbook.checks.metadata import GROUPS, METADATA, is_modality, whole_characters
 from gapbook.exceptions import FetchError, PairsError, nearest, quoted
 from gapbook.files import path_text, write_whole
 from gapbook.glyphs import characters
+from gapbook.groups import checked_groups, first_rows, flat_pairs
 from gapbook.published import embedding_sources, fetch, kind_of, locate, registry_entry
 
-if TYPE_CHECKING:
-    import torch
+# A NumPy array or a torch tensor.
+Array = Any
+
+EPS = float(np.finfo(np.float32).eps)
 
 # Rows that are checked at once, few enough for the processor's cache, and numbers in them at most.
 ROWS_PER_BLOCK = 512
@@ -37,9 +42,11 @@ NUMBERS_PER_BLOCK = 2**20
 # Of float64, whose largest number is below 2^1024 and whose smallest normal one is 2^-1022.
 EXPONENTS_OF_DOUBLE = 1000
 SAVED_SUFFIXES = (".npz", ".npy", ".safetensors")
+# Between rows of x in a group: what 16 bits round, or batches of another size.
+SAME_ROW = 1e-3
 
 
-def unit_rows(x: ArrayLike, name: str = "x") -> "torch.Tensor":
+def unit_rows(x: ArrayLike, name: str = "x") -> Array:
     """Check one array of embeddings and return its rows at unit length.
 
     Parameters
@@ -53,8 +60,9 @@ def unit_rows(x: ArrayLike, name: str = "x") -> "torch.Tensor":
 
     Returns
     -------
-    tensor (n, d)
-        The rows ``x_i / |x_i|``: a new float32 tensor on the input's device.
+    array or tensor (n, d)
+        The rows ``x_i / |x_i|`` in float32: a new tensor on the device of a tensor, for all else a
+        new NumPy array.
 
     Raises
     ------
@@ -78,9 +86,7 @@ def unit_rows(x: ArrayLike, name: str = "x") -> "torch.Tensor":
     return _normalize(matrix, name)
 
 
-def unit_pair(
-    x: ArrayLike, y: ArrayLike, at_least: int = 2
-) -> tuple["torch.Tensor", "torch.Tensor"]:
+def unit_pair(x: ArrayLike, y: ArrayLike, at_least: int = 2) -> tuple[Array, Array]:
     """Check two arrays of paired embeddings and return the rows of both at unit length.
 
     Parameters
@@ -92,8 +98,8 @@ def unit_pair(
 
     Returns
     -------
-    tuple of two tensors (n, d)
-        New float32 tensors, both on the device of x.
+    tuple of two arrays or tensors (n, d)
+        New NumPy arrays in float32; where x or y is a tensor, two tensors on the device of x.
 
     Raises
     ------
@@ -103,7 +109,7 @@ def unit_pair(
     Examples
     --------
     >>> x, y = unit_pair([[3, 0], [0, 2]], [[1, 0], [0, 1]])
-    >>> x.equal(y)
+    >>> bool((x == y).all())
     True
     """
     a = plain_matrix(x, "x")
@@ -117,28 +123,27 @@ def unit_pair(
         raise PairsError(f"at least {pairs} needed; got {len(a)}")
     unit_x = _normalize(a, "x")
     unit_y = _normalize(b, "y")
-    return unit_x, unit_y.to(unit_x.device)
+    if isinstance(unit_x, np.ndarray) and isinstance(unit_y, np.ndarray):
+        return unit_x, unit_y
+    # A tensor on either side makes both tensors.
+    xp = array_namespace(unit_y if isinstance(unit_x, np.ndarray) else unit_x)
+    unit_x = xp.asarray(unit_x)
+    return unit_x, xp.asarray(unit_y, device=device(unit_x))
 
 
-def _normalize(matrix: "np.ndarray | torch.Tensor", name: str) -> "torch.Tensor":
+def _normalize(matrix: Array, name: str) -> Array:
     """Return the rows at unit length, and refuse rows that are not finite or zero."""
-    import torch
-
     n, d = matrix.shape
     require_memory(4 * n * d, f"{name} of shape ({n}, {d}) at unit length")
-    device = "cpu" if isinstance(matrix, np.ndarray) else matrix.device
+    xp = array_namespace(matrix)
+    place = device(matrix)
     try:
-        unit = torch.empty((n, d), dtype=torch.float32, device=device)
-        largest = torch.empty((n, 1), dtype=torch.float64, device=device)
+        unit = xp.empty((n, d), dtype=xp.float32, device=place)
+        largest = xp.empty((n, 1), dtype=xp.float64, device=place)
         step = max(1, min(ROWS_PER_BLOCK, NUMBERS_PER_BLOCK // d))
         for start in range(0, n, step):
             rows = slice(start, start + step)
-            block = _in_double(matrix[rows])
-            largest[rows] = block.abs().amax(1, keepdim=True)
-            scaled = block / largest[rows]
-            norm = torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
-            has_unit_length = (norm * largest[rows] - 1).abs() <= torch.finfo(torch.float32).eps
-            unit[rows] = torch.where(has_unit_length, block, scaled / norm)
+            unit[rows], largest[rows] = _unit_block(_in_double(matrix[rows]))
         _require_directions(largest[:, 0], name)
     except PairsError:
         raise
@@ -148,10 +153,20 @@ def _normalize(matrix: "np.ndarray | torch.Tensor", name: str) -> "torch.Tensor"
     return unit
 
 
-def _in_double(block: "np.ndarray | torch.Tensor") -> "torch.Tensor":
-    """Return some rows as a tensor of float64."""
-    import torch
+# Rows that are zero or not finite are refused when all blocks are done.
+@np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore")
+def _unit_block(block: Array) -> tuple[Array, Array]:
+    """Return some rows at unit length in float32, and the largest magnitude of each (n, 1)."""
+    xp = array_namespace(block)
+    largest = xp.max(xp.abs(block), axis=1, keepdims=True)
+    scaled = block / largest
+    norm = xp.linalg.vector_norm(scaled, axis=1, keepdims=True)
+    has_unit_length = xp.abs(norm * largest - 1) <= EPS
+    return xp.astype(xp.where(has_unit_length, block, scaled / norm), xp.float32), largest
 
+
+def _in_double(block: Array) -> Array:
+    """Return some rows in float64."""
     if not isinstance(block, np.ndarray):
         return block.double()
     if block.dtype.itemsize > np.dtype(np.float64).itemsize:
@@ -161,12 +176,12 @@ def _in_double(block: "np.ndarray | torch.Tensor") -> "torch.Tensor":
         with np.errstate(invalid="ignore"):
             block = np.where(beyond, np.ldexp(block, -exponents), block)
     with np.errstate(invalid="ignore"):
-        return torch.from_numpy(block.astype(np.float64))
+        return block.astype(np.float64)
 
 
-def _require_directions(largest: "torch.Tensor", name: str) -> None:
+def _require_directions(largest: Array, name: str) -> None:
     """Raise ``PairsError`` where the largest magnitude of a row is not finite or zero."""
-    infinite = ~largest.isfinite()
+    infinite = ~array_namespace(largest).isfinite(largest)
     count = int(infinite.sum())
     if count:
         rows = "1 row" if count == 1 else f"{count} rows"
@@ -184,14 +199,17 @@ def _require_directions(largest: "torch.Tensor", name: str) -> None:
         )
 
 
-def _first(mask: "torch.Tensor") -> int:
+def _first(mask: Array) -> int:
     """Return the index of the first true entry."""
-    return int(mask.byte().argmax())
+    return int((mask * 1).argmax())
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PairedEmbeddings:
     """Two sets of embeddings of the same n things: row i of x and row i of y belong together.
+
+    Where an image has several captions, its row is there once for each of them, and these rows are
+    a group: see ``groups``, and ``from_groups``, which makes such pairs.
 
     Parameters
     ----------
@@ -206,11 +224,23 @@ class PairedEmbeddings:
         Where the pairs come from.
     license : str
         The license that they are under.
+    groups : array (n,), optional
+        Integers or strings, the same one for the pairs of one group: the captions of one image. At
+        least 2 are different, and all pairs of a group have the same row of x. They become
+        read-only integers from 0, in the order in which groups come.
 
     Raises
     ------
     PairsError
         If anything is not as it should be. The message says what was expected and what came.
+
+    Notes
+    -----
+    With groups, a query from x is there once for each group, and any row of y of its group is the
+    right answer; a query from y has its group's one row of x as the answer, among the different
+    rows of x. Redraws, the parts of a jackknife and the halves on which mitigations are fitted and
+    judged hold whole groups. What each measure rests on says ``gapbook.geometry.gap_report``.
+    Functions of two arrays know of no groups unless they have a parameter for them.
 
     Examples
     --------
@@ -225,11 +255,19 @@ class PairedEmbeddings:
     captions: tuple[str, ...] | None = None
     source: str = ""
     license: str = ""
+    groups: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Check everything, bring the rows to unit length and freeze them."""
-        for name, rows in zip("xy", unit_pair(self.x, self.y), strict=True):
-            array = rows.cpu().numpy()
+        sides = [
+            rows if isinstance(rows, np.ndarray) else rows.cpu().numpy()
+            for rows in unit_pair(self.x, self.y)
+        ]
+        if self.groups is not None:
+            groups = checked_groups(self.groups, len(sides[0]))
+            object.__setattr__(self, "groups", groups)
+            sides[0] = _one_row_a_group(sides[0], groups)
+        for name, array in zip("xy", sides, strict=True):
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         object.__setattr__(self, "modalities", _checked_modalities(self.modalities))
@@ -244,7 +282,14 @@ class PairedEmbeddings:
         n, d = self.x.shape
         names = " and ".join(self.modalities)
         origin = f", from {self.source}" if self.source else ""
+        if self.groups is not None:
+            names += f" in {self.n_groups} groups"
         return f"PairedEmbeddings({n} pairs of {names}, {d} dimensions{origin})"
+
+    @property
+    def n_groups(self) -> int:
+        """The number of groups; without any, that of pairs."""
+        return len(self) if self.groups is None else int(self.groups.max()) + 1
 
     @classmethod
     def from_arrays(cls, x: ArrayLike, y: ArrayLike, **metadata: Any) -> "PairedEmbeddings":
@@ -269,8 +314,67 @@ class PairedEmbeddings:
         """
         return cls(x, y, **metadata)  # type: ignore[arg-type]  # checked on entry
 
+    @classmethod
+    def from_groups(
+        cls, x: ArrayLike, y: ArrayLike, ids: Sequence[ArrayLike] | None = None, **metadata: Any
+    ) -> "PairedEmbeddings":
+        """Make pairs of images with several captions each.
+
+        Parameters
+        ----------
+        x : array (n, d)
+            A row for each group, such as the images.
+        y : array (n, k, d) or (m, d)
+            The k rows of each group, such as its captions; with ids (m, d).
+        ids : sequence of one or two arrays, optional
+            Integers or strings: the ids of the rows of x and of those of y. Rows of one id belong
+            together, and groups may differ in size. One array holds the ids of pairs, where x has
+            a row for each row of y.
+        **metadata
+            ``modalities``, ``source``, ``license``, and ``captions`` for each row of y.
+
+        Returns
+        -------
+        PairedEmbeddings
+            The checked pairs in the order of y, with their groups.
+
+        Raises
+        ------
+        PairsError
+            If it is not clear which rows belong together: an id without a partner or that x has
+            more than once, several rows of x in a group, or other numbers of groups.
+
+        Examples
+        --------
+        >>> captions = [[[3, 1], [2, 1]], [[1, 3], [0, 1]]]
+        >>> PairedEmbeddings.from_groups([[1, 0], [0, 1]], captions)
+        PairedEmbeddings(4 pairs of image and text in 2 groups, 2 dimensions)
+        """
+        rows_x, rows_y, groups = flat_pairs(x, y, ids)
+        if groups is not None:
+            metadata["groups"] = groups
+        return cls(rows_x, rows_y, **metadata)
+
+    def one_of_each_group(self) -> "PairedEmbeddings":
+        """Return the first pair of each group, without groups; without any, the pairs themselves.
+
+        Returns
+        -------
+        PairedEmbeddings
+            As many pairs as there are groups, in the order in which groups come.
+
+        Examples
+        --------
+        >>> captions = [[[3, 1], [2, 1]], [[1, 3], [0, 1]]]
+        >>> PairedEmbeddings.from_groups([[1, 0], [0, 1]], captions).one_of_each_group().y.tolist()
+        [[0.9..., 0.3...], [0.3..., 0.9...]]
+        """
+        if self.groups is None:
+            return self
+        return replace(self.subset(first_rows(self.groups)), groups=None)
+
     def subset(self, indices: slice | Sequence[int] | np.ndarray) -> "PairedEmbeddings":
-        """Return some of the pairs, with their captions.
+        """Return some of the pairs, with their captions and groups.
 
         Parameters
         ----------
@@ -294,7 +398,8 @@ class PairedEmbeddings:
         captions = None
         if self.captions is not None:
             captions = tuple(self.captions[i] for i in chosen)
-        return replace(self, x=self.x[chosen], y=self.y[chosen], captions=captions)
+        groups = None if self.groups is None else self.groups[chosen]
+        return replace(self, x=self.x[chosen], y=self.y[chosen], captions=captions, groups=groups)
 
     @classmethod
     def load(
@@ -305,6 +410,7 @@ class PairedEmbeddings:
         columns: Sequence[str] | None = None,
         long_table: Sequence[str] | None = None,
         dequantize: Sequence[ArrayLike] | Mapping[str, Sequence[ArrayLike]] | None = None,
+        groups: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
         **metadata: Any,
     ) -> "PairedEmbeddings":
         """Read pairs from a file, or from two files with a side each.
@@ -336,6 +442,11 @@ class PairedEmbeddings:
             The range that integers of 8 bits stand for, as numbers or arrays (d,): the step q is
             ``low + (high - low) (q + o) / 255``, with o = 128 for int8 and 0 for uint8. Without
             it they are refused.
+        groups : str, path, or sequence of two of them, optional
+            Where the ids of rows are: a ``.npy`` file of integers or strings, or the name of an
+            array or column of the input. Two are the ids of x and of y, whose rows belong together
+            where they have one id. One is a name in each of two files, or the ids of pairs. y may
+            also have the shape (n, k, d), the k rows of each row of x, without any ids.
         **metadata
             ``modalities``, ``captions``, ``source`` and ``license``, in the place of what the file
             says about itself under the name ``meta``. Of that, what is not valid (other programs
@@ -367,12 +478,17 @@ class PairedEmbeddings:
         PairedEmbeddings(2 pairs of image and text, 2 dimensions, from images.npy and texts.npy)
         """
         other = None if other_path is None else Path(other_path)
+        if groups is not None and long_table is not None:
+            raise PairsError("A long table has ids of its own: leave groups out")
         source = read_input(Path(path), other, columns, long_table, metadata.get("modalities"))
         x = source.x
         y = source.y
         if dequantize is not None:
             x, y = dequantized_sides(x, y, dequantize)
-        return cls(x, y, **source.metadata | metadata)
+        ids = None
+        if groups is not None:
+            ids = read_ids(groups, Path(path), other)
+        return cls.from_groups(x, y, ids, **source.metadata | metadata)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the pairs to a file, whole or not at all.
@@ -383,30 +499,54 @@ class PairedEmbeddings:
         Parameters
         ----------
         path : str or path
-            A path that ends in ``.npz``, ``.safetensors`` or ``.npy``. The last holds arrays only.
+            A path that ends in ``.npz``, ``.safetensors`` or ``.npy``. The last holds arrays only,
+            and no groups.
 
         Raises
         ------
         PairsError
-            If the path has another ending.
+            If the path has another ending, or has no room for groups.
         OSError
             If writing fails.
         """
         path = Path(path)
         content = io.BytesIO()
-        metadata = json.dumps({key: getattr(self, key) for key in METADATA})
+        stated: dict[str, Any] = {key: getattr(self, key) for key in METADATA}
+        if self.groups is not None:
+            stated[GROUPS] = self.n_groups
+        metadata = json.dumps(stated)
         suffix = suffix_of(path)
+        arrays = {"x": self.x, "y": self.y}
+        if self.groups is not None:
+            arrays[GROUPS] = self.groups
         if suffix == ".npz":
-            np.savez(content, x=self.x, y=self.y, meta=np.array(metadata))
+            np.savez(content, **arrays, meta=np.array(metadata))  # type: ignore[arg-type]
         elif suffix == ".npy":
+            if self.groups is not None:
+                raise PairsError(
+                    f"Expected a path ending in .npz or .safetensors, which hold groups; got "
+                    f"{path_text(path)}"
+                )
             np.save(content, np.stack([self.x, self.y]))
         elif suffix == ".safetensors":
-            content.write(safetensors.numpy.save({"x": self.x, "y": self.y}, {"meta": metadata}))
+            content.write(safetensors.numpy.save(arrays, {"meta": metadata}))
         else:
             raise PairsError(
                 f"Expected a path ending in {', '.join(SAVED_SUFFIXES)}; got {path_text(path)}"
             )
         write_whole(path, content.getvalue())
+
+
+def _one_row_a_group(x: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return x with the first row of each group in the place of its others, which are the same."""
+    repeated = x[first_rows(groups)][groups]
+    other = np.flatnonzero(np.abs(x - repeated).max(axis=1) > SAME_ROW)
+    if len(other):
+        raise PairsError(
+            f"Expected one row of x in each group; row {other[0]} is another than the first of its "
+            "group: give the side with one row for each group first, or an id for each row of x"
+        )
+    return repeated
 
 
 def _checked_modalities(modalities: Sequence[str]) -> tuple[str, str]:

@@ -12,16 +12,19 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import nn
-from torch.nn.functional import normalize
 from tqdm import tqdm
 
 from gapbook.checkpoints import Weights, resume_checkpoint, save_checkpoint
 from gapbook.encoders.clip import embed_in_batches, pixels
+from gapbook.extras import from_extra
 from gapbook.geometry import modality_gap, retrieval
 from gapbook.glyphs import FACES, Glyphs, all_faces, caption_tokens
 from gapbook.landscape.contrastive import contrastive_loss
+
+with from_extra("models", "Training"):
+    import torch
+    from torch import nn
+    from torch.nn.functional import normalize
 
 # Later epochs gain little in retrieval, and a run stays under two minutes.
 EPOCHS = 30

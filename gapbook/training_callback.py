@@ -3,13 +3,12 @@
 import warnings
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from gapbook.exceptions import PairsError
 from gapbook.extras import from_extra
 from gapbook.training_metric import GapMetric
 
 with from_extra("models", "GapCallback"):
+    import torch
     from transformers import TrainerCallback
 
 if TYPE_CHECKING:

@@ -3,16 +3,19 @@
 from collections.abc import Mapping
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 
 from gapbook.checks.arrays import as_numpy
 from gapbook.checks.parameters import require_integer, require_number
 from gapbook.exceptions import PairsError
+from gapbook.extras import from_extra
 from gapbook.geometry.shape import uniformity
 from gapbook.geometry.sum_measures import exact_measures
 from gapbook.geometry.sums import PairSums, require_room
 from gapbook.pairs import unit_pair
+
+with from_extra("models", "GapMetric"):
+    import torch
 
 # Pairs that uniformity rests on, where there are more: it compares 2 million rows of a side then.
 SAMPLE = 2048

@@ -19,7 +19,7 @@ from PIL import Image
 from gapbook.encoders import Checkpoint, pixels, random_clip
 from gapbook.exceptions import PairsError
 from gapbook.glyphs import Glyphs, caption_tokens, load_glyphs
-from gapbook.pairs import unit_rows
+from gapbook.pairs import unit_pair, unit_rows
 
 # What property tests of measures draw, for ``sample``.
 SIZES = {
@@ -38,7 +38,7 @@ def unit(rows):
 
 def exact(rows):
     """Return unit rows as the package sees them, float32, in float64."""
-    return unit_rows(rows).double().numpy()
+    return np.asarray(unit_rows(rows), np.float64)
 
 
 def sample(n, d, shift=0.5, seed=0, falling=False):
@@ -200,6 +200,11 @@ def cones(n: int = 60, d: int = 12, seed: int = 0) -> tuple[np.ndarray, np.ndarr
     axes = 3 * rng.standard_normal((2, 1, d)) / d**0.5 * 2
     x, y = (unit(axis + shared + rest / 2) for axis, rest in zip(axes, own, strict=True))
     return x.astype(np.float32), y.astype(np.float32)
+
+
+def tensor_pair(x, y):
+    """Return both sides of pairs at unit length, as tensors."""
+    return unit_pair(torch.as_tensor(np.asarray(x)), torch.as_tensor(np.asarray(y)))
 
 
 READ_FLIPPED = """

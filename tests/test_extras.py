@@ -39,8 +39,29 @@ def without(packages, code):
             "project(numpy.eye(3), numpy.eye(3), method='umap')",
             "UMAP needs umap, which is not installed; for all that gapbook[chapters] needs: ",
         ),
+        (
+            ["torch"],
+            "from gapbook.encoders import random_clip",
+            "An encoder needs torch, which is not installed; for all that gapbook[models] needs: "
+            "python -m pip install 'pillow",
+        ),
+        (
+            ["torch"],
+            "from gapbook.training import train",
+            "Training needs torch, which is not installed; for all that gapbook[models] needs: ",
+        ),
+        (
+            ["torch"],
+            "from gapbook.cone import cap_fraction",
+            "gapbook.cone needs torch, which is not installed; for all that gapbook[models] needs",
+        ),
+        (
+            ["torch"],
+            "from gapbook.simulation import sphere_loss",
+            "gapbook.simulation needs torch, which is not installed; for all that gapbook[models]",
+        ),
     ],
-    ids=["IPython", "seaborn", "umap"],
+    ids=["IPython", "seaborn", "umap", "encoders", "training", "cone", "simulation"],
 )
 def test_a_missing_package_names_its_extra(packages, code, sentence):
     assert sentence in without(packages, code)

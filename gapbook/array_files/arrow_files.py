@@ -41,6 +41,10 @@ class Arrow(FileKind):
         require_names(path, [name], self.names(path))
         return self.table(path, [name]).column(name).to_pylist()
 
+    def ids(self, path: Path, name: str) -> list[Any]:
+        """Return the ids of rows, a column by its name."""
+        return self.cells(path, name)
+
     def vector_names(self, path: Path) -> list[str]:
         """Return the names of the columns of lists or tensors."""
         return [field.name for field in self.schema(path) if holds_vectors(field.type)]

@@ -42,10 +42,20 @@ class FileKind(ABC):
         """Return the text under the name ``meta``, None where there is none or it is too long."""
         return None
 
-    def read_one(self, path: Path, name: str | None) -> Any:
-        """Return one array by its name, or without a name the only one of shape (n, d)."""
+    def read_one(self, path: Path, name: str | None, in_groups: bool = False) -> Any:
+        """Return one array by its name, or without a name the only one of shape (n, d).
+
+        With ``in_groups`` it may also have the shape (n, k, d).
+        """
         if name is None:
-            name = only_name(path, self.vector_names(path))
+            names = self.vector_names(path)
+            if in_groups and not names:
+                names = [name for name in self.names(path) if self._has_dimensions(path, name, 3)]
+            name = only_name(path, names)
+        return self.read(path, [name])[0]
+
+    def ids(self, path: Path, name: str) -> Any:
+        """Return the ids of rows, an array by its name."""
         return self.read(path, [name])[0]
 
     def cells(self, path: Path, name: str) -> list[Any]:
@@ -57,11 +67,11 @@ class FileKind(ABC):
 
     def vector_names(self, path: Path) -> list[str]:
         """Return the names of what has the shape (n, d) by its header."""
-        return [name for name in self.names(path) if self._is_matrix(path, name)]
+        return [name for name in self.names(path) if self._has_dimensions(path, name, 2)]
 
-    def _is_matrix(self, path: Path, name: str) -> bool:
+    def _has_dimensions(self, path: Path, name: str, count: int) -> bool:
         try:
-            return len(self.shape(path, name)) == 2
+            return len(self.shape(path, name)) == count
         # Each library has its own errors for what is no array.
         except Exception:
             return False
@@ -170,6 +180,21 @@ def require_both_sides(path: Path, shape: Any) -> None:
     raise PairsError(
         f"Expected one array of shape (2, n, d) in {path_text(path)}; got {quoted(shape)}: {advice}"
     )
+
+
+def require_side_or_groups(path: Path, shape: Any) -> None:
+    """Raise ``PairsError`` unless an array holds one side, (n, d) or in groups (n, k, d)."""
+    if len(shape) != 3:
+        require_one_side(path, shape)
+
+
+def require_ids(path: Path, shape: Any) -> None:
+    """Raise ``PairsError`` unless an array without a name holds an id for each row, (n,)."""
+    if len(shape) != 1:
+        raise PairsError(
+            f"Expected ids of shape (n,) in {path_text(path)}; got {quoted(shape)}: write an "
+            "integer or a string for each row with np.save"
+        )
 
 
 def require_one_side(path: Path, shape: Any) -> None:

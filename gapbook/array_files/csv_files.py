@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,11 +49,11 @@ class Csv(FileKind):
             arrays.append(stacked(found, expected))
         return arrays
 
-    def read_one(self, path: Path, name: str | None) -> np.ndarray:
+    def read_one(self, path: Path, name: str | None, in_groups: bool = False) -> np.ndarray:
         """Return the vectors of a column or, of a file of numbers alone, its rows."""
         if name is None and _is_numbers(path):
             return _numbers(path)
-        array: np.ndarray = super().read_one(path, name)
+        array: np.ndarray = super().read_one(path, name, in_groups)
         return array
 
     def cells(self, path: Path, name: str) -> list[str]:
@@ -64,6 +65,10 @@ class Csv(FileKind):
     def names(self, path: Path) -> list[str]:
         """Return the names of all columns."""
         return [name.strip() for name in next(_first_rows(path), [])]
+
+    def ids(self, path: Path, name: str) -> list[Any]:
+        """Return the ids of rows, a column by its name."""
+        return self.cells(path, name)
 
     def vector_names(self, path: Path) -> list[str]:
         """Return the names of the columns whose first cell is a list."""

@@ -7,8 +7,14 @@ from typing import Any, NamedTuple
 from gapbook.array_files.arrow_files import is_dataset_folder
 from gapbook.array_files.clip_retrieval import is_clip_retrieval, read_clip_retrieval
 from gapbook.array_files.long_tables import read_long_table
-from gapbook.array_files.read import DEFAULT_COLUMNS, read_metadata, read_pairs, read_two_files
-from gapbook.checks.metadata import valid_metadata
+from gapbook.array_files.read import (
+    DEFAULT_COLUMNS,
+    read_ids,
+    read_metadata,
+    read_pairs,
+    read_two_files,
+)
+from gapbook.checks.metadata import GROUPS, states_groups, valid_metadata
 from gapbook.exceptions import PairsError
 
 
@@ -72,5 +78,9 @@ def read_input(
         return Input(x, y, {"source": source, "captions": captions})
     x, y = read_pairs(path, columns or DEFAULT_COLUMNS)
     n = len(x) if x.ndim else 0
-    stated = valid_metadata(read_metadata(path, x.nbytes + y.nbytes), n)
-    return Input(x, y, {"source": source} | stated)
+    text = read_metadata(path, x.nbytes + y.nbytes)
+    metadata = {"source": source} | valid_metadata(text, n)
+    # Others may call anything groups.
+    if states_groups(text):
+        metadata[GROUPS] = read_ids(GROUPS, path)[0]
+    return Input(x, y, metadata)

@@ -36,6 +36,10 @@ class Jsonl(FileKind):
         """Return the keys of the first line."""
         return list(self._first(path))
 
+    def ids(self, path: Path, name: str) -> list[Any]:
+        """Return the ids of rows, a column by its name."""
+        return self.cells(path, name)
+
     def vector_names(self, path: Path) -> list[str]:
         """Return the keys of the first line that hold lists."""
         return [name for name, value in self._first(path).items() if isinstance(value, list)]

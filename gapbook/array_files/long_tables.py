@@ -105,7 +105,8 @@ def _rows_by_id(
         if text in rows:
             raise PairsError(
                 f"The id {quoted(text)} comes more than once among the rows of modality "
-                f"{name_text(modality)} of {path_text(path)}: keep one row for each id"
+                f"{name_text(modality)} of {path_text(path)}: keep one row for each id, or give a "
+                "file for each side and groups (--groups in the shell)"
             )
         rows[text] = row
     return rows

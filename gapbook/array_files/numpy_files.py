@@ -13,9 +13,11 @@ from gapbook.array_files.checks import (
     name_text,
     pickled,
     require_both_sides,
+    require_ids,
     require_names,
     require_one_side,
     require_sane_size,
+    require_side_or_groups,
 )
 from gapbook.checks.memory import require_memory
 from gapbook.exceptions import PairsError, quoted
@@ -102,9 +104,20 @@ class Npy(FileKind):
         both = self._array(path, require_both_sides)
         return [both[0], both[1]]
 
-    def read_one(self, path: Path, name: str | None) -> np.ndarray:
+    def read_one(self, path: Path, name: str | None, in_groups: bool = False) -> np.ndarray:
         """Return the array, which has no name."""
-        return self._array(path, require_one_side)
+        return self._array(path, require_side_or_groups if in_groups else require_one_side)
+
+    def ids(self, path: Path, name: str) -> np.ndarray:
+        """Raise ``PairsError``: there are no names."""
+        raise PairsError(
+            f"{path_text(path)} has one array without a name, and so no {name_text(name)}: "
+            "give the ids as a file, ids.npy"
+        )
+
+    def all_ids(self, path: Path) -> np.ndarray:
+        """Return the array (n,), an id for each row."""
+        return self._array(path, require_ids)
 
     def names(self, path: Path) -> list[str]:
         """Return the names of all arrays."""

@@ -42,6 +42,10 @@ class Parquet(FileKind):
             _require_sane_columns(path, file, [name])
             return file.read([name]).column(name).to_pylist()
 
+    def ids(self, path: Path, name: str) -> list[Any]:
+        """Return the ids of rows, a column by its name."""
+        return self.cells(path, name)
+
     def vector_names(self, path: Path) -> list[str]:
         """Return the names of the columns of lists or tensors."""
         with _open_parquet(path) as file:

@@ -1,12 +1,13 @@
 """The one door to files of arrays, whatever their kind."""
 
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from gapbook.array_files.arrow_files import Arrow, DatasetFolder, is_dataset_folder
-from gapbook.array_files.checks import UNSAFE, FileKind, damaged
+from gapbook.array_files.checks import UNSAFE, FileKind, damaged, name_text
 from gapbook.array_files.csv_files import Csv
 from gapbook.array_files.jsonl_files import Jsonl
 from gapbook.array_files.numpy_files import Npy, Npz
@@ -91,10 +92,10 @@ def read_two_files(
     ----------
     first, second : pathlib.Path
         Files of the kinds that ``read_pairs`` takes, also of different ones. An ``.npy`` file has
-        the shape (n, d).
+        the shape (n, d), or (n, k, d) where each row of the other side has k partners.
     columns : sequence of two str, optional
         The name of the array in each file, which may be the same. By default each file has one
-        array of shape (n, d), under any name.
+        array of shape (n, d), or else of shape (n, k, d), under any name.
 
     Returns
     -------
@@ -111,13 +112,70 @@ def read_two_files(
         names = list(_two_texts(columns))
     sides = []
     for path, name in zip((first, second), names, strict=True):
-        sides.append(read_side(path, name))
+        sides.append(read_side(path, name, in_groups=True))
     return sides[0], sides[1]
 
 
-def read_side(path: Path, name: str | None = None) -> Any:
-    """Return one array of a file by its name, or the only one of shape (n, d)."""
-    return _read(path, lambda kind: kind.read_one(path, name))
+def read_side(path: Path, name: str | None = None, in_groups: bool = False) -> Any:
+    """Return one array of a file by its name, or the only one of shape (n, d).
+
+    With ``in_groups`` it may also have the shape (n, k, d).
+    """
+    return _read(path, lambda kind: kind.read_one(path, name, in_groups))
+
+
+def read_ids(
+    names: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    path: Path,
+    other_path: Path | None = None,
+) -> list[Any]:
+    """Return the ids of rows, not yet checked.
+
+    Parameters
+    ----------
+    names : str, path, or sequence of one or two of them
+        Each is a ``.npy`` file of ids or the name of an array or column. Two are for x and for y;
+        one is a name in each of two files, or for pairs.
+    path : pathlib.Path
+        The file of both sides, or of x.
+    other_path : pathlib.Path, optional
+        The file of y.
+
+    Returns
+    -------
+    list of one or two arrays
+        Ids of pairs, or of the rows of x and of those of y.
+
+    Raises
+    ------
+    PairsError
+        If there are more than two, or what holds them cannot be read.
+    """
+    both = [names] if isinstance(names, str | os.PathLike) else list(names)
+    if len(both) not in (1, 2) or not all(isinstance(name, str | os.PathLike) for name in both):
+        raise PairsError(
+            "Expected groups (--groups in the shell) as a .npy file of ids or the name of an array "
+            f"of them, or two of these, for x and for y; got {quoted(both)}"
+        )
+    if len(both) == 1 and other_path is not None and not _is_npy(both[0]):
+        both *= 2
+    files = [path, other_path or path]
+    return [_ids(file, os.fspath(name)) for file, name in zip(files, both, strict=False)]
+
+
+def _is_npy(name: str | os.PathLike[str]) -> bool:
+    return Path(name).suffix.lower() == ".npy"
+
+
+def _ids(path: Path, name: str) -> Any:
+    if _is_npy(name):
+        return _read(Path(name), lambda kind: Npy().all_ids(Path(name)))
+    if path.is_dir() and not is_dataset_folder(path):
+        raise PairsError(
+            f"{path_text(path)} is a folder, which has no array {name_text(name)}: give the ids as "
+            "a file, ids.npy"
+        )
+    return _read(path, lambda kind: kind.ids(path, name))
 
 
 def read_cells(path: Path, name: str) -> list[Any]:

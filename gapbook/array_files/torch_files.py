@@ -16,6 +16,7 @@ from gapbook.array_files.checks import (
     require_names,
     require_one_side,
     require_sane_size,
+    require_side_or_groups,
 )
 from gapbook.exceptions import MissingPackageError, PairsError
 from gapbook.files import path_text
@@ -43,12 +44,13 @@ class Torch(FileKind):
         require_both_sides(path, tuple(content.shape))
         return [content[0], content[1]]
 
-    def read_one(self, path: Path, name: str | None) -> Any:
+    def read_one(self, path: Path, name: str | None, in_groups: bool = False) -> Any:
         """Return one tensor by its name, or the only one."""
         content = _content(path)
         if isinstance(content, dict):
-            return super().read_one(path, name)
-        require_one_side(path, tuple(content.shape))
+            return super().read_one(path, name, in_groups)
+        require_shape = require_side_or_groups if in_groups else require_one_side
+        require_shape(path, tuple(content.shape))
         return content
 
     def names(self, path: Path) -> list[str]:

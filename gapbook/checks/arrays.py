@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from array_api_compat import is_torch_array
 from numpy.typing import ArrayLike
 
 from gapbook.checks.memory import require_memory
@@ -95,10 +96,9 @@ def _refusal(name: str, got: str) -> PairsError:
 
 
 def _plain(x: Any, name: str) -> "np.ndarray | torch.Tensor":
-    import torch
     from scipy.sparse import issparse
 
-    if isinstance(x, torch.Tensor):
+    if is_torch_array(x):
         return _plain_tensor(x, name)
     if issparse(x):
         _require_room(x.shape, name)
@@ -139,11 +139,9 @@ def _require_no_mask(x: np.ma.MaskedArray, name: str) -> None:
 
 def _require_plain_items(x: "list[Any] | tuple[Any, ...]", name: str) -> None:
     """Refuse a list of what NumPy would take without its mask or its meaning."""
-    import torch
-
     if any(isinstance(item, np.ma.MaskedArray) for item in x):
         _require_no_mask(np.ma.array(list(x)), name)
-    tensors = [item for item in x if isinstance(item, torch.Tensor)]
+    tensors = [item for item in x if is_torch_array(item)]
     try:
         for tensor in tensors:
             tensor.numpy()

@@ -7,6 +7,8 @@ from gapbook.exceptions import one_line
 
 # What may be stated; the names are those of the fields of ``PairedEmbeddings``.
 METADATA = ("modalities", "captions", "source", "license")
+# The name of an array of groups, and the key that says how many there are.
+GROUPS = "groups"
 # A name stands in tables and figures.
 NAME_CHARACTERS = 80
 LINE_CHARACTERS = 500
@@ -52,6 +54,21 @@ def valid_metadata(text: str | None, n: int) -> dict[str, Any]:
         "license": _valid_line(stated.get("license")),
     }
     return {key: value for key, value in valid.items() if value is not None}
+
+
+def states_groups(text: str | None) -> bool:
+    """Say whether metadata state that there is an array of groups beside the pairs.
+
+    Examples
+    --------
+    >>> states_groups('{"groups": 2}'), states_groups('{"groups": "many"}'), states_groups(None)
+    (True, False, False)
+    """
+    try:
+        stated = json.loads(text or "")
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(stated, dict) and type(stated.get(GROUPS)) is int
 
 
 def is_modality(name: object) -> bool:

@@ -3,30 +3,41 @@
 A module for each group of commands; what they share is in ``options``.
 """
 
+import argparse
 import os
 import signal
 import sys
-from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from contextlib import nullcontext
 
 from gapbook import __version__
 from gapbook.cli.apply import add_apply
+from gapbook.cli.compare import add_compare
 from gapbook.cli.embed import add_embed
 from gapbook.cli.fix import add_fix
 from gapbook.cli.judge import add_judge
-from gapbook.cli.options import EXIT_CODES, Parser
+from gapbook.cli.options import EXIT_CODES, Parser, input_path
 from gapbook.cli.report import add_report
 from gapbook.cli.sources import add_fetch, add_list
 from gapbook.terminal import open_standard_streams, print_error, quiet_libraries
 
 # In the order of the help.
-COMMANDS = (add_report, add_embed, add_fix, add_apply, add_judge, add_list, add_fetch)
+COMMANDS = (
+    add_report,
+    add_compare,
+    add_embed,
+    add_fix,
+    add_apply,
+    add_judge,
+    add_list,
+    add_fetch,
+)
 DESCRIPTION = """Measure the modality gap of your own paired embeddings.
 
   gapbook report embeddings.npz --out report.html     a page with figures, intervals and advice
   gapbook report images.npy texts.npy                 the table, here, of a file for each side
   gapbook report shards/ --out report.json            a folder of many files, one at a time
+  gapbook compare before.npz after.npz                every measure before and after a change
   gapbook embed MODEL images/ captions.csv --out e.safetensors         embed images and captions
   gapbook fix embeddings.npz --with Center --out fix.safetensors       a correction, saved
   gapbook apply fix.safetensors stored.npy --side x --out moved.npy    and applied
@@ -61,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     # A shell starts background jobs with SIGINT ignored.
     signal.signal(signal.SIGINT, interrupt)
-    options = _parser().parse_args(arguments)
+    options = _parse(arguments)
     try:
         with nullcontext() if options.debug else quiet_libraries():
             status = options.run(options)
@@ -79,12 +90,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status or 0
 
 
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the arguments; the file of the other side may stand after options."""
+    parser = _parser()
+    options, left_over = parser.parse_known_args(arguments)
+    # argparse takes an optional file together with the one before it, or not at all.
+    is_one_file = len(left_over) == 1 and left_over[0] and not left_over[0].startswith("-")
+    if is_one_file and getattr(options, "other_input", "taken") is None:
+        options.other_input = input_path(left_over[0])
+    elif left_over:
+        advice = ": put all files before the options" if is_one_file else ""
+        parser.error(f"unrecognized arguments: {' '.join(left_over)}{advice}")
+    return options
+
+
 def _parser() -> Parser:
     parser = Parser(
         "gapbook",
         description=DESCRIPTION,
         epilog=EXIT_CODES,
-        formatter_class=RawDescriptionHelpFormatter,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"gapbook {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

@@ -46,9 +46,11 @@ def add_fix(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     parser.add_argument(
         "--queries",
-        choices=("x", "y"),
+        type=name_text,
+        metavar="SIDE",
         default="y",
-        help="for corrections of scores: the side that queries are like (default: y)",
+        help="for corrections of scores: the side that queries are like, x or y or the name of its "
+        "modality (default: y)",
     )
     parser.add_argument(
         "--set",
@@ -69,13 +71,21 @@ def _fix(options: argparse.Namespace) -> None:
     _set_parameters(correction, options.set)
     pairs = load_input(options)
     if isinstance(correction, ScoreCorrection):
-        queries = pairs.x if options.queries == "x" else pairs.y
+        queries = pairs.x if _side(options.queries, pairs) == "x" else pairs.y
         documents = dict(zip(pairs.modalities, (pairs.x, pairs.y), strict=True))
         correction.fit(queries, documents)
     else:
         correction.fit(pairs.x, pairs.y)
     correction.save(options.out)
     print_text(_summary(correction, pairs, options))
+
+
+def _side(name: str, pairs: "PairedEmbeddings") -> str:
+    """Return x or y, which may be named as its modality."""
+    sides = dict(zip(pairs.modalities, "xy", strict=True)) | {"x": "x", "y": "y"}
+    if name not in sides:
+        raise PairsError(f"Expected --queries among {', '.join(sides)}; got {quoted(name)}")
+    return sides[name]
 
 
 def _set_parameters(correction: Any, settings: list[str]) -> None:

@@ -1,10 +1,9 @@
 """The input that commands share: the pairs that a file or folder holds."""
 
 import argparse
-import math
 from typing import TYPE_CHECKING, Any
 
-from gapbook.cli.options import Parser, input_path, name_text
+from gapbook.cli.options import Parser, input_path, name_text, number
 from gapbook.exceptions import PairsError, quoted
 
 if TYPE_CHECKING:
@@ -51,23 +50,22 @@ def _add_table_options(parser: Parser) -> None:
     parser.add_argument(
         "--dequantize",
         nargs=2,
-        type=_limit,
+        type=number,
         action="append",
         metavar=("LOW", "HIGH"),
         help="the range that int8 or uint8 stand for: LOW + (HIGH - LOW) (q + o) / 255, o being "
         "128 for int8 and 0 for uint8; given twice, first that of x, then that of y",
     )
 
-
-def _limit(text: str) -> float:
-    """Check an end of a range."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"expected a number; got {quoted(text)}")
-    return value
+    parser.add_argument(
+        "--groups",
+        type=name_text,
+        action="append",
+        metavar="IDS",
+        help="which rows belong together, where an image has several captions: a .npy file with an "
+        "integer or a string for each row, or the name of an array or column; given twice, that of "
+        "x, then that of y",
+    )
 
 
 def _ranges(options: argparse.Namespace) -> Any:
@@ -106,6 +104,10 @@ def _require_a_file(options: argparse.Namespace) -> None:
             f"--dequantize is for files; {quoted(options.input)} is a folder of shards: "
             "dequantize them first"
         )
+    if options.groups:
+        raise PairsError(
+            f"--groups is for files; {quoted(options.input)} is a folder of shards: name its files"
+        )
     if options.long_table:
         raise PairsError(
             f"--long-table is for a file; {quoted(options.input)} is a folder of shards: "
@@ -124,6 +126,7 @@ def load_input(options: argparse.Namespace) -> "PairedEmbeddings":
         columns=options.columns,
         long_table=options.long_table,
         dequantize=_ranges(options),
+        groups=options.groups,
         **metadata,
     )
 

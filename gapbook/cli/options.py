@@ -1,6 +1,7 @@
 """What the commands share: their parser, and the checks of their arguments."""
 
 import argparse
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -94,6 +95,17 @@ def tau(text: str) -> float:
         value = 0.0
     if not 1e-6 <= value <= 1e6:
         raise argparse.ArgumentTypeError(f"expected a number from 1e-6 to 1e6; got {quoted(text)}")
+    return value
+
+
+def number(text: str) -> float:
+    """Check a finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"expected a number; got {quoted(text)}")
     return value
 
 

@@ -13,6 +13,7 @@ from gapbook.cli.options import (
     add_command,
     count,
     name_text,
+    number,
     output_path,
     seed,
     tau,
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
     from gapbook.report.conditions import Condition
     from gapbook.report.model import ModelReport
 
+# Shares of the time that stages take, as measured on 500 to 5,000 pairs.
+STAGE_SHARES = {
+    "loading": 10,
+    "measures": 30,
+    "landscape": 5,
+    "mitigations": 45,
+    "figures": 15,
+    "writing": 1,
+}
+BAR = "{desc}{percentage:3.0f}%|{bar}| {elapsed}, {remaining} left"
 OUTPUT_SUFFIXES = (".html", ".json", ".md", ".tex")
 
 REPORT = """Measure paired embeddings: row i of x and row i of y belong together.
@@ -41,6 +52,9 @@ input, by its ending:
                        two lists of JSON in each line
   two files            one side each, of shape (n, d): images.npy texts.npy
                        (any of these endings; a .csv may hold numbers alone)
+  several captions     images.npy of shape (n, d), captions.npy of shape (n, k, d); or both of one
+                       row each and --groups, ids of their rows: any caption of an image is right,
+                       and intervals are for a redraw of images
   a folder             that clip-retrieval wrote (img_emb/, text_emb/), or datasets
                        (save_to_disk), or shards: any number of .npz, .npy, .safetensors and
                        .parquet files, through Dask (one at a time in each worker's memory)
@@ -57,6 +71,7 @@ EXAMPLES = """examples:
   gapbook report embeddings.npz --out report.html --out report.json
   gapbook report embeddings.npz --out table.tex --temperature 0.07 --modalities video text
   gapbook report images.npy texts.npy --out report.html
+  gapbook report images.npy captions.npy --groups image_ids.npy --groups caption_ids.npy
   gapbook report export.parquet --long-table vector modality id
   gapbook report pairs.parquet --columns image_vector text_vector
   gapbook report embeddings.npz --only measures --fail-if "r1<0.3" --fail-if "modality_gap>1"
@@ -90,6 +105,11 @@ def _add_report_options(parser: Parser) -> None:
     parser.add_argument(
         "--temperature", type=tau, help="tau of the loss landscape (default: 0.01, CLIP's)"
     )
+    for option, text in (
+        ("scale", "what the model multiplies cosines by, SigLIP's exp(t), about 100"),
+        ("bias", "and what it adds, SigLIP's b, about -10: the report says what they give"),
+    ):
+        parser.add_argument(f"--logit-{option}", type=number, metavar="NUMBER", help=text)
     parser.add_argument(
         "--seed",
         type=seed,
@@ -144,11 +164,17 @@ def _report(options: argparse.Namespace) -> int:
         source: PairedEmbeddings | Measured = _measure_folder(options)
     else:
         source = load_input(options)
-    with tqdm(total=5, unit="step", disable=options.quiet, leave=False) as bar:
+    stages = _stages(options)
+    with tqdm(
+        total=sum(stages.values()), bar_format=BAR, disable=options.quiet, leave=False
+    ) as bar:
+        done: list[str] = []
 
         def on_stage(stage: str) -> None:
+            # The stage before is over: the share of time that it takes tells what is left.
+            bar.update(stages.get(done[-1], 0) if done else 0)
             bar.set_description(stage)
-            bar.update()
+            done.append(stage)
 
         report = _report_on(options, source, on_stage)
         suffixes = {path: path.suffix.lower() for path in options.out}
@@ -169,6 +195,19 @@ def _report(options: argparse.Namespace) -> int:
     return 1 if held else 0
 
 
+def _stages(options: argparse.Namespace) -> dict[str, int]:
+    """Return the stages that come, and how long each takes beside the others."""
+    left_out = set()
+    # A folder has a progress bar of its own.
+    if holds_shards(options):
+        left_out.add("measures")
+    if options.only == "measures":
+        left_out |= {"landscape", "mitigations"}
+    if not any(path.suffix.lower() == ".html" for path in options.out):
+        left_out.add("figures")
+    return {stage: share for stage, share in STAGE_SHARES.items() if stage not in left_out}
+
+
 def _conditions(options: argparse.Namespace) -> "list[Condition]":
     """Read the conditions of ``--fail-if``, before anything is measured."""
     from gapbook.geometry.measures import MEASURES
@@ -183,6 +222,8 @@ def _conditions(options: argparse.Namespace) -> "list[Condition]":
 def _check_together(options: argparse.Namespace) -> None:
     """Refuse options that do not fit one another, or the input."""
     require_different_names(options)
+    if (options.logit_scale is None) != (options.logit_bias is None):
+        raise PairsError("Expected --logit-scale and --logit-bias together, or none of them")
     for_folders = options.scheduler or options.skip_bad or options.sample is not None
     if for_folders and not holds_shards(options):
         raise PairsError(
@@ -238,7 +279,21 @@ def _report_on(
         report.notes.append(
             f"Temperature {CLIP_TAU:g} is assumed, CLIP's; give your own with --temperature."
         )
+    if options.logit_scale is not None:
+        report.notes.append(_note_on_sigmoid(options, report.measured.pairs))
     return report
+
+
+def _note_on_sigmoid(options: argparse.Namespace, pairs: "PairedEmbeddings") -> str:
+    """Say what the model's own scale and bias give for partners and for unrelated pairs."""
+    from gapbook.geometry.table import SAMPLE_SIZE
+    from gapbook.report.calibration import own_probability_in_words
+    from gapbook.report.recommend import draw_pairs
+    from gapbook.report.thresholds import cross_cosines
+
+    drawn = draw_pairs(pairs, SAMPLE_SIZE, options.seed)
+    partners, unrelated = cross_cosines(drawn.x, drawn.y)
+    return own_probability_in_words(partners, unrelated, options.logit_scale, options.logit_bias)
 
 
 def _content(report: "ModelReport", suffix: str) -> bytes:
@@ -254,8 +309,12 @@ def _content(report: "ModelReport", suffix: str) -> bytes:
     elif suffix == ".tex":
         title = f"Modality gap report: {report.name}"
         lines = report.first_lines
-        text = latex_report(lines, report.table, report.explained, title, report.candidates)
+        text = latex_report(
+            lines, report.table, report.explained, title, report.candidates, report.cuts
+        )
     else:
         lines = report.first_lines
-        text = markdown_report(lines, report.table, report.explained, report.candidates)
+        text = markdown_report(
+            lines, report.table, report.explained, report.candidates, report.cuts
+        )
     return readable(text).encode()

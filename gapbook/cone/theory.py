@@ -520,7 +520,7 @@ def _unit_rows_by_seed(
     seeds = list(embeddings)
     if len(seeds) < 2 or len({np.shape(rows) for rows in seeds}) > 1:
         raise PairsError("Expected embeddings of shape (seeds, n, d) with at least 2 seeds")
-    return [unit_rows(rows, f"seed {i}").cpu() for i, rows in enumerate(seeds)]
+    return [torch.as_tensor(unit_rows(rows, f"seed {i}")).cpu() for i, rows in enumerate(seeds)]
 
 
 def predicted_gap(

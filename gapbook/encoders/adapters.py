@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, runtime_chec
 import numpy as np
 
 from gapbook.exceptions import MissingPackageError, PairsError, one_line, quoted
+from gapbook.extras import from_extra
 from gapbook.files import path_text
 
 if TYPE_CHECKING:
@@ -318,7 +319,8 @@ def _fingerprint(folder: Path) -> str:
 
 
 def _require_device(device: str) -> None:
-    import torch
+    with from_extra("models", "An encoder"):
+        import torch
 
     try:
         torch.empty(1, device=device)

@@ -6,7 +6,6 @@ from math import gcd
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 
 from gapbook.encoders.clip import (
@@ -17,7 +16,11 @@ from gapbook.encoders.clip import (
     pooled,
 )
 from gapbook.exceptions import PairsError, one_line
+from gapbook.extras import from_extra
 from gapbook.files import path_text
+
+with from_extra("models", "An encoder"):
+    import torch
 
 
 def load_clap(name_or_path: str | os.PathLike[str], revision: str | None = None) -> Checkpoint:

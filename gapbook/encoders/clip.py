@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
-from torch.nn.functional import normalize
 from tqdm import tqdm
 
 from gapbook.encoders.inputs import check_captions, check_images
@@ -17,6 +15,10 @@ from gapbook.encoders.rgb import open_rgb
 from gapbook.encoders.tokens import check_tokens, tokenize
 from gapbook.exceptions import PairsError, one_line, quoted
 from gapbook.extras import from_extra
+
+with from_extra("models", "An encoder"):
+    import torch
+    from torch.nn.functional import normalize
 
 # Weights of older checkpoints, pickled.
 PICKLED = "pytorch_model.bin"

@@ -6,15 +6,14 @@ This module loads transformers, which takes seconds; ``gapbook.encoders`` loads 
 from itertools import pairwise
 from typing import Literal
 
-import torch
-from safetensors.torch import load
-from torch import nn
-
 from gapbook.extras import from_extra
 from gapbook.files import data_path
 from gapbook.glyphs import LENGTH, SIZE, vocabulary
 
 with from_extra("models", "GlyphCLIP"):
+    import torch
+    from safetensors.torch import load
+    from torch import nn
     from transformers import CLIPConfig, CLIPModel
 
 # The width of both towers.

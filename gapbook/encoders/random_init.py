@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-from torch import nn
-
 from gapbook.extras import from_extra
+
+with from_extra("models", "An encoder"):
+    import torch
+    from torch import nn
 
 if TYPE_CHECKING:
     from transformers import CLIPConfig, CLIPModel, ResNetConfig, ResNetModel

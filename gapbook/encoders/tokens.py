@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import nn
-
 from gapbook.exceptions import PairsError
+from gapbook.extras import from_extra
+
+with from_extra("models", "An encoder"):
+    import torch
+    from torch import nn
 
 if TYPE_CHECKING:
     from gapbook.encoders.clip import Checkpoint

@@ -5,10 +5,18 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
+from array_api_compat import array_namespace
 from numpy.typing import ArrayLike
 
 from gapbook.exceptions import PairsError
+from gapbook.geometry.arrays import (
+    Array,
+    as_array,
+    clip_in_place,
+    count_in_place,
+    in_double,
+    to_numpy,
+)
 from gapbook.geometry.tiles import ROWS_PER_TILE, mean_cosine, upper_tiles
 from gapbook.pairs import unit_rows
 
@@ -102,19 +110,21 @@ def cosine_stats(x: ArrayLike, bins: int = 100, progress: bool = False) -> Cosin
     fine_per_bin = -(-QUANTILE_BINS // bins)
     fine_per_unit = bins * fine_per_bin / 2
     # NumPy leaves the pages of memory that no cosine falls into untouched, PyTorch does not.
-    counts = torch.from_numpy(np.zeros(bins * fine_per_bin, np.int64)).to(unit.device)
-    one = counts.new_ones(1)
+    counts = as_array(np.zeros(bins * fine_per_bin, np.int64), like=unit)
+    xp = array_namespace(unit)
     low = 1.0
     high = -1.0
     squares = 0.0
     for cosines in upper_tiles(unit, progress):
-        smallest, largest = cosines.aminmax()
-        low = min(low, float(smallest))
-        high = max(high, float(largest))
-        squares += float(torch.linalg.vector_norm(cosines - mean, dtype=torch.float64)) ** 2
-        index = cosines.mul_(fine_per_unit).add_(fine_per_unit).int().clamp_(max=len(counts) - 1)
-        counts.index_add_(0, index, one.expand(len(index)))
-    fine = counts.cpu().numpy()
+        low = min(low, float(cosines.min()))
+        high = max(high, float(cosines.max()))
+        deviations = in_double(cosines - mean)
+        squares += float(deviations @ deviations)
+        cosines *= fine_per_unit
+        cosines += fine_per_unit
+        index = clip_in_place(xp.astype(cosines, xp.int32), 0, len(counts) - 1)
+        count_in_place(counts, index)
+    fine = to_numpy(counts)
     quartiles = np.clip(_quantiles(fine, fine_per_unit, (0.25, 0.5, 0.75)), low, high)
     # The upper triangle has each pair of rows once, and n_pairs counts it twice.
     coarse = 2 * fine.reshape(bins, fine_per_bin).sum(1)
@@ -153,14 +163,12 @@ def _quantiles(fine: np.ndarray, fine_per_unit: float, levels: Sequence[float]) 
     return quantiles
 
 
-def partner_cosine_counts(
-    x: torch.Tensor, y: torch.Tensor, bins: int = PARTNER_COSINE_BINS
-) -> np.ndarray:
+def partner_cosine_counts(x: Array, y: Array, bins: int = PARTNER_COSINE_BINS) -> np.ndarray:
     """Count the cosines of partners in equal bins over [-1, 1].
 
     Parameters
     ----------
-    x, y : tensor (n, d)
+    x, y : array or tensor (n, d)
         Rows of unit length: row i of x belongs to row i of y. A single pair will do.
     bins : int
         The number of bins.
@@ -172,13 +180,13 @@ def partner_cosine_counts(
 
     Examples
     --------
-    >>> rows = torch.eye(2)
+    >>> rows = np.eye(2)
     >>> partner_cosine_counts(rows, rows[[0, 0]], bins=4).tolist()
     [0, 0, 1, 1]
     """
     counts = np.zeros(bins, np.int64)
     for start in range(0, len(x), ROWS_PER_TILE):
         rows = slice(start, start + ROWS_PER_TILE)
-        cosines = (x[rows].double() * y[rows].double()).sum(1).clamp(-1, 1)
-        counts += np.histogram(cosines.cpu().numpy(), bins, (-1, 1))[0]
+        cosines = to_numpy((in_double(x[rows]) * in_double(y[rows])).sum(1))
+        counts += np.histogram(cosines.clip(-1, 1), bins, (-1, 1))[0]
     return counts

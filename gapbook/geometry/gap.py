@@ -5,6 +5,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from gapbook.exceptions import PairsError
+from gapbook.geometry.arrays import to_numpy
 from gapbook.geometry.sum_measures import first_order_value
 from gapbook.geometry.tiles import mean_row
 from gapbook.pairs import unit_pair
@@ -43,7 +44,7 @@ def gap_vector(x: ArrayLike, y: ArrayLike) -> np.ndarray:
     array([-0.5,  0.5])
     """
     unit_x, unit_y = unit_pair(x, y)
-    return (mean_row(unit_x) - mean_row(unit_y)).cpu().numpy()
+    return to_numpy(mean_row(unit_x) - mean_row(unit_y))
 
 
 def modality_gap(x: ArrayLike, y: ArrayLike) -> float:
@@ -208,8 +209,8 @@ def linear_separability(
     from sklearn.preprocessing import StandardScaler
 
     unit_x, unit_y = unit_pair(x, y)
-    a = unit_x.cpu().numpy()
-    b = unit_y.cpu().numpy()
+    a = to_numpy(unit_x)
+    b = to_numpy(unit_y)
     n = len(a)
     if groups is None:
         folds = KFold(min(5, n), shuffle=True, random_state=seed)

@@ -1,9 +1,17 @@
 """Comparisons of two clouds through a kernel: of their distributions and of their structure."""
 
-import torch
+from array_api_compat import array_namespace
 from numpy.typing import ArrayLike
 
 from gapbook.exceptions import PairsError
+from gapbook.geometry.arrays import (
+    Array,
+    clip_in_place,
+    exp_in_place,
+    outer,
+    products_of_rows,
+    zeros,
+)
 from gapbook.geometry.sums import (
     PairCosines,
     PairSums,
@@ -60,33 +68,34 @@ def mmd(x: ArrayLike, y: ArrayLike, t: float = 2.0) -> float:
     return float(mmd_terms(a, b, t).sum()) / (n * (n - 1))
 
 
-def mmd_terms(a: torch.Tensor, b: torch.Tensor, t: float) -> torch.Tensor:
+def mmd_terms(a: Array, b: Array, t: float) -> Array:
     """Return for each i the sum over j != i of the terms of ``mmd``: float64 (n,)."""
     within = kernel_sums(a, a, t)[0] + kernel_sums(b, b, t)[0]
     return within - kernel_sums(a, b, t).sum(0)
 
 
-def kernel_sums(
-    a: torch.Tensor, b: torch.Tensor, t: float, rows_per_tile: int = ROWS_PER_TILE
-) -> torch.Tensor:
+def kernel_sums(a: Array, b: Array, t: float, rows_per_tile: int = ROWS_PER_TILE) -> Array:
     """Return the sums of the kernel over j != i for each i, float64 (2, n).
 
     The first row has the sums of ``exp(-t |a_i - b_j|^2)``, the second those of
     ``exp(-t |a_j - b_i|^2)``.
     """
-    sums = torch.zeros(2, len(a), dtype=torch.float64, device=a.device)
+    sums = zeros((2, len(a)), like=a)
+    double = array_namespace(a).float64
     starts = range(0, len(a), rows_per_tile)
     for i in starts:
         rows = slice(i, i + rows_per_tile)
         for j in starts:
             columns = slice(j, j + rows_per_tile)
-            cosines = (a[rows] @ b[columns].T).clamp_(-1, 1)
+            kernel = clip_in_place(products_of_rows(a[rows], b[columns]), -1, 1)
             # |a - b|^2 = 2 - 2 cos
-            kernel = (cosines - 1).mul_(2 * t).exp_()
+            kernel -= 1
+            kernel *= 2 * t
+            exp_in_place(kernel)
             if i == j:
-                kernel.fill_diagonal_(0)
-            sums[0, rows] += kernel.sum(1, dtype=torch.float64)
-            sums[1, columns] += kernel.sum(0, dtype=torch.float64)
+                kernel[range(len(kernel)), range(len(kernel))] = 0
+            sums[0, rows] += kernel.sum(1, dtype=double)
+            sums[1, columns] += kernel.sum(0, dtype=double)
     return sums
 
 
@@ -130,7 +139,7 @@ def cka(x: ArrayLike, y: ArrayLike, debiased: bool = False) -> float:
     return cka_of(covariance_sums(*unit_pair(x, y)), debiased)
 
 
-def covariance_sums(x: torch.Tensor, y: torch.Tensor) -> PairSums | PairCosines:
+def covariance_sums(x: Array, y: Array) -> PairSums | PairCosines:
     """Return what covariances of unit rows (n, d) follow from, over dimensions or over pairs.
 
     Raises ``PairsError`` where both are too many.
@@ -173,16 +182,16 @@ def _dependences(sums: PairSums | PairCosines, debiased: bool) -> list[float]:
     ]
 
 
-def _dependence(product: torch.Tensor, a: torch.Tensor, b: torch.Tensor, n: int) -> float:
+def _dependence(product: Array, a: Array, b: Array, n: int) -> float:
     """Return ``|sum (a_i - mean)(b_i - mean)^T|^2`` from sums over pairs of unit rows."""
-    centered = product - torch.outer(a, b) / n
+    centered = product - outer(a, b) / n
     rounding = 1e-13 * float(n)
-    if float(centered.abs().amax()) <= rounding:
+    if float(abs(centered).max()) <= rounding:
         return 0.0
-    return float(centered.square().sum())
+    return float((centered**2).sum())
 
 
-def _unbiased_dependence(product: torch.Tensor, a: torch.Tensor, b: torch.Tensor, n: int) -> float:
+def _unbiased_dependence(product: Array, a: Array, b: Array, n: int) -> float:
     """Return the unbiased estimate of ``_dependence``, NaN for n < 4.
 
     With K_ij = a_i . a_j and M_ij = b_i . b_j for i != j and 0 on the diagonal, it is
@@ -194,12 +203,12 @@ def _unbiased_dependence(product: torch.Tensor, a: torch.Tensor, b: torch.Tensor
         n,
         sum_k=float(a @ a),
         sum_m=float(b @ b),
-        trace=float(product.square().sum()),
+        trace=float((product**2).sum()),
         both=float(a @ product @ b),
     )
 
 
-def _unbiased_dependence_of_cosines(k: torch.Tensor, m: torch.Tensor) -> float:
+def _unbiased_dependence_of_cosines(k: Array, m: Array) -> float:
     """Return what ``_unbiased_dependence`` does, from the cosines of both sides (n, n)."""
     n = len(k)
     if n < 4:

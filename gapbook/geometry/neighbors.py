@@ -4,12 +4,22 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-import torch
+from array_api_compat import array_namespace
 from numpy.typing import ArrayLike
 
 from gapbook.checks.parameters import require_integer
+from gapbook.geometry.arrays import (
+    Array,
+    as_array,
+    in_double,
+    kth_largest,
+    places_of_largest,
+    to_numpy,
+    zeros,
+)
 from gapbook.geometry.ranks import TIE
 from gapbook.geometry.tiles import ROWS_PER_TILE
+from gapbook.groups import checked_groups, first_rows
 from gapbook.pairs import unit_pair
 
 # Cosines that are held at once, 32 MB of them: the more candidates, the fewer queries at a time.
@@ -21,7 +31,9 @@ def default_neighbors(n: int) -> int:
     return min(10, n // 2)
 
 
-def hubness(x: ArrayLike, y: ArrayLike, k: int = 10) -> pd.DataFrame:
+def hubness(
+    x: ArrayLike, y: ArrayLike, k: int = 10, groups: ArrayLike | None = None
+) -> pd.DataFrame:
     """Return the skewness of k-occurrence: large where a few hubs answer many queries.
 
     Parameters
@@ -30,6 +42,8 @@ def hubness(x: ArrayLike, y: ArrayLike, k: int = 10) -> pd.DataFrame:
         Pairs: row i of x belongs to row i of y. Rows are brought to unit length.
     k : int
         The number of nearest candidates of each query, from 1 to n.
+    groups : array (n,), optional
+        The group of each pair, such as the captions of one image: as in ``k_occurrence``.
 
     Returns
     -------
@@ -59,7 +73,7 @@ def hubness(x: ArrayLike, y: ArrayLike, k: int = 10) -> pd.DataFrame:
     >>> hubness([[1, 0.1], [1, 0.2], [1, 0.3]], candidates, k=1)["skewness"].round(3).tolist()
     [0.707, 0.0]
     """
-    counts = k_occurrence(x, y, k)
+    counts = k_occurrence(x, y, k, groups)
     rows = [(direction, int(k), skewness(count)) for direction, count in counts.items()]
     return pd.DataFrame(rows, columns=["direction", "k", "skewness"])
 
@@ -73,7 +87,9 @@ def skewness(counts: np.ndarray) -> float:
     return float(skew(counts))
 
 
-def k_occurrence(x: ArrayLike, y: ArrayLike, k: int = 10) -> dict[str, np.ndarray]:
+def k_occurrence(
+    x: ArrayLike, y: ArrayLike, k: int = 10, groups: ArrayLike | None = None
+) -> dict[str, np.ndarray]:
     """Return how many queries have each candidate among their k nearest, in both directions.
 
     Parameters
@@ -81,14 +97,18 @@ def k_occurrence(x: ArrayLike, y: ArrayLike, k: int = 10) -> dict[str, np.ndarra
     x, y : array (n, d)
         Pairs: row i of x belongs to row i of y. Rows are brought to unit length.
     k : int
-        The number of nearest candidates of each query, from 1 to n.
+        The number of nearest candidates of each query, from 1 to n; with groups, to their number.
+    groups : array (n,), optional
+        The group of each pair, such as the captions of one image. All pairs of a group have the
+        same row of x, which is there once, as a query and as a candidate.
 
     Returns
     -------
     dict
         Counts, float64 (n,) with mean k, by direction as in ``retrieval_ranks``: "image_to_text"
         counts how often each row of y is found. Candidates that tie for the last places (cosines
-        within 1.2e-7) share them in equal parts.
+        within 1.2e-7) share them in equal parts. With G groups, "text_to_image" has G counts with
+        mean k n / G, and the mean of "image_to_text" is k G / n.
 
     Raises
     ------
@@ -101,15 +121,17 @@ def k_occurrence(x: ArrayLike, y: ArrayLike, k: int = 10) -> dict[str, np.ndarra
     [2.0, 0.0]
     """
     a, b = unit_pair(x, y)
+    if groups is not None:
+        a = a[first_rows(checked_groups(groups, len(a)))]
     require_integer("k", k, low=1, high=len(a))
     return {"image_to_text": _occurrence(a, b, k), "text_to_image": _occurrence(b, a, k)}
 
 
-def _occurrence(queries: torch.Tensor, candidates: torch.Tensor, k: int) -> np.ndarray:
-    counts = torch.zeros(len(candidates), dtype=torch.float64, device=candidates.device)
+def _occurrence(queries: Array, candidates: Array, k: int) -> np.ndarray:
+    counts = zeros((len(candidates),), like=candidates)
     for _, cosines in cosines_with_all(queries, candidates):
         counts += shares_of_places(cosines, k).sum(0)
-    return counts.cpu().numpy()
+    return to_numpy(counts)
 
 
 def neighbor_agreement(x: ArrayLike, y: ArrayLike, k: int = 10) -> float:
@@ -180,22 +202,24 @@ def neighbor_overlap(x: ArrayLike, y: ArrayLike, k: int = 10) -> np.ndarray:
     """
     a, b = unit_pair(x, y)
     require_integer("k", k, low=1, high=len(a) - 1)
-    overlap = torch.zeros(len(a), dtype=torch.float64, device=a.device)
+    overlap = zeros((len(a),), like=a)
     both = zip(cosines_with_all(a, a), cosines_with_all(b, b), strict=True)
     for (rows, cosines_x), (_, cosines_y) in both:
         _leave_out_itself(cosines_x, rows)
         _leave_out_itself(cosines_y, rows)
-        common = torch.minimum(shares_of_places(cosines_x, k), shares_of_places(cosines_y, k))
+        common = array_namespace(a).minimum(
+            shares_of_places(cosines_x, k), shares_of_places(cosines_y, k)
+        )
         overlap[rows] = common.sum(1) / k
-    return overlap.cpu().numpy()
+    return to_numpy(overlap)
 
 
-def nearest_candidates(queries: torch.Tensor, candidates: torch.Tensor, count: int) -> np.ndarray:
+def nearest_candidates(queries: Array, candidates: Array, count: int) -> np.ndarray:
     """Return the indices of the nearest candidates of each query, nearest first: (n, count).
 
     Rows have unit length. There are fewer columns where there are fewer candidates. No row is its
-    own neighbor where queries and candidates are the same tensor. Candidates that tie come in any
-    order.
+    own neighbor where queries and candidates are the same array. Candidates whose cosines round to
+    the same multiple of ``TIE`` come in the order of their indices, on any machine.
     """
     same = queries is candidates
     others = len(candidates) - same
@@ -203,49 +227,64 @@ def nearest_candidates(queries: torch.Tensor, candidates: torch.Tensor, count: i
     for rows, cosines in cosines_with_all(queries, candidates):
         if same:
             _leave_out_itself(cosines, rows)
-        lists.append(cosines.topk(min(count, others), dim=1).indices)
-    return torch.cat(lists).cpu().numpy()
+        lists.append(places_of_largest(_without_ties(cosines), min(count, others)))
+    return np.concatenate([to_numpy(part) for part in lists])
 
 
 def cosines_with_all(
-    queries: torch.Tensor, candidates: torch.Tensor, cosines_at_once: int = COSINES_AT_ONCE
-) -> Iterator[tuple[slice, torch.Tensor]]:
+    queries: Array, candidates: Array, cosines_at_once: int = COSINES_AT_ONCE
+) -> Iterator[tuple[slice, Array]]:
     """Yield slices of queries with their cosines with all candidates, float64: duplicates tie."""
-    all_candidates = candidates.double()
+    all_candidates = in_double(candidates)
     step = min(ROWS_PER_TILE, max(1, cosines_at_once // len(all_candidates)))
     for start in range(0, len(queries), step):
         rows = slice(start, start + step)
-        yield rows, queries[rows].double() @ all_candidates.T
+        yield rows, in_double(queries[rows]) @ all_candidates.T
 
 
-def shares_of_places(cosines: torch.Tensor, k: int) -> torch.Tensor:
+def shares_of_places(cosines: Array, k: int) -> Array:
     """Return the share of one of the first k places that each candidate has.
 
     Parameters
     ----------
-    cosines : tensor (q, n)
+    cosines : array or tensor (q, n)
         The cosine of each query with each candidate.
     k : int
         The number of places.
 
     Returns
     -------
-    tensor (q, n)
+    array or tensor (q, n)
         Shares in float64, 1 for a place and 0 for none; those of a query sum to k. Cosines within
         1.2e-7 tie, and candidates that tie for the last places share them in equal parts.
 
     Examples
     --------
-    >>> shares_of_places(torch.tensor([[0.9, 0.5, 0.5, 0.1]]), k=2).tolist()
+    >>> shares_of_places(np.array([[0.9, 0.5, 0.5, 0.1]]), k=2).tolist()
     [[1.0, 0.5, 0.5, 0.0]]
     """
-    last = cosines.topk(k, dim=1)[0][:, -1:]
+    xp = array_namespace(cosines)
+    last = kth_largest(cosines, k)
     better = cosines > last + TIE
     tied = (cosines >= last - TIE) & ~better
-    part = (k - better.sum(1, keepdim=True)) / tied.sum(1, keepdim=True)
-    return better + tied * part.double()
+    left = in_double(k - xp.sum(better, axis=1, keepdims=True))
+    return better + tied * (left / xp.sum(tied, axis=1, keepdims=True))
 
 
-def _leave_out_itself(cosines: torch.Tensor, rows: slice) -> None:
+def _without_ties(cosines: Array) -> Array:
+    """Return keys in the order of cosines on a grid of ``TIE``; of equal ones the first is largest.
+
+    They are whole numbers in float64, exact for up to 2^29 candidates.
+    """
+    xp = array_namespace(cosines)
+    count = cosines.shape[1]
+    keys = xp.round(cosines / TIE)
+    keys *= count
+    keys -= as_array(np.arange(count, dtype=np.float64), like=cosines)
+    return keys
+
+
+def _leave_out_itself(cosines: Array, rows: slice) -> None:
     """Make no row its own neighbor; ``cosines`` are those of these rows with all rows."""
-    cosines.diagonal(rows.start).fill_(-torch.inf)
+    own = np.arange(len(cosines))
+    cosines[own, own + rows.start] = -np.inf

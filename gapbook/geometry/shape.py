@@ -3,10 +3,11 @@
 import math
 
 import numpy as np
-import torch
+from array_api_compat import array_namespace
 from numpy.typing import ArrayLike
 
 from gapbook.exceptions import PairsError
+from gapbook.geometry.arrays import Array, in_double, outer, to_numpy, zeros
 from gapbook.geometry.kernels import kernel_sums
 from gapbook.geometry.sums import centered_cosines, is_over_pairs, require_room
 from gapbook.geometry.tiles import ROUNDING, ROWS_PER_TILE, all_cosines, gram, sum_of_rows
@@ -52,8 +53,8 @@ def alignment(x: ArrayLike, y: ArrayLike, alpha: float = 2.0) -> float:
     total = 0.0
     for start in range(0, len(a), ROWS_PER_TILE):
         rows = slice(start, start + ROWS_PER_TILE)
-        distances = torch.linalg.vector_norm(a[rows].double() - b[rows].double(), dim=1)
-        total += float((distances**alpha).sum())
+        squares = ((in_double(a[rows]) - in_double(b[rows])) ** 2).sum(1)
+        total += float((squares ** (alpha / 2)).sum())
     return total / len(a)
 
 
@@ -182,9 +183,9 @@ def isoscore(x: ArrayLike) -> float:
     return isoscore_of(_scatter(unit), unit.shape[1])
 
 
-def effective_rank_of(scatter: torch.Tensor) -> float:
+def effective_rank_of(scatter: Array) -> float:
     """Return the effective rank of rows with these sums of products (d, d), or cosines (n, n)."""
-    values = torch.linalg.eigvalsh(scatter).cpu().numpy()
+    values = to_numpy(array_namespace(scatter).linalg.eigvalsh(scatter))
     largest = values[-1]
     if largest <= 0:
         return 1.0
@@ -193,30 +194,30 @@ def effective_rank_of(scatter: torch.Tensor) -> float:
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
-def isoscore_of(scatter: torch.Tensor, d: int) -> float:
+def isoscore_of(scatter: Array, d: int) -> float:
     """Return the IsoScore of rows (d,) with centered sums of products (d, d), or cosines (n, n)."""
     trace = float(scatter.trace())
     if d == 1:
         return math.nan
     if trace <= 0:
         return 0.0
-    directions = (trace / float(torch.linalg.matrix_norm(scatter))) ** 2
+    directions = (trace / float((scatter**2).sum()) ** 0.5) ** 2
     return max(0.0, directions - 1) / (d - 1)
 
 
-def centered(gram: torch.Tensor, total: torch.Tensor, n: int) -> torch.Tensor:
+def centered(gram: Array, total: Array, n: int) -> Array:
     """Return ``sum (x_i - mean)(x_i - mean)^T`` from sums of n rows.
 
     It is zero where only rounding is left. ``gram`` is the sum of ``x_i x_i^T``, (d, d), and
     ``total`` that of x_i, (d,).
     """
-    scatter = gram - torch.outer(total, total) / n
+    scatter = gram - outer(total, total) / n
     if float(scatter.trace()) > ROUNDING * float(gram.trace()):
         return scatter
-    return torch.zeros_like(scatter)
+    return zeros(scatter.shape, like=scatter)
 
 
-def _scatter(unit: torch.Tensor, center: bool = True) -> torch.Tensor:
+def _scatter(unit: Array, center: bool = True) -> Array:
     """Return sums of products (d, d), or cosines (n, n) where these are fewer."""
     n, d = unit.shape
     require_room(n, d)

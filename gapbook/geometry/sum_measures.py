@@ -4,15 +4,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-import torch
+from array_api_compat import array_namespace
 from numpy.typing import ArrayLike
 
+from gapbook.geometry.arrays import Array, clip_in_place, outer, to_numpy
 from gapbook.geometry.kernels import cka_of
 from gapbook.geometry.shape import centered, effective_rank_of, isoscore_of
 from gapbook.geometry.sums import PairCosines, PairSums, WeightedSums, centered_cosines
 from gapbook.pairs import unit_pair
 
 
+# Where partners agree or one pair alone was drawn, a share is 0 / 0: NaN.
+@np.errstate(divide="ignore", invalid="ignore")
 def weighted_measures(parts: Iterable[WeightedSums]) -> dict[str, np.ndarray]:
     """Return the measures of first order for each of r weightings: {name: float64 (r,)}.
 
@@ -52,18 +55,19 @@ def weighted_measures(parts: Iterable[WeightedSums]) -> dict[str, np.ndarray]:
 
     # |a - b|^2 keeps its digits where partners are close, unlike 1 - cos.
     relative = alignment / (alignment + 2 - cosine_within_x - cosine_within_y)
+    xp = array_namespace(alignment)
     values = {
-        "modality_gap": squared_gap.clamp(min=0).sqrt(),
+        "modality_gap": xp.sqrt(xp.clip(squared_gap, min=0)),
         "cosine_within_x": cosine_within_x,
         "cosine_within_y": cosine_within_y,
         "cosine_paired": cosine_paired,
         "cosine_across": cosine_across,
         "squared_gap_unbiased": squared_gap_unbiased,
-        "relative_modality_gap": torch.where(alignment > 0, relative, 0.0),
+        "relative_modality_gap": xp.where(alignment > 0, relative, 0.0),
         "alignment": alignment,
         "gap_share_top2": sums.two_shares / sums.shares,
     }
-    return {name: value.cpu().numpy() for name, value in values.items()}
+    return {name: to_numpy(value) for name, value in values.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,20 +82,20 @@ class _FirstOrderSums:
     """
 
     n: int
-    different: torch.Tensor
-    effective: torch.Tensor
-    cosines: torch.Tensor
-    distances: torch.Tensor
-    own_cosines: torch.Tensor
-    own_distances: torch.Tensor
-    own_x: torch.Tensor
-    own_y: torch.Tensor
-    xx: torch.Tensor
-    yy: torch.Tensor
-    xy: torch.Tensor
-    squared_length: torch.Tensor
-    shares: torch.Tensor
-    two_shares: torch.Tensor
+    different: Array
+    effective: Array
+    cosines: Array
+    distances: Array
+    own_cosines: Array
+    own_distances: Array
+    own_x: Array
+    own_y: Array
+    xx: Array
+    yy: Array
+    xy: Array
+    squared_length: Array
+    shares: Array
+    two_shares: Array
 
     @classmethod
     def over_dimensions(cls, parts: Iterable[WeightedSums]) -> "_FirstOrderSums":
@@ -108,15 +112,13 @@ class _FirstOrderSums:
     def _of_part(cls, sums: WeightedSums) -> "_FirstOrderSums":
         n = sums.n
         different = n**2 - sums.squared_weights
-        different[different == 0] = torch.nan
+        different[different == 0] = np.nan
         # It is n where each pair is drawn once, and ``of_copies`` is then exactly 0.
         effective = different / (n - 1)
-        gap_squares = (sums.x - sums.y).square()
-        of_copies = torch.outer(
-            (1 - sums.squared_weights / effective) / n, sums.squared_differences
-        )
+        gap_squares = (sums.x - sums.y) ** 2
+        of_copies = outer((1 - sums.squared_weights / effective) / n, sums.squared_differences)
         shares = gap_squares / effective[:, None] + of_copies
-        shares.clamp_(min=0)
+        clip_in_place(shares, 0, np.inf)
         return cls(
             n=n,
             different=different,
@@ -127,8 +129,8 @@ class _FirstOrderSums:
             own_distances=sums.own_distances,
             own_x=sums.own_x,
             own_y=sums.own_y,
-            xx=sums.x.square().sum(1),
-            yy=sums.y.square().sum(1),
+            xx=(sums.x**2).sum(1),
+            yy=(sums.y**2).sum(1),
             xy=(sums.x * sums.y).sum(1),
             squared_length=gap_squares.sum(1),
             shares=shares.sum(1),

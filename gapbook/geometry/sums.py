@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
+from array_api_compat import array_namespace
 
 from gapbook.checks.memory import require_memory, size_text
 from gapbook.exceptions import PairsError
+from gapbook.geometry.arrays import Array, as_array, in_double, places_of_largest, zeros
 from gapbook.geometry.tiles import (
     ROUNDING,
     ROWS_PER_TILE,
@@ -73,14 +74,14 @@ class PairSums:
     """
 
     n: int
-    x: torch.Tensor
-    y: torch.Tensor
-    xx: torch.Tensor
-    yy: torch.Tensor
-    xy: torch.Tensor
+    x: Array
+    y: Array
+    xx: Array
+    yy: Array
+    xy: Array
 
     @classmethod
-    def of(cls, x: torch.Tensor, y: torch.Tensor, diagonals_only: bool = False) -> "PairSums":
+    def of(cls, x: Array, y: Array, diagonals_only: bool = False) -> "PairSums":
         """Sum over unit rows x and y, both (n, d), and over their products or the diagonals."""
         products = _diagonal_of_gram if diagonals_only else gram
         return cls(
@@ -97,12 +98,14 @@ class PairSums:
         """Whether sums of products are there, and not only their diagonals."""
         return self.xx.ndim == 2
 
-    def without(self, x: torch.Tensor, y: torch.Tensor) -> "PairSums":
+    def without(self, x: Array, y: Array) -> "PairSums":
         """Return the sums over the pairs that are left without these rows of both sides."""
         rest = PairSums.of(x, y)
         for name in ("x", "y", "xx", "yy", "xy"):
             # In the place of those that are left out, since each may be large.
-            torch.sub(getattr(self, name), getattr(rest, name), out=getattr(rest, name))
+            total = getattr(rest, name)
+            total *= -1
+            total += getattr(self, name)
         return replace(rest, n=self.n - rest.n)
 
     def __add__(self, other: "PairSums") -> "PairSums":
@@ -116,12 +119,12 @@ class PairSums:
         )
 
 
-def _diagonal_of_gram(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+def _diagonal_of_gram(a: Array, b: Array) -> Array:
     """Return the diagonal of ``gram``, (d,) in float64."""
-    total = a.new_zeros(a.shape[1], dtype=torch.float64)
+    total = zeros((a.shape[1],), like=a)
     for start in range(0, len(a), ROWS_PER_TILE):
         rows = slice(start, start + ROWS_PER_TILE)
-        total += (a[rows].double() * b[rows].double()).sum(0)
+        total += (in_double(a[rows]) * in_double(b[rows])).sum(0)
     return total
 
 
@@ -141,11 +144,11 @@ class PairCosines:
     """
 
     d: int
-    xx: torch.Tensor
-    yy: torch.Tensor
+    xx: Array
+    yy: Array
 
     @classmethod
-    def of(cls, x: torch.Tensor, y: torch.Tensor) -> "PairCosines":
+    def of(cls, x: Array, y: Array) -> "PairCosines":
         """Compute the cosines of unit rows x and y, both (n, d)."""
         return cls(x.shape[1], all_cosines(x), all_cosines(y))
 
@@ -156,13 +159,13 @@ class PairCosines:
 
     def without(self, group: np.ndarray) -> "PairCosines":
         """Return the cosines of the pairs that are left without those of these indices."""
-        stays = torch.ones(self.n, dtype=torch.bool)
-        stays[group] = False
-        stays = stays.to(self.xx.device)
+        remaining = np.ones(self.n, dtype=bool)
+        remaining[group] = False
+        stays = as_array(remaining, like=self.xx)
         return PairCosines(self.d, self.xx[stays][:, stays], self.yy[stays][:, stays])
 
 
-def centered_cosines(cosines: torch.Tensor) -> torch.Tensor:
+def centered_cosines(cosines: Array) -> Array:
     """Return the dot products ``(x_i - mean) . (x_j - mean)`` from those of n rows, (n, n).
 
     They are zero where only rounding is left. Their eigenvalues above 0, and so their trace and
@@ -172,7 +175,7 @@ def centered_cosines(cosines: torch.Tensor) -> torch.Tensor:
     products = cosines - means - means[:, None] + means.mean()
     if float(products.trace()) > ROUNDING * float(cosines.trace()):
         return products
-    return torch.zeros_like(products)
+    return zeros(products.shape, like=products)
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,25 +206,25 @@ class WeightedSums:
     """
 
     n: int
-    squared_weights: torch.Tensor
-    x: torch.Tensor
-    y: torch.Tensor
-    cosines: torch.Tensor
-    distances: torch.Tensor
-    own_cosines: torch.Tensor
-    own_distances: torch.Tensor
-    own_x: torch.Tensor
-    own_y: torch.Tensor
-    squared_differences: torch.Tensor
-    largest: torch.Tensor
+    squared_weights: Array
+    x: Array
+    y: Array
+    cosines: Array
+    distances: Array
+    own_cosines: Array
+    own_distances: Array
+    own_x: Array
+    own_y: Array
+    squared_differences: Array
+    largest: Array
 
     @classmethod
     def of(
         cls,
-        x: torch.Tensor,
-        y: torch.Tensor,
-        weights: torch.Tensor | None = None,
-        largest: torch.Tensor | None = None,
+        x: Array,
+        y: Array,
+        weights: Array | None = None,
+        largest: Array | None = None,
     ) -> "WeightedSums":
         """Sum over unit rows x and y (n, d) with ``weights`` (r, n), by default each pair once.
 
@@ -232,29 +235,30 @@ class WeightedSums:
             largest = _two_largest(mean_row(x) - mean_row(y))
         n, d = x.shape
         if weights is None:
-            weights = x.new_ones(1, n, dtype=torch.float64)
+            weights = zeros((1, n), like=x) + 1
         r = len(weights)
-        sum_x = x.new_zeros(r, d, dtype=torch.float64)
-        sum_y = x.new_zeros(r, d, dtype=torch.float64)
-        once = x.new_zeros(r, 2, dtype=torch.float64)
-        own = x.new_zeros(r, 4, dtype=torch.float64)
-        squared_differences = x.new_zeros(d, dtype=torch.float64)
+        xp = array_namespace(x)
+        sum_x = zeros((r, d), like=x)
+        sum_y = zeros((r, d), like=x)
+        once = zeros((r, 2), like=x)
+        own = zeros((r, 4), like=x)
+        squared_differences = zeros((d,), like=x)
         for start in range(0, n, ROWS_PER_TILE):
             rows = slice(start, start + ROWS_PER_TILE)
-            a = x[rows].double()
-            b = y[rows].double()
+            a = in_double(x[rows])
+            b = in_double(y[rows])
             w = weights[:, rows]
-            squares = (a - b).square()
-            of_pairs = [(a * b).sum(1), squares.sum(1), a.square().sum(1), b.square().sum(1)]
-            products = torch.stack(of_pairs, 1).to(w.dtype)
-            sum_x += w @ a.to(w.dtype)
-            sum_y += w @ b.to(w.dtype)
+            squares = (a - b) ** 2
+            of_pairs = [(a * b).sum(1), squares.sum(1), (a**2).sum(1), (b**2).sum(1)]
+            products = xp.astype(xp.stack(of_pairs, axis=1), w.dtype)
+            sum_x += w @ xp.astype(a, w.dtype)
+            sum_y += w @ xp.astype(b, w.dtype)
             once += w @ products[:, :2]
-            own += w.square() @ products
+            own += w**2 @ products
             squared_differences += squares.sum(0)
         return cls(
             n=n,
-            squared_weights=weights.square().sum(1, dtype=torch.float64),
+            squared_weights=(weights**2).sum(1, dtype=xp.float64),
             x=sum_x,
             y=sum_y,
             cosines=once[:, 0],
@@ -268,9 +272,7 @@ class WeightedSums:
         )
 
     @classmethod
-    def in_parts(
-        cls, x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor | None = None
-    ) -> "Iterator[WeightedSums]":
+    def in_parts(cls, x: Array, y: Array, weights: Array | None = None) -> "Iterator[WeightedSums]":
         """Sum as ``of`` does, over some dimensions at a time where there are very many.
 
         Yields
@@ -296,12 +298,12 @@ class WeightedSums:
         xx = _diagonal(sums.xx)
         yy = _diagonal(sums.yy)
         xy = _diagonal(sums.xy)
-        squared_differences = (xx + yy - 2 * xy).clamp(min=0)
+        squared_differences = array_namespace(xx).clip(xx + yy - 2 * xy, min=0)
         cosines = xy.sum()[None]
         distances = squared_differences.sum()[None]
         return cls(
             n=sums.n,
-            squared_weights=sums.x.new_full((1,), float(sums.n)),
+            squared_weights=zeros((1,), like=sums.x) + sums.n,
             x=sums.x[None],
             y=sums.y[None],
             cosines=cosines,
@@ -315,10 +317,10 @@ class WeightedSums:
         )
 
 
-def _diagonal(products: torch.Tensor) -> torch.Tensor:
+def _diagonal(products: Array) -> Array:
     """Return the diagonal of sums of products, of which no more may be there."""
     return products.diagonal() if products.ndim == 2 else products
 
 
-def _two_largest(gap: torch.Tensor) -> torch.Tensor:
-    return gap.abs().topk(min(2, len(gap))).indices
+def _two_largest(gap: Array) -> Array:
+    return places_of_largest(abs(gap)[None], min(2, len(gap)))[0]

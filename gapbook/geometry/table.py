@@ -5,23 +5,26 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-import torch
 
 from gapbook.checks.seeds import require_seed
 from gapbook.exceptions import PairsError
+from gapbook.geometry.arrays import Array
 from gapbook.geometry.cosines import partner_cosine_counts
 from gapbook.geometry.gap import linear_separability
 from gapbook.geometry.intervals import (
     Estimate,
     bootstrap_intervals,
     covariance_intervals,
+    group_hubness_intervals,
+    group_wilson_interval,
     kernel_intervals,
     neighbor_intervals,
     wilson_interval,
 )
 from gapbook.geometry.measures import MEASURES
 from gapbook.geometry.neighbors import default_neighbors
-from gapbook.geometry.ranks import retrieval
+from gapbook.geometry.ranks import retrieval, retrieval_ranks
+from gapbook.groups import rows_in_order, several_a_group
 from gapbook.pairs import PairedEmbeddings, unit_pair
 
 # Pairs that measures of all pairs of pairs rest on, where there are more.
@@ -45,12 +48,19 @@ class Measured:
         How many of *all* pairs have a cosine of partners in each of 100 equal bins over [-1, 1].
     notes : list of str
         Sentences about the input: how many pairs there are, and what to mind about them.
+    grouped : PairedEmbeddings or None
+        Where groups have several pairs, all pairs of the groups that recalls and hubness rest on;
+        ``pairs`` then has the first pair of each of these groups.
+    n_groups : int or None
+        How many groups there were before any were drawn; None where there are none.
     """
 
     table: pd.DataFrame
     pairs: PairedEmbeddings
     partner_cosine_counts: np.ndarray
     notes: list[str] = field(default_factory=list)
+    grouped: PairedEmbeddings | None = None
+    n_groups: int | None = None
 
 
 def measure(
@@ -69,7 +79,8 @@ def measure(
         The number of redraws of the bootstrap.
     sample : int
         The largest number of pairs, at least 2, for measures that compare all pairs with all pairs
-        or fit a probe. Where there are more, so many are drawn without replacement.
+        or fit a probe. Where there are more, so many are drawn without replacement; of pairs in
+        groups, so many groups.
 
     Returns
     -------
@@ -98,6 +109,9 @@ def measure(
         raise PairsError(f"Expected PairedEmbeddings; got {type(pairs).__name__}: {advice}")
     require_seed(seed)
     require_sample_size(sample)
+    groups = several_a_group(pairs.groups)
+    if groups is not None:
+        return _measure_groups(pairs, groups, seed, replicates, sample)
     n, d = pairs.x.shape
     x, y = unit_pair(pairs.x, pairs.y)
     rows = {"n_pairs": Estimate(n), "dimension": Estimate(d)}
@@ -114,6 +128,71 @@ def measure(
     rows["n_sampled"] = Estimate(len(x))
     rows |= _sampled(x, y, seed)
     return Measured(_table(rows), pairs, counts, notes)
+
+
+def _measure_groups(
+    pairs: PairedEmbeddings, groups: np.ndarray, seed: int, replicates: int, sample: int
+) -> Measured:
+    """Measure pairs in groups of several: see the notes of ``gap_report``."""
+    n, d = pairs.x.shape
+    rows = {"n_pairs": Estimate(n), "dimension": Estimate(d)}
+    rows |= bootstrap_intervals(pairs.x, pairs.y, seed, replicates, groups)
+    rows |= covariance_intervals(pairs.x, pairs.y, seed, groups)
+    counts = partner_cosine_counts(pairs.x, pairs.y)
+    n_groups = pairs.n_groups
+    grouped = pairs
+    of_these = ""
+    if n_groups > sample:
+        rng = np.random.default_rng(seed)
+        chosen = np.sort(rng.choice(n_groups, int(sample), replace=False))
+        grouped = pairs.subset(np.sort(rows_in_order(groups, chosen)))
+        of_these = f" of {sample:,} of the groups"
+    single = grouped.one_of_each_group()
+    rows["n_sampled"] = Estimate(len(single))
+    rows |= _sampled(single.x, single.y, seed)
+    k = default_neighbors(len(single))
+    numbers = np.asarray(grouped.groups)
+    rows |= _recalls_in_groups(grouped.x, grouped.y, numbers)
+    rows |= group_hubness_intervals(grouped.x, grouped.y, numbers, k, seed)
+    notes = [*_group_notes(pairs.modalities, groups), *input_notes(single)]
+    notes.append(
+        f"Recalls, hubness and the comparison of mitigations rest on all pairs{of_these}; "
+        "separability, neighbor agreement, debiased CKA, uniformity, MMD, figures, thresholds and "
+        f"the landscape on the first pair of each{of_these or ' group'}."
+    )
+    table = _table(rows)
+    table.attrs["n_effective"] = n**2 / float((np.bincount(groups) ** 2).sum())
+    return Measured(table, single, counts, notes, grouped, n_groups)
+
+
+def _recalls_in_groups(x: Array, y: Array, groups: np.ndarray) -> dict[str, Estimate]:
+    """Return recalls where any row of y in the group is right, with intervals by group."""
+    ranks = retrieval_ranks(x, y, groups)
+    groups_of = {
+        "image_to_text": np.arange(len(ranks["image_to_text"])),
+        "text_to_image": groups,
+    }
+    rows = {}
+    for direction, of_queries in ranks.items():
+        for k in (1, 5, 10):
+            hits = (of_queries < k).astype(float)
+            rows[f"r{k}_{direction}"] = group_wilson_interval(hits, groups_of[direction])
+    return rows
+
+
+def _group_notes(modalities: tuple[str, str], groups: np.ndarray) -> list[str]:
+    """Say how many pairs and groups there are, and what is right and redrawn."""
+    first, second = modalities
+    sizes = np.bincount(groups)
+    fewest = int(sizes.min())
+    most = int(sizes.max())
+    each = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
+    return [
+        f"{len(groups):,} pairs in {len(sizes):,} groups: {each} rows of {second} for each row of "
+        f"{first}.",
+        f"Any {second} of its group is right for a row of {first}, which is there once; intervals "
+        "are for a redraw of groups.",
+    ]
 
 
 def gap_report(
@@ -139,7 +218,8 @@ def gap_report(
     pandas.DataFrame
         A row for each of ``MEASURES``, with the columns ``metric``, ``value``, ``low``, ``high``
         (a 95 % interval for a redraw of the pairs) and ``unit``. Numbers of pairs and dimensions
-        have no interval: NaN.
+        have no interval: NaN. Of pairs in groups, ``attrs["n_effective"]`` is the number of groups
+        of one size in which as large a share of all rows of y is that of one's own group.
 
     Raises
     ------
@@ -169,9 +249,18 @@ def gap_report(
     Ranks, IsoScores, plain CKA and ``gap_share_top2`` are those of this many pairs too; more pairs
     move them.
 
+    **Groups.** Where images have several captions each (``PairedEmbeddings.groups``), recall from
+    image to text counts any caption of the image as right, and images are there once, as queries
+    and as candidates. Averages over different rows are averages over rows of different groups.
+    Redraws and the parts of the jackknife hold whole groups; the binomial intervals have as many
+    trials as there are groups, and of recall from text to image as many independent ones as its
+    variance over groups tells. Separability, agreement, debiased CKA, uniformity and MMD rest on
+    the first pair of each group. ``n_sampled`` is the number of groups then, and ``sample`` draws
+    groups.
+
     **Copies.** Equal rows tie, and ties count against recall (half a place each: recall at 1 misses
     a partner that is there three times). Intervals take rows as independent. So keep one caption
-    for each image.
+    for each image, or say which captions are of one image by groups.
 
     Examples
     --------
@@ -203,7 +292,8 @@ def input_notes(pairs: PairedEmbeddings) -> list[str]:
             f"{n:,} pairs hold {distinct[0]:,} distinct {first} rows and {distinct[1]:,} distinct "
             f"{second} rows. Copies tie, and ties count against recall (half a place each: recall "
             "at 1 misses a partner that is there three times), and intervals take rows as "
-            f"independent. Keep one pair for each {fewest}, as one caption an image."
+            f"independent. Keep one pair for each {fewest}, as one caption an image. "
+            "Or say which rows are of one group (groups=, in the shell --groups)."
         )
     return notes
 
@@ -213,7 +303,7 @@ def _distinct_rows(rows: np.ndarray) -> int:
     return len({hash(row.tobytes()) for row in rows})
 
 
-def _sampled(x: torch.Tensor, y: torch.Tensor, seed: int) -> dict[str, Estimate]:
+def _sampled(x: Array, y: Array, seed: int) -> dict[str, Estimate]:
     """Return estimates of what needs all pairs of pairs, or a fit."""
     n = len(x)
     rows = {}

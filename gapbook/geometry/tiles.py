@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator
 
-import torch
+import numpy as np
+from array_api_compat import array_namespace
+
+from gapbook.geometry.arrays import Array, as_array, clip_in_place, in_double, zeros
 
 # Rows and columns of a tile of cosines.
 ROWS_PER_TILE = 512
@@ -15,28 +18,30 @@ COLUMNS_PER_PRODUCT = 1024
 ROUNDING = 1e-13
 
 
-def sum_of_rows(rows: torch.Tensor) -> torch.Tensor:
+def sum_of_rows(rows: Array) -> Array:
     """Return the sum of the rows, (d,) in float64.
 
     Blocks of rows are converted and summed in turn, which takes a tenth of the time of
-    ``rows.sum(0, dtype=torch.float64)``.
+    a sum of float32 rows in float64.
     """
     starts = range(0, len(rows), ROWS_PER_SUM)
-    blocks = [rows[start : start + ROWS_PER_SUM].double().sum(0) for start in starts]
-    return torch.stack(blocks).sum(0)
+    blocks = [in_double(rows[start : start + ROWS_PER_SUM]).sum(0) for start in starts]
+    return array_namespace(rows).stack(blocks).sum(0)
 
 
-def mean_row(rows: torch.Tensor) -> torch.Tensor:
+def mean_row(rows: Array) -> Array:
     """Return the mean of the rows, (d,) in float64."""
     return sum_of_rows(rows) / len(rows)
 
 
-def squared_lengths(unit: torch.Tensor) -> torch.Tensor:
+def squared_lengths(unit: Array) -> Array:
     """Return ``|x_i|^2``, (n,) in float64: 1 but for the rounding of float32."""
-    return torch.linalg.vector_norm(unit, dim=1, dtype=torch.float64) ** 2
+    starts = range(0, len(unit), ROWS_PER_SUM)
+    blocks = [(in_double(unit[start : start + ROWS_PER_SUM]) ** 2).sum(1) for start in starts]
+    return array_namespace(unit).concat(blocks)
 
 
-def mean_cosine(unit: torch.Tensor) -> float:
+def mean_cosine(unit: Array) -> float:
     """Return the mean of ``x_i . x_j`` over all i != j, computed in float64.
 
     It is ``(|sum x_i|^2 - sum |x_i|^2) / (n (n - 1))``, without any cosine.
@@ -46,34 +51,32 @@ def mean_cosine(unit: torch.Tensor) -> float:
     return float(total @ total - squared_lengths(unit).sum()) / (n * (n - 1))
 
 
-def gram(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+def gram(a: Array, b: Array) -> Array:
     """Return the sum of ``a_i b_i^T`` over rows, (d, d) in float64."""
-    total = a.new_zeros(a.shape[1], b.shape[1], dtype=torch.float64)
+    total = zeros((a.shape[1], b.shape[1]), like=a)
     for start in range(0, len(a), ROWS_PER_PRODUCT):
         rows = slice(start, start + ROWS_PER_PRODUCT)
-        total += a[rows].double().T @ b[rows].double()
+        total += in_double(a[rows]).T @ in_double(b[rows])
     return total
 
 
-def all_cosines(unit: torch.Tensor) -> torch.Tensor:
+def all_cosines(unit: Array) -> Array:
     """Return the cosines of all rows with all rows, (n, n) in float64: for few long rows."""
     n, d = unit.shape
-    cosines = unit.new_zeros(n, n, dtype=torch.float64)
+    cosines = zeros((n, n), like=unit)
     for start in range(0, d, COLUMNS_PER_PRODUCT):
-        part = unit[:, start : start + COLUMNS_PER_PRODUCT].double()
+        part = in_double(unit[:, start : start + COLUMNS_PER_PRODUCT])
         cosines += part @ part.T
     return cosines
 
 
-def upper_tiles(
-    unit: torch.Tensor, progress: bool, rows_per_tile: int = ROWS_PER_TILE
-) -> Iterator[torch.Tensor]:
+def upper_tiles(unit: Array, progress: bool, rows_per_tile: int = ROWS_PER_TILE) -> Iterator[Array]:
     """Yield the cosines of all rows i < j, one flat tile at a time; ``progress`` shows a bar."""
     from tqdm import tqdm
 
     starts = range(0, len(unit), rows_per_tile)
     size = (rows_per_tile, rows_per_tile)
-    above = torch.ones(size, dtype=torch.bool, device=unit.device).triu_(1)
+    above = as_array(np.triu(np.ones(size, dtype=bool), 1), like=unit)
     tiles = []
     for i in starts:
         for j in starts:
@@ -82,7 +85,7 @@ def upper_tiles(
                 tiles.append((i, j))
     for i, j in tqdm(tiles, desc="cosines", unit="tile", disable=not progress):
         cosines = unit[i : i + rows_per_tile] @ unit[j : j + rows_per_tile].T
-        cosines.clamp_(-1, 1)
+        clip_in_place(cosines, -1, 1)
         if i < j:
             yield cosines.reshape(-1)
         else:

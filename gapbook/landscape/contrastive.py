@@ -1,4 +1,4 @@
-"""The contrastive loss (InfoNCE): one definition, differentiable, for one batch.
+"""The contrastive loss (InfoNCE): one definition for one batch, differentiable for tensors.
 
 Training and the toy problems call it. Code that computes the same faster or more exactly, and
 cannot be differentiated, is tested against it: ``gapbook.landscape.loss`` for many shifts and
@@ -6,11 +6,16 @@ temperatures at once, ``gapbook.simulation.free_vectors`` with its own gradients
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
+import numpy as np
+from array_api_compat import array_namespace, device, is_torch_array
 from numpy.typing import ArrayLike
-from torch.nn.functional import cross_entropy
+
+from gapbook.geometry.arrays import Array, as_array
+
+if TYPE_CHECKING:
+    import torch
 
 Direction = Literal["image_to_text", "text_to_image", "symmetric"]
 ONE_WAY = ("image_to_text", "text_to_image")
@@ -18,12 +23,12 @@ DIRECTIONS = (*ONE_WAY, "symmetric")
 
 
 def contrastive_loss(
-    x: torch.Tensor | ArrayLike,
-    y: torch.Tensor | ArrayLike,
-    tau: float | torch.Tensor,
+    x: ArrayLike,
+    y: ArrayLike,
+    tau: "float | torch.Tensor",
     direction: Direction = "symmetric",
     labels: Sequence[int] | None = None,
-) -> torch.Tensor:
+) -> Array:
     """Compute the contrastive loss of one batch of pairs.
 
     Parameters
@@ -41,8 +46,9 @@ def contrastive_loss(
 
     Returns
     -------
-    torch.Tensor
-        The mean over the batch in nats, a scalar that can be differentiated.
+    numpy.floating or torch.Tensor
+        The mean over the batch in nats. Where x, y or tau is a tensor it is a tensor without
+        dimensions that can be differentiated.
 
     Raises
     ------
@@ -62,21 +68,23 @@ def contrastive_loss(
 
     Examples
     --------
-    >>> x = torch.eye(2)
+    >>> x = np.eye(2)
     >>> loss = contrastive_loss(x, x, tau=1.0)
     >>> guess = contrastive_loss(0 * x, x, tau=1.0)
-    >>> round(loss.item(), 6), round(guess.item(), 6)
+    >>> round(float(loss), 6), round(float(guess), 6)
     (0.313262, 0.693147)
     """
-    logits = torch.as_tensor(x) @ torch.as_tensor(y).T / tau
+    tensors = [value for value in (x, y, tau) if is_torch_array(value)]
+    like = tensors[0] if tensors else np.zeros(0)
+    logits = _of_kind(x, like) @ _of_kind(y, like).T / tau
     return loss_of_logits(logits, direction, labels)
 
 
 def loss_of_logits(
-    logits: torch.Tensor | ArrayLike,
+    logits: ArrayLike,
     direction: Direction = "symmetric",
     labels: Sequence[int] | None = None,
-) -> torch.Tensor:
+) -> Array:
     """Compute the contrastive loss of one or more square matrices of logits.
 
     Parameters
@@ -91,8 +99,9 @@ def loss_of_logits(
 
     Returns
     -------
-    torch.Tensor of shape (...)
-        The mean cross-entropy of each matrix in nats.
+    array or torch.Tensor of shape (...)
+        The mean cross-entropy of each matrix in nats; a tensor for a tensor, which can be
+        differentiated.
 
     Raises
     ------
@@ -101,36 +110,52 @@ def loss_of_logits(
 
     Examples
     --------
-    >>> round(loss_of_logits(torch.zeros(6, 6)).item(), 5)
+    >>> round(float(loss_of_logits(np.zeros((6, 6)))), 5)
     1.79176
     """
-    table = torch.as_tensor(logits)
+    table = logits if is_torch_array(logits) else np.asarray(logits)
     if table.ndim < 2 or table.shape[-1] != table.shape[-2]:
         raise ValueError(f"Expected logits of shape (..., n, n); got {tuple(table.shape)}")
     if direction not in DIRECTIONS:
         known = ", ".join(DIRECTIONS)
         raise ValueError(f"Expected direction as one of {known}; got {direction!r}")
-    target = _targets(labels, table.shape[-1], table.device)
+    target = _targets(labels, table)
     if direction == "image_to_text":
         return _mean_cross_entropy(table, target)
     if direction == "text_to_image":
-        return _mean_cross_entropy(table.mT, target)
-    return (_mean_cross_entropy(table, target) + _mean_cross_entropy(table.mT, target)) / 2
+        return _mean_cross_entropy(table.swapaxes(-1, -2), target)
+    of_rows = _mean_cross_entropy(table, target)
+    return (of_rows + _mean_cross_entropy(table.swapaxes(-1, -2), target)) / 2
 
 
-def _targets(labels: Sequence[int] | None, n: int, device: torch.device) -> torch.Tensor:
-    """Check labels and return them as a tensor of n indices."""
+def _of_kind(rows: ArrayLike, like: Array) -> Array:
+    """Return tensors as they are, and all else as an array of the kind of ``like``."""
+    return rows if is_torch_array(rows) else as_array(rows, like=like)
+
+
+def _targets(labels: Sequence[int] | None, table: Array) -> Array:
+    """Check labels and return them as n indices, beside logits (..., n, n)."""
+    xp = array_namespace(table)
+    n = table.shape[-1]
     if labels is None:
-        return torch.arange(n, device=device)
-    target = torch.as_tensor(labels, device=device)
+        return xp.arange(n, device=device(table))
+    target = xp.asarray(labels, device=device(table))
     if target.shape != (n,) or target.min() < 0 or target.max() >= n:
         raise ValueError(f"Expected {n} labels from 0 to {n - 1}; got {labels}")
     return target
 
 
-def _mean_cross_entropy(table: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def _mean_cross_entropy(table: Array, target: Array) -> Array:
     """Return the mean over rows of log sum exp(row) minus the logit of the target."""
-    rows = table.reshape(-1, table.shape[-1])
-    targets = target.expand(table.shape[:-1]).reshape(-1)
-    losses = cross_entropy(rows, targets, reduction="none")
-    return losses.reshape(table.shape[:-1]).mean(-1)
+    if is_torch_array(table):
+        from torch.nn.functional import cross_entropy
+
+        rows = table.reshape(-1, table.shape[-1])
+        targets = target.expand(table.shape[:-1]).reshape(-1)
+        losses = cross_entropy(rows, targets, reduction="none")
+        return losses.reshape(table.shape[:-1]).mean(-1)
+    below = table - table.max(-1, keepdims=True)
+    of_targets = np.take_along_axis(
+        below, np.broadcast_to(target, table.shape[:-1])[..., None], axis=-1
+    )
+    return (np.log(np.exp(below).sum(-1)) - of_targets[..., 0]).mean(-1)

@@ -11,10 +11,20 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-import torch
+from array_api_compat import array_namespace
 from numpy.typing import ArrayLike
 
 from gapbook.exceptions import PairsError
+from gapbook.geometry.arrays import (
+    Array,
+    as_array,
+    exp_in_place,
+    in_double,
+    stack,
+    sums_of_matrices,
+    to_numpy,
+    zeros,
+)
 from gapbook.landscape.contrastive import DIRECTIONS, ONE_WAY, Direction
 from gapbook.landscape.shifts import (
     ShiftedPairs,
@@ -240,12 +250,12 @@ def _batched_losses(
     scales = [1 / tau for tau in taus]
     wanted = [name for name in ONE_WAY if direction in (name, "symmetric", "all")]
     shape = (2, pairs.amounts.shape[1], len(scales))
-    sums = torch.zeros(shape, dtype=torch.float64, device=pairs.g.device)
+    sums = zeros(shape, like=pairs.g)
     with tqdm(total=n, desc="loss landscape", unit="pair", disable=not progress) as bar:
         for rows, size in _groups_of_batches(n, min(batch_size, n)):
             _add_batches(sums, pairs, rows, size, scales, wanted)
             bar.update(rows.stop - rows.start)
-    image_to_text, text_to_image = (sums / n).cpu().numpy()
+    image_to_text, text_to_image = to_numpy(sums / n)
     return {
         "image_to_text": image_to_text,
         "text_to_image": text_to_image,
@@ -264,7 +274,7 @@ def _groups_of_batches(n: int, size: int) -> Iterator[tuple[slice, int]]:
 
 
 def _add_batches(
-    sums: torch.Tensor,
+    sums: Array,
     pairs: ShiftedPairs,
     rows: slice,
     size: int,
@@ -276,46 +286,48 @@ def _add_batches(
     Row by row a strip holds all that "image_to_text" needs. "text_to_image" sums over the rows,
     so its sums are kept until all strips have been seen.
     """
-
-    def batches(vectors: torch.Tensor) -> torch.Tensor:
-        return vectors[..., rows].unflatten(-1, (-1, size))
-
-    x = pairs.x[rows].double().unflatten(0, (-1, size))  # (batches, size, d)
-    y = pairs.y[rows].double().unflatten(0, (-1, size))
-    p = batches(pairs.p)  # (batches, size)
-    q = batches(pairs.q)
-    over_x = 1 / batches(pairs.lengths_x)  # (m, batches, size)
-    over_y = 1 / batches(pairs.lengths_y)
-    factor = torch.tensor(scales, dtype=torch.float64, device=x.device)
-    column_sums: list[torch.Tensor] = []
+    xp = array_namespace(sums)
+    d = pairs.x.shape[1]
+    x = in_double(pairs.x[rows]).reshape(-1, size, d)  # (batches, size, d)
+    y = in_double(pairs.y[rows]).reshape(-1, size, d)
+    p = pairs.p[rows].reshape(-1, size)  # (batches, size)
+    q = pairs.q[rows].reshape(-1, size)
+    shape = (sums.shape[1], -1, size)  # (m, batches, size)
+    over_x = 1 / pairs.lengths_x[:, rows].reshape(shape)
+    over_y = 1 / pairs.lengths_y[:, rows].reshape(shape)
+    factor = as_array(np.asarray(scales), like=x)
+    column_sums: list[Array] = []
     strip_size = max(1, COSINES_AT_ONCE // size)
     for start in range(0, size, strip_size):
         strip = slice(start, start + strip_size)
-        cosines = x[:, strip] @ y.mT  # (batches, strip, size)
+        cosines = x[:, strip] @ y.swapaxes(1, 2)  # (batches, strip, size)
         for m, (a, b) in enumerate(pairs.amounts.T.tolist()):
-            moved = (cosines + (b * p[:, strip] - a * b)[..., None]).sub_((a * q)[:, None])
-            moved.mul_(over_x[m][:, strip, None]).mul_(over_y[m][:, None])
+            moved = cosines + (b * p[:, strip] - a * b)[..., None]
+            moved -= (a * q)[:, None]
+            moved *= over_x[m][:, strip, None]
+            moved *= over_y[m][:, None]
             sums[:, m] -= factor * moved.diagonal(start, 1, 2).sum()
             if "image_to_text" in wanted:
-                sums[0, m] += _log_sums(moved, scales, 2).flatten(1).sum(1)
+                sums[0, m] += _log_sums(moved, scales, 2).sum((1, 2))
             if "text_to_image" in wanted:
                 part = _log_sums(moved, scales, 1)
                 if start == 0:
                     column_sums.append(part)
                 else:
-                    column_sums[m] = torch.logaddexp(column_sums[m], part)
+                    column_sums[m] = xp.logaddexp(column_sums[m], part)
     if column_sums:
-        sums[1] += torch.stack(column_sums).flatten(2).sum(2)
+        sums[1] += stack(column_sums).sum((2, 3))
 
 
-def _log_sums(cosines: torch.Tensor, scales: Sequence[float], dim: int) -> torch.Tensor:
-    """Return log sum exp(scale * cosine) over one dimension, for each scale: (k, ...).
+def _log_sums(cosines: Array, scales: Sequence[float], axis: int) -> Array:
+    """Return log sum exp(scale * cosine) over one axis, for each scale: (k, ...).
 
     The largest cosine is the same for all scales. What is left below it is at most 2, so float32
     is precise enough.
     """
-    top = cosines.amax(dim, keepdim=True)
-    below = (cosines - top).float()
-    sums = torch.stack([(below * scale).exp_().sum(dim) for scale in scales])
-    factor = torch.tensor(scales, dtype=torch.float64, device=cosines.device)
-    return sums.double().log_() + factor.view(-1, 1, 1) * top.squeeze(dim)
+    xp = array_namespace(cosines)
+    top = xp.max(cosines, axis=axis, keepdims=True)
+    below = xp.astype(cosines - top, xp.float32)
+    sums = stack([sums_of_matrices(exp_in_place(below * scale), axis) for scale in scales])
+    factor = as_array(np.asarray(scales), like=cosines)
+    return xp.log(in_double(sums)) + factor[:, None, None] * xp.squeeze(top, axis=axis)

@@ -15,11 +15,12 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
+from array_api_compat import array_namespace
 from numpy.typing import ArrayLike
 
 from gapbook.exceptions import PairsError
-from gapbook.geometry.tiles import mean_row
+from gapbook.geometry.arrays import Array, as_array, in_double, to_numpy, zeros
+from gapbook.geometry.tiles import mean_row, squared_lengths
 from gapbook.pairs import unit_pair
 
 Sides = Literal["both", "images", "texts"]
@@ -45,16 +46,19 @@ MIN_GAP = 1e-7
 
 
 class ShiftedPairs(NamedTuple):
-    """Checked pairs and all that their shifts need: n pairs, m deltas; float64 but for the rows."""
+    """Checked pairs and all that their shifts need: n pairs, m deltas; float64 but for the rows.
 
-    x: torch.Tensor  # unit rows (n, d), float32
-    y: torch.Tensor
-    g: torch.Tensor  # the unit vector along which rows move (d,)
-    p: torch.Tensor  # x . g (n,)
-    q: torch.Tensor  # y . g (n,)
-    amounts: torch.Tensor  # how far x moves against g and y along it (2, m)
-    lengths_x: torch.Tensor  # of the rows after the move (m, n)
-    lengths_y: torch.Tensor
+    All are NumPy arrays, or tensors on one device.
+    """
+
+    x: Array  # unit rows (n, d), float32
+    y: Array
+    g: Array  # the unit vector along which rows move (d,)
+    p: Array  # x . g (n,)
+    q: Array  # y . g (n,)
+    amounts: Array  # how far x moves against g and y along it (2, m)
+    lengths_x: Array  # of the rows after the move (m, n)
+    lengths_y: Array
 
 
 def shift(
@@ -63,7 +67,7 @@ def shift(
     amount: float,
     sides: Sides = "both",
     along: ArrayLike | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Array, Array]:
     """Move pairs along their gap and bring the rows back to unit length.
 
     Parameters
@@ -80,8 +84,8 @@ def shift(
 
     Returns
     -------
-    x, y : numpy.ndarray of shape (n, d)
-        New unit rows, float32.
+    x, y : numpy.ndarray or torch.Tensor of shape (n, d)
+        New unit rows, float32: tensors on the device of x where x or y is a tensor.
 
     Raises
     ------
@@ -115,17 +119,16 @@ def shift(
     )
 
 
-def _moved(
-    rows: torch.Tensor, sign: int, amount: torch.Tensor, g: torch.Tensor, lengths: torch.Tensor
-) -> np.ndarray:
+def _moved(rows: Array, sign: int, amount: Array, g: Array, lengths: Array) -> Array:
     """Return (row + sign * amount * g) / length in float32; rows that do not move as they are."""
     if not amount:
-        return rows.cpu().numpy()
+        return rows
+    xp = array_namespace(rows)
     blocks = [
-        (rows[block].double() + sign * amount * g) / lengths[block, None]
+        (in_double(rows[block]) + sign * amount * g) / lengths[block, None]
         for block in row_blocks(len(rows))
     ]
-    return torch.cat(blocks).float().cpu().numpy()
+    return xp.astype(xp.concat(blocks), xp.float32)
 
 
 def shifted_distances(
@@ -207,7 +210,7 @@ def shifted_pairs(
         As in ``shifted_distances``.
     """
     unit_x, unit_y = unit_pair(x, y)
-    amounts = amounts_of_sides(deltas, sides, unit_x.device)
+    amounts = amounts_of_sides(deltas, sides, like=unit_x)
     g = unit_gap(unit_x, unit_y, along)
     p = _projections(unit_x, g)
     q = _projections(unit_y, g)
@@ -235,10 +238,14 @@ def unshifted_pairs(x: ArrayLike, y: ArrayLike) -> ShiftedPairs:
         For bad input.
     """
     unit_x, unit_y = unit_pair(x, y)
-    zeros = torch.zeros(2, len(unit_x), dtype=torch.float64, device=unit_x.device)
-    ones = torch.ones_like(zeros[:1])
-    no_direction = zeros.new_zeros(unit_x.shape[1])
-    return ShiftedPairs(unit_x, unit_y, no_direction, zeros[0], zeros[1], zeros[:, :1], ones, ones)
+    n, d = unit_x.shape
+    no_direction = zeros((d,), like=unit_x)
+    projections = zeros((n,), like=unit_x)
+    amounts = zeros((2, 1), like=unit_x)
+    lengths = zeros((1, n), like=unit_x) + 1
+    return ShiftedPairs(
+        unit_x, unit_y, no_direction, projections, projections, amounts, lengths, lengths
+    )
 
 
 def signed_distances(pairs: ShiftedPairs) -> np.ndarray:
@@ -254,25 +261,26 @@ def signed_distances(pairs: ShiftedPairs) -> np.ndarray:
     numpy.ndarray of shape (m,)
         The distances, negative where the modalities have passed each other.
     """
+    xp = array_namespace(pairs.x)
     amounts_x, amounts_y = pairs.amounts
     lengths = []
-    along = torch.zeros_like(amounts_x)
+    along = xp.zeros_like(amounts_x)
     for start in range(0, len(pairs.g), COLUMNS_PER_BLOCK):
         columns = slice(start, start + COLUMNS_PER_BLOCK)
         g = pairs.g[columns]
-        total = torch.zeros(len(amounts_x), len(g), dtype=torch.float64, device=g.device)
+        total = zeros((len(amounts_x), len(g)), like=g)
         for block in row_blocks(len(pairs.x)):
             weights_x = 1 / pairs.lengths_x[:, block]
             weights_y = 1 / pairs.lengths_y[:, block]
-            sum_x = weights_x @ pairs.x[block, columns].double()
-            sum_y = weights_y @ pairs.y[block, columns].double()
+            sum_x = weights_x @ in_double(pairs.x[block, columns])
+            sum_y = weights_y @ in_double(pairs.y[block, columns])
             total += sum_x - sum_y
             moved = (amounts_x * weights_x.sum(1)) + (amounts_y * weights_y.sum(1))
             total -= moved[:, None] * g
-        lengths.append(torch.linalg.vector_norm(total, dim=1))
+        lengths.append(xp.linalg.vector_norm(total, axis=1))
         along += total @ g
-    signed = reduce(torch.hypot, lengths).copysign_(along) / len(pairs.x)
-    return signed.cpu().numpy()
+    signed = xp.copysign(reduce(xp.hypot, lengths), along) / len(pairs.x)
+    return to_numpy(signed)
 
 
 def row_blocks(n: int) -> Iterator[slice]:
@@ -291,24 +299,25 @@ def row_blocks(n: int) -> Iterator[slice]:
     return (slice(i, i + ROWS_PER_BLOCK) for i in range(0, n, ROWS_PER_BLOCK))
 
 
-def _projections(rows: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
-    return torch.cat([rows[block].double() @ g for block in row_blocks(len(rows))])
+def _projections(rows: Array, g: Array) -> Array:
+    parts = [in_double(rows[block]) @ g for block in row_blocks(len(rows))]
+    return array_namespace(rows).concat(parts)
 
 
-def unit_gap(x: torch.Tensor, y: torch.Tensor, along: ArrayLike | None = None) -> torch.Tensor:
+def unit_gap(x: Array, y: Array, along: ArrayLike | None = None) -> Array:
     """Compute the unit vector along which rows move.
 
     Parameters
     ----------
-    x, y : torch.Tensor of shape (n, d) and (k, d)
+    x, y : array or torch.Tensor of shape (n, d) and (k, d)
         Unit rows of both sides.
     along : array of shape (d,), optional
         A vector of any length that takes the place of the gap vector.
 
     Returns
     -------
-    torch.Tensor of shape (d,)
-        The gap vector, or ``along``, at unit length; float64.
+    array or torch.Tensor of shape (d,)
+        The gap vector, or ``along``, at unit length; float64, of the kind and on the device of x.
 
     Raises
     ------
@@ -320,18 +329,18 @@ def unit_gap(x: torch.Tensor, y: torch.Tensor, along: ArrayLike | None = None) -
         name = "a gap"
         advice = "the two means agree, so there is no gap to move along: give one (along=)"
     else:
-        vector = torch.as_tensor(along, dtype=torch.float64, device=x.device)
+        vector = in_double(as_array(to_numpy(along), like=x))
         name = "along"
         advice = "give another vector"
     if vector.shape != x.shape[1:]:
         raise PairsError(f"Expected along of shape ({x.shape[1]},); got {tuple(vector.shape)}")
-    length = float(torch.linalg.vector_norm(vector))
+    length = float(array_namespace(vector).linalg.vector_norm(vector))
     if not MIN_GAP < length < float("inf"):
         raise PairsError(f"Expected {name} of positive, finite length; got {length:.3g}: {advice}")
     return vector / length
 
 
-def amounts_of_sides(deltas: Sequence[float], sides: Sides, device: torch.device) -> torch.Tensor:
+def amounts_of_sides(deltas: Sequence[float], sides: Sides, like: Array) -> Array:
     """Compute how far x moves against g, and y along it, at each delta.
 
     Parameters
@@ -340,12 +349,12 @@ def amounts_of_sides(deltas: Sequence[float], sides: Sides, device: torch.device
         Shifts.
     sides : {"both", "images", "texts"}
         Which rows move.
-    device : torch.device
-        Where the result shall lie.
+    like : array or torch.Tensor
+        The result is of its kind and on its device.
 
     Returns
     -------
-    torch.Tensor of shape (2, m)
+    array or torch.Tensor of shape (2, m)
         The amounts of x and of y, float64.
 
     Raises
@@ -358,28 +367,26 @@ def amounts_of_sides(deltas: Sequence[float], sides: Sides, device: torch.device
     numbers = np.asarray(deltas, float)
     if numbers.ndim != 1 or not len(numbers) or not np.isfinite(numbers).all():
         raise PairsError(f"Expected deltas as a list of finite numbers; got {deltas!r}")
-    return torch.from_numpy(np.outer(SHARES[sides], numbers)).to(device)
+    return as_array(np.outer(SHARES[sides], numbers), like=like)
 
 
-def lengths_after_shift(
-    rows: torch.Tensor, projections: torch.Tensor, amounts: torch.Tensor, name: str
-) -> torch.Tensor:
+def lengths_after_shift(rows: Array, projections: Array, amounts: Array, name: str) -> Array:
     """Compute the lengths of unit rows after each shift, before they are brought back to 1.
 
     Parameters
     ----------
-    rows : torch.Tensor of shape (n, d)
+    rows : array or torch.Tensor of shape (n, d)
         Unit rows z, float32.
-    projections : torch.Tensor of shape (n,)
+    projections : array or torch.Tensor of shape (n,)
         z . g, float64.
-    amounts : torch.Tensor of shape (m,)
+    amounts : array or torch.Tensor of shape (m,)
         How far the rows move along g, float64; negative against it.
     name : str
         What error messages call the rows.
 
     Returns
     -------
-    torch.Tensor of shape (m, n)
+    array or torch.Tensor of shape (m, n)
         ``|z + amount g|``, float64.
 
     Raises
@@ -392,13 +399,13 @@ def lengths_after_shift(
     The squared length is ``z . z + 2 amount z . g + amount^2``. z . z is 1 but for the rounding
     of float32, which counts near the origin.
     """
-    squares = torch.cat([rows[block].double().square().sum(1) for block in row_blocks(len(rows))])
-    squared_lengths = squares + 2 * amounts[:, None] * projections + amounts[:, None] ** 2
-    if float(squared_lengths.min()) < MIN_SQUARED_LENGTH:
-        shortest = int(squared_lengths.amin(1).argmin())
+    step = amounts[:, None]
+    squares = squared_lengths(rows) + 2 * step * projections + step**2
+    if float(squares.min()) < MIN_SQUARED_LENGTH:
+        shortest = int(squares.argmin()) // len(rows)
         amount = abs(float(amounts[shortest]))
         raise PairsError(
             f"a move of {amount:g} takes a row of {name} to the origin, where it has no "
             "direction: leave that shift out"
         )
-    return squared_lengths.sqrt()
+    return squares**0.5

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import ArrayLike
 
 from gapbook.checks.arrays import as_numpy
@@ -13,11 +12,19 @@ from gapbook.exceptions import PairsError
 from gapbook.geometry import hubness, modality_gap
 from gapbook.geometry.neighbors import shares_of_places
 from gapbook.geometry.ranks import TIE
+from gapbook.groups import (
+    checked_groups,
+    first_rows,
+    numbered,
+    rows_in_order,
+    several_a_group,
+)
 from gapbook.mitigation.transformers import Mitigation
 from gapbook.pairs import PairedEmbeddings, unit_pair
 
 ROWS_PER_BLOCK = 256  # queries that are compared with the whole corpus at once
 NEIGHBORS = 10  # of a query, for hubness and mixed search
+CLUSTERS = 10  # of both modalities, without labels
 NOISE_LENGTH = 0.5  # of the noise in "noisy"; a row's length is 1
 HELD_OUT_MEASURES = (
     "image_to_text",
@@ -34,7 +41,9 @@ HELD_OUT_MEASURES = (
 LABEL_MEASURES = ("labels", "transfer")  # what is measured besides, where there are labels
 
 
-def mixed_search(x: ArrayLike, y: ArrayLike, k: int = NEIGHBORS) -> pd.DataFrame:
+def mixed_search(
+    x: ArrayLike, y: ArrayLike, k: int = NEIGHBORS, groups: ArrayLike | None = None
+) -> pd.DataFrame:
     """Search a corpus of both modalities with each of its rows.
 
     Parameters
@@ -43,13 +52,18 @@ def mixed_search(x: ArrayLike, y: ArrayLike, k: int = NEIGHBORS) -> pd.DataFrame
         Embeddings of n pairs.
     k : int
         The number of neighbors of a query, from 1 to 2 n - 1. A query sees the 2 n - 1 other rows.
+    groups : array (n,), optional
+        The group of each pair, such as the captions of one image. All pairs of a group have the
+        same row of x, which is in the corpus once. A query from y does not see the other rows of y
+        of its group.
 
     Returns
     -------
     DataFrame
         One row a direction, with the columns direction, k, other and recall. "image_to_text" has
         queries from x. ``other`` is the share of a query's k nearest rows that are of the other
-        modality. ``recall`` is the share of queries whose partner is the nearest row of all.
+        modality. ``recall`` is the share of queries whose partner is the nearest row of all; with
+        groups, any row of y of its group for a query from x.
 
     Raises
     ------
@@ -70,15 +84,22 @@ def mixed_search(x: ArrayLike, y: ArrayLike, k: int = NEIGHBORS) -> pd.DataFrame
     [[1.0, 1.0], [1.0, 1.0]]
     """
     a, b = _unit_arrays(x, y)
-    last_place = 2 * len(a) - 1
+    numbers = None
+    largest = 1
+    if groups is not None:
+        numbers = checked_groups(groups, len(a))
+        largest = int(np.bincount(numbers).max())
+    a = _once(a, numbers)
+    last_place = len(a) + len(b) - largest
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= last_place:
         raise PairsError(
             f"Expected k as an integer from 1 to {last_place}, the other rows; got {k!r}"
         )
-    recalls = _mixed_recalls(a, b, _partner_ranks(a, b))
+    recalls = _mixed_recalls(a, b, _partner_ranks(a, b, numbers), numbers)
+    shares = _shares_of_other(a, b, int(k), numbers)
     rows = [
-        ("image_to_text", int(k), _share_of_other(a, b, int(k)), recalls[0]),
-        ("text_to_image", int(k), _share_of_other(b, a, int(k)), recalls[1]),
+        ("image_to_text", int(k), shares[0], recalls[0]),
+        ("text_to_image", int(k), shares[1], recalls[1]),
     ]
     return pd.DataFrame(rows, columns=["direction", "k", "other", "recall"])
 
@@ -89,9 +110,27 @@ def _unit_arrays(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     return as_numpy(a), as_numpy(b)
 
 
-def _share_of_other(own: np.ndarray, other: np.ndarray, k: int) -> float:
-    """Return the share of the other modality among the k nearest of all other rows."""
+def _once(x: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """Return the row of x of each group; without groups all rows."""
+    return x if groups is None else x[first_rows(groups)]
+
+
+def _shares_of_other(
+    x: np.ndarray, y: np.ndarray, k: int, groups: np.ndarray | None
+) -> tuple[float, float]:
+    """Return the share of the other modality for queries from x and from y; x as in ``_once``."""
+    return _share_of_other(x, y, k), _share_of_other(y, x, k, groups)
+
+
+def _share_of_other(
+    own: np.ndarray, other: np.ndarray, k: int, groups: np.ndarray | None = None
+) -> float:
+    """Return the share of the other modality among the k nearest of all other rows.
+
+    With ``groups`` of the own rows, a query does not see those of its group.
+    """
     n = len(own)
+    n_other = len(other)
     queries = own.astype(float)
     corpus = np.concatenate([other, own]).astype(float).T
     share = 0.0
@@ -99,28 +138,61 @@ def _share_of_other(own: np.ndarray, other: np.ndarray, k: int) -> float:
         cosines = queries[start : start + ROWS_PER_BLOCK] @ corpus
         rows = np.arange(len(cosines))
         # below all cosines: a query does not find itself
-        cosines[rows, n + start + rows] = -2
-        share += float(shares_of_places(torch.from_numpy(cosines), k)[:, :n].sum())
+        cosines[rows, n_other + start + rows] = -2
+        if groups is not None:
+            cosines[:, n_other:][groups[start + rows][:, None] == groups] = -2
+        share += float(shares_of_places(cosines, k)[:, :n_other].sum())
     return share / (n * k)
 
 
-def _partner_ranks(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ranks of partners, from 0, for queries from x and for queries from y."""
+def _partner_ranks(
+    x: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ranks of partners, from 0, for queries from x and for queries from y.
+
+    With ``groups`` of the rows of y, x has one row for each, and any row of y of its group is its
+    partner.
+    """
     n = len(x)
-    partners = _cosines_of(x, y)
+    best, partners = _partner_cosines(x, y, groups)
     of_x = np.empty(n)
-    of_y = np.zeros(n)
+    of_y = np.zeros(len(y))
     for start in range(0, n, ROWS_PER_BLOCK):
         block = slice(start, start + ROWS_PER_BLOCK)
         cosines = x[block] @ y.T
-        of_x[block] = _places(cosines, partners[block, None], x[block], y).sum(1, dtype=int)
+        places = _places(cosines, best[block, None], x[block], y)
+        rows = np.arange(start, start + len(cosines))
+        # What is right stands not before the best of it.
+        if groups is None:
+            places[rows - start, rows] = 0
+        else:
+            places[rows[:, None] == groups] = 0
+        of_x[block] = places.sum(1, dtype=int)
         of_y += _places(cosines, partners[None], x[block], y).sum(0, dtype=int)
-    # A partner ties with itself.
-    return (of_x - 1) / 2, (of_y - 1) / 2
+    # The one right row of x ties with itself.
+    return of_x / 2, (of_y - 1) / 2
 
 
-def _ranks_within(own: np.ndarray, partners: np.ndarray) -> np.ndarray:
-    """Count the other rows of the own side before a partner of this cosine; ties count half."""
+def _partner_cosines(
+    x: np.ndarray, y: np.ndarray, groups: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cosine of each row of x with its nearest partner, and of each y with its one."""
+    if groups is None:
+        partners = _cosines_of(x, y)
+        return partners, partners
+    partners = _cosines_of(x[groups], y)
+    best = np.full(len(x), -np.inf)
+    np.maximum.at(best, groups, partners)
+    return best, partners
+
+
+def _ranks_within(
+    own: np.ndarray, partners: np.ndarray, groups: np.ndarray | None = None
+) -> np.ndarray:
+    """Count the other rows of the own side before a partner of this cosine; ties count half.
+
+    With ``groups`` of the own rows, those of the group of a query do not count.
+    """
     ranks = np.empty(len(own))
     for start in range(0, len(own), ROWS_PER_BLOCK):
         block = slice(start, start + ROWS_PER_BLOCK)
@@ -128,17 +200,22 @@ def _ranks_within(own: np.ndarray, partners: np.ndarray) -> np.ndarray:
         rows = np.arange(len(cosines))
         places = _places(cosines, partners[block, None], own[block], own)
         places[rows, start + rows] = 0
+        if groups is not None:
+            places[groups[start + rows][:, None] == groups] = 0
         ranks[block] = places.sum(1, dtype=int) / 2
     return ranks
 
 
 def _mixed_recalls(
-    x: np.ndarray, y: np.ndarray, partner_ranks: tuple[np.ndarray, np.ndarray]
+    x: np.ndarray,
+    y: np.ndarray,
+    partner_ranks: tuple[np.ndarray, np.ndarray],
+    groups: np.ndarray | None = None,
 ) -> tuple[float, float]:
     """Return the recall at 1 in one index of both modalities, for queries from x and from y."""
-    partners = _cosines_of(x, y)
-    of_x = partner_ranks[0] + _ranks_within(x, partners)
-    of_y = partner_ranks[1] + _ranks_within(y, partners)
+    best, partners = _partner_cosines(x, y, groups)
+    of_x = partner_ranks[0] + _ranks_within(x, best)
+    of_y = partner_ranks[1] + _ranks_within(y, partners, groups)
     return float((of_x < 1).mean()), float((of_y < 1).mean())
 
 
@@ -173,9 +250,10 @@ def _cosines_of(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def cluster_agreement(
     x: ArrayLike,
     y: ArrayLike,
-    clusters: int = 10,
+    clusters: int = CLUSTERS,
     labels: Sequence[str] | np.ndarray | None = None,
     seed: int = 0,
+    groups: ArrayLike | None = None,
 ) -> float:
     """Cluster both modalities together by k-means, and return how well the clusters follow content.
 
@@ -189,6 +267,9 @@ def cluster_agreement(
         The labels of the pairs, "" for none.
     seed : int
         The seed of k-means, which takes the best of two starts.
+    groups : array (n,), optional
+        The group of each pair, such as the captions of one image. All pairs of a group have the
+        same row of x, which is clustered once.
 
     Returns
     -------
@@ -213,10 +294,10 @@ def cluster_agreement(
     >>> cluster_agreement([[1, 0], [0, 1]], [[1, 0.1], [0.1, 1]], clusters=2)
     1.0
     """
-    from sklearn.cluster import KMeans
     from sklearn.metrics import adjusted_mutual_info_score
 
     a, b = _unit_arrays(x, y)
+    numbers = None if groups is None else checked_groups(groups, len(a))
     if labels is not None:
         labels = np.asarray(labels)
         if len(labels) != len(a):
@@ -226,13 +307,43 @@ def cluster_agreement(
         b = b[labeled]
         labels = labels[labeled]
         clusters = len(np.unique(labels))
+        numbers = None if numbers is None else numbered(numbers[labeled])
+    a = _once(a, numbers)
+    if labels is None:
+        return _agreement_of_unit_rows(a, b, clusters, seed, numbers)
+    cluster = _clusters_of(a, b, clusters, seed)
+    of_pairs = np.asarray(labels)
+    of_rows = np.concatenate([_once(of_pairs, numbers), of_pairs])
+    return float(adjusted_mutual_info_score(of_rows, cluster))
+
+
+def _agreement_of_unit_rows(
+    a: np.ndarray,
+    b: np.ndarray,
+    clusters: int = CLUSTERS,
+    seed: int = 0,
+    groups: np.ndarray | None = None,
+) -> float:
+    """Return the share of pairs of unit rows whose two members are in the same cluster.
+
+    With ``groups`` of the rows of b, a has one row for each.
+    """
+    cluster = _clusters_of(a, b, clusters, seed)
+    of_a = cluster[: len(a)]
+    if groups is not None:
+        of_a = of_a[groups]
+    return float((of_a == cluster[len(a) :]).mean())
+
+
+def _clusters_of(a: np.ndarray, b: np.ndarray, clusters: int, seed: int) -> np.ndarray:
+    """Return the cluster of each row of both sides, the first side first."""
+    from sklearn.cluster import KMeans
+
     rows = np.concatenate([a, b])
     if not 2 <= clusters <= len(rows):
         raise PairsError(f"Expected 2 to {len(rows)} clusters of {len(rows)} rows; got {clusters}")
-    cluster = KMeans(clusters, n_init=2, random_state=seed).fit_predict(rows)
-    if labels is None:
-        return float((cluster[: len(a)] == cluster[len(a) :]).mean())
-    return float(adjusted_mutual_info_score(np.tile(labels, 2), cluster))
+    labels: np.ndarray = KMeans(clusters, n_init=2, random_state=seed).fit_predict(rows)
+    return labels
 
 
 def evaluate_on_held_out(
@@ -248,7 +359,7 @@ def evaluate_on_held_out(
     Parameters
     ----------
     pairs : PairedEmbeddings
-        At least 4 pairs.
+        At least 4 pairs, or 4 groups of pairs.
     mitigations : mapping of str to Mitigation
         The mitigations by name.
     splits : int
@@ -289,6 +400,11 @@ def evaluate_on_held_out(
     Where a measure has two directions, it is their mean. Recalls and hubness are computed on the
     scores of a mitigation. All others are computed on its embeddings, the first d dimensions.
 
+    Pairs in groups, such as the captions of one image, are halved by groups, so that no image is in
+    both halves. A mitigation is fitted on all pairs of its half, with an image once for each of its
+    captions. In what is measured, an image is there once, with the label of its first pair, and any
+    of its captions is right; the gap is that of all rows.
+
     Examples
     --------
     >>> from gapbook.mitigation import Center
@@ -305,11 +421,12 @@ def evaluate_on_held_out(
     if unknown:
         raise PairsError(f"Expected measures among {', '.join(known)}; got {', '.join(unknown)}")
     n = len(pairs)
-    if n < 4 or splits < 1 or (labels is not None and len(labels) != n):
+    if pairs.n_groups < 4 or splits < 1 or (labels is not None and len(labels) != n):
         count = "no" if labels is None else len(labels)
+        of_groups = "" if pairs.groups is None else f" in {pairs.n_groups} groups"
         raise PairsError(
             f"Expected at least 4 pairs, a split, and a label for each pair if any; "
-            f"got {n} pairs, {splits} splits, {count} labels"
+            f"got {n} pairs{of_groups}, {splits} splits, {count} labels"
         )
     rows = []
     for split in range(splits):
@@ -338,12 +455,18 @@ def _draw_halves(
     labels: Sequence[str] | np.ndarray | None,
     rng: np.random.Generator,
 ) -> _Halves:
-    """Split the pairs at random."""
+    """Split the pairs at random, or whole groups of pairs."""
     n, d = pairs.x.shape
-    fit_rows, test_rows = np.split(rng.permutation(n), [n // 2])
+    halves = np.split(rng.permutation(pairs.n_groups), [pairs.n_groups // 2])
+    if pairs.groups is not None:
+        halves = [rows_in_order(pairs.groups, half) for half in halves]
+    fit_rows, test_rows = halves
     fit = pairs.subset(fit_rows)
     test = pairs.subset(test_rows)
     noise = rng.standard_normal((2, *test.x.shape), np.float32) * (NOISE_LENGTH / d**0.5)
+    if test.groups is not None:
+        # An image has one noise, whichever of its captions it stands beside.
+        noise[0] = noise[0][first_rows(test.groups)][test.groups]
     known_labels = np.full(n, "") if labels is None else np.asarray(labels)
     return _Halves(fit, test, noise, known_labels[fit_rows], known_labels[test_rows])
 
@@ -351,23 +474,25 @@ def _draw_halves(
 def _measure(fitted: Mitigation, halves: _Halves, wanted: set[str]) -> dict[str, float]:
     """Return the wanted measures of a fitted mitigation, and those that come with them."""
     test = halves.test
-    scored = _unit_arrays(*fitted.transform(test.x, test.y))
+    groups = several_a_group(test.groups)
+    # What mitigations return has unit length: it is not checked and normalized once more.
+    scored = fitted.transform(test.x, test.y)
     # what a mitigation appends to the embeddings corrects scores alone
     d = test.x.shape[1]
     appends = scored[0].shape[1] > d
     x, y = _unit_arrays(*(rows[:, :d] for rows in scored)) if appends else scored
     values = _measure_recalls(fitted, halves, wanted, scored, (x, y) if appends else None)
     if "hubness" in wanted:
-        values["hubness"] = hubness(*scored, NEIGHBORS)["skewness"].mean()
+        values["hubness"] = hubness(*scored, NEIGHBORS, groups)["skewness"].mean()
     if "gap" in wanted:
         values["gap"] = modality_gap(x, y)
     if "other" in wanted:
-        shares = [_share_of_other(x, y, NEIGHBORS), _share_of_other(y, x, NEIGHBORS)]
+        shares = _shares_of_other(_once(x, groups), y, NEIGHBORS, groups)
         values["other"] = float(np.mean(shares))
     if "together" in wanted:
-        values["together"] = cluster_agreement(x, y)
+        values["together"] = _agreement_of_unit_rows(_once(x, groups), y, groups=groups)
     if "labels" in wanted:
-        values["labels"] = cluster_agreement(x, y, labels=halves.test_labels)
+        values["labels"] = cluster_agreement(x, y, labels=halves.test_labels, groups=groups)
     if "transfer" in wanted:
         values["transfer"] = _transfer(fitted, halves, x)
     return values
@@ -382,23 +507,33 @@ def _measure_recalls(
 ) -> dict[str, float]:
     """Return the wanted recalls; ``embeddings`` are given where they are not what is scored."""
     values: dict[str, float] = {}
+    groups = several_a_group(halves.test.groups)
     if wanted & {"image_to_text", "text_to_image", "recall", "mixed"}:
-        ranks = _partner_ranks(*scored)
+        ranks = _ranks_of_rows(*scored, groups)
         values |= _recalls(ranks)
     if "mixed" in wanted:
         rows = scored
         if embeddings is not None:
             rows = embeddings
-            ranks = _partner_ranks(*rows)
-        values["mixed"] = float(np.mean(_mixed_recalls(*rows, ranks)))
+            ranks = _ranks_of_rows(*rows, groups)
+        x, y = rows
+        values["mixed"] = float(np.mean(_mixed_recalls(_once(x, groups), y, ranks, groups)))
     if "fitted" in wanted:
-        moved = _unit_arrays(*fitted.transform(halves.fit.x, halves.fit.y))
-        values["fitted"] = _recalls(_partner_ranks(*moved))["recall"]
+        moved = fitted.transform(halves.fit.x, halves.fit.y)
+        of_fit = several_a_group(halves.fit.groups)
+        values["fitted"] = _recalls(_ranks_of_rows(*moved, of_fit))["recall"]
     if "noisy" in wanted:
         test = halves.test
         noisy = fitted.transform(test.x + halves.noise[0], test.y + halves.noise[1])
-        values["noisy"] = _recalls(_partner_ranks(*_unit_arrays(*noisy)))["recall"]
+        values["noisy"] = _recalls(_ranks_of_rows(*noisy, groups))["recall"]
     return values
+
+
+def _ranks_of_rows(
+    x: np.ndarray, y: np.ndarray, groups: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ranks of partners; x has its row once for each pair of a group."""
+    return _partner_ranks(_once(x, groups), y, groups)
 
 
 def _recalls(ranks: tuple[np.ndarray, np.ndarray]) -> dict[str, float]:
@@ -418,9 +553,12 @@ def _transfer(fitted: Mitigation, halves: _Halves, images: np.ndarray) -> float:
     d = images.shape[1]
     texts = fitted.transform(halves.fit.x, halves.fit.y)[1][:, :d]
     learned = halves.fit_labels != ""
-    asked = halves.test_labels != ""
+    groups = several_a_group(halves.test.groups)
+    images = _once(images, groups)
+    test_labels = _once(halves.test_labels, groups)
+    asked = test_labels != ""
     reader = LogisticRegression(max_iter=1000).fit(texts[learned], halves.fit_labels[learned])
-    return float(reader.score(images[asked], halves.test_labels[asked]))
+    return float(reader.score(images[asked], test_labels[asked]))
 
 
 def summarize_splits(

@@ -120,15 +120,23 @@ def mover_of(
     >>> mover_of(fitted, "y")([[0, 0], [0, 1]]).round(3).tolist()
     [[0.0, 0.0], [0.94..., 0.31...]]
     """
-    sides = sides_of(correction)
-    if side not in sides:
-        raise PairsError(f"Expected a side among {', '.join(sides)}; got {quoted(side)}")
+    _require_side(correction, side)
     if isinstance(correction, ScoreCorrection):
         if side == QUERIES:
             return partial(correction.queries, skip=True)
         return partial(correction.documents, modality=side, skip=True)
     move: Callable[..., Any] = correction.transform_x if side == "x" else correction.transform_y
     return lambda rows: move(rows, skip=True)[0]
+
+
+def _require_side(correction: Mitigation | ScoreCorrection, side: str) -> None:
+    sides = sides_of(correction)
+    if side in sides:
+        return
+    meaning = ""
+    if not isinstance(correction, ScoreCorrection):
+        meaning = ": x is the first side of the pairs that it was fitted on, y the second"
+    raise PairsError(f"Expected a side among {', '.join(sides)}; got {quoted(side)}{meaning}")
 
 
 def recipe(correction: Mitigation | ScoreCorrection, side: str, path: str) -> str:
@@ -160,9 +168,7 @@ def recipe(correction: Mitigation | ScoreCorrection, side: str, path: str) -> st
     v = v / np.linalg.norm(v) - 1 * f["mean_x_"]
     v = v / np.linalg.norm(v)
     """
-    sides = sides_of(correction)
-    if side not in sides:
-        raise PairsError(f"Expected a side among {', '.join(sides)}; got {quoted(side)}")
+    _require_side(correction, side)
     name = type(correction).__name__
     if name not in FIXES:
         raise PairsError(f"There is no recipe for {name}: load it with load_mitigation")

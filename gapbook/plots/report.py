@@ -13,6 +13,7 @@ from gapbook.plots.pairs import clouds
 from gapbook.plots.style import (
     BLACK,
     FIRST_COLOR,
+    GREEN,
     GRID_COLOR,
     GROUP_COLORS,
     LINE_COLOR,
@@ -47,32 +48,41 @@ def pairs_along_gap(a: np.ndarray, b: np.ndarray, names: Sequence[str]) -> Figur
     return fig
 
 
-def cosine_densities(histograms: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+def cosine_densities(
+    histograms: Mapping[str, tuple[np.ndarray, np.ndarray]], cut: float | None = None
+) -> Figure:
     """Draw densities of cosines, a line each.
 
     Parameters
     ----------
     histograms : mapping of str to (counts, edges)
         The counts (bins,) and the edges of the bins (bins + 1,) for each label: those within both
-        modalities, then those of partners.
+        modalities, those of partners, and those of unrelated pairs if there are four.
+    cut : float, optional
+        A cosine to mark: the cut that lets 1 % of unrelated pairs pass.
 
     Returns
     -------
     Figure
         The densities over the range in which there are cosines.
     """
-    colors = (FIRST_COLOR, SECOND_COLOR, BLACK)
-    dashes = ("-", "-", ":")
+    # Colors that all tell apart, and lines that differ where there are none.
+    colors = (FIRST_COLOR, SECOND_COLOR, BLACK, GREEN)
+    dashes = ("-", "-", ":", "--")
     with plt.rc_context(STYLE):
         fig, ax = plt.subplots(figsize=(6, 3.2))
         lowest = []
-        for histogram, color, dash in zip(histograms.values(), colors, dashes, strict=True):
+        for histogram, color, dash in zip(histograms.values(), colors, dashes, strict=False):
             counts, edges = histogram
             density = counts / counts.sum() / np.diff(edges)
             ax.stairs(density, edges, color=color, ls=dash, lw=1.6, label="cosines")
             lowest.append(edges[:-1][counts > 0].min())
         ax.set(xlabel="cosine", ylabel="density", xlim=(min(lowest) - 0.05, 1.02), ylim=(0, None))
-        add_legend(ax, list(histograms), loc="best", fontsize=9)
+        names = list(histograms)
+        if cut is not None:
+            ax.axvline(cut, color=LINE_COLOR, lw=1, zorder=0, label="cut")
+            names.append(f"cut, 1 % false: {cut:.2f}")
+        add_legend(ax, names, loc="best", fontsize=9)
     return fig
 
 

@@ -3,18 +3,26 @@
 from collections.abc import Hashable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gapbook.mitigation.evaluation import NEIGHBORS, mixed_search
 from gapbook.pairs import PairedEmbeddings
 from gapbook.report.recommend import MAX_PAIRS, change_in_words, draw_pairs
 from gapbook.report.tables import format_value
+from gapbook.report.thresholds import Cuts
 
 # Chance reaches a recall as high as one that is taken as more than chance in one of 1,000 reports;
 # six recalls are looked at.
 CHANCE_LEVEL = 0.001 / 6
 # Of the other modality in the top 10: with less, one index hardly serves both.
 FEW = 0.25
+# The cut that the first lines name: one unrelated pair in a hundred passes.
+NAMED_SHARE = 0.01
+# AUCs from which on something can be told in part, and can be told.
+TOLD_HARDLY = 0.6
+TOLD_IN_PART = 0.75
+TOLD = 0.95
 DIRECTIONS = ("image_to_text", "text_to_image")
 PLACES = (1, 5, 10)
 
@@ -67,7 +75,8 @@ def zero_of_scores(table: pd.DataFrame) -> float:
     Returns
     -------
     float
-        ``cosine_across`` without the partners that it includes.
+        ``cosine_across`` without the partners that it includes, and without all rows of the same
+        group, where pairs are in groups.
 
     Examples
     --------
@@ -76,7 +85,7 @@ def zero_of_scores(table: pd.DataFrame) -> float:
     0.2
     """
     values = table.set_index("metric")["value"]
-    n = float(values["n_pairs"])
+    n = float(table.attrs.get("n_effective", values["n_pairs"]))
     return float((n * values["cosine_across"] - values["cosine_paired"]) / (n - 1))
 
 
@@ -96,11 +105,12 @@ def share_of_other_modality(pairs: PairedEmbeddings, seed: int = 0) -> float | N
         The mean over queries of both modalities: about 0.5 where there is no preference. None for
         fewer pairs than fill ten places.
     """
-    # A query is not among its own results.
-    if 2 * len(pairs) - 1 < NEIGHBORS:
-        return None
     drawn = draw_pairs(pairs, MAX_PAIRS, seed)
-    return float(mixed_search(drawn.x, drawn.y, NEIGHBORS)["other"].mean())
+    # A query is not among its own results, and a caption not among those of its own image.
+    largest = 1 if drawn.groups is None else int(np.bincount(drawn.groups).max())
+    if drawn.n_groups + len(drawn) - largest < NEIGHBORS:
+        return None
+    return float(mixed_search(drawn.x, drawn.y, NEIGHBORS, drawn.groups)["other"].mean())
 
 
 def first_lines(
@@ -108,6 +118,7 @@ def first_lines(
     modalities: tuple[str, str],
     share_of_other: float | None,
     recommendations: pd.DataFrame | None,
+    cuts: Cuts | None = None,
 ) -> list[str]:
     """Write the first lines of a report.
 
@@ -121,13 +132,16 @@ def first_lines(
         What ``share_of_other_modality`` returns.
     recommendations : DataFrame or None
         The verdicts of ``judge_mitigations``.
+    cuts : Cuts, optional
+        What ``gapbook.report.thresholds.measure_cuts`` returns.
 
     Returns
     -------
     list of str
         A sentence each: recall against chance, one index of both (and what helps where one
-        modality is hardly found), the zero of scores, the gap, and a verdict for each use. At
-        chance there is a warning instead of advice and verdicts.
+        modality is hardly found), the zero of scores, what a cut does and whether the best cosine
+        tells that the answer is there, the gap, and a verdict for each use. At chance there is a
+        warning instead of advice, cuts and verdicts.
     """
     rows = table.set_index("metric")
     first, second = modalities
@@ -160,6 +174,8 @@ def first_lines(
         f"The zero of scores: unrelated {first} and {second} have a mean cosine of {zero}, "
         f"partners {format_value(rows['value']['cosine_paired'])}."
     )
+    if cuts is not None and not at_chance:
+        lines.extend(cut_lines(cuts, modalities))
     gap, low, high = (float(rows[column]["modality_gap"]) for column in ("value", "low", "high"))
     lines.append(
         f"Modality gap: {format_value(gap)} ({format_value(low)} to {format_value(high)})."
@@ -168,6 +184,62 @@ def first_lines(
         for row in recommendations.to_dict("records"):
             lines.append(f"For {row['use']}: {verdict_in_words(row)}.")
     return lines
+
+
+def cut_lines(cuts: Cuts, modalities: tuple[str, str]) -> list[str]:
+    """Say what a cut does, and whether the best cosine tells that the answer is in the index.
+
+    Parameters
+    ----------
+    cuts : Cuts
+        What ``gapbook.report.thresholds.measure_cuts`` returns.
+    modalities : tuple of two str
+        What x and y are.
+
+    Returns
+    -------
+    list of str
+        Two sentences.
+    """
+    first, second = modalities
+    row = cuts.at(NAMED_SHARE)
+    auc = cuts.answer_present.set_index("direction")["auc"]
+    told = answer_told_in_words(float(auc.min()))
+    return [
+        f"A cut at a cosine of {format_value(row['threshold'])} lets "
+        f"{100 * row['false_share']:g}% of unrelated pairs pass and keeps {row['kept']:.1%} of "
+        f"partners ({row['kept_low']:.1%} to {row['kept_high']:.1%}).",
+        f"Whether the answer is in an index of {cuts.n_pairs:,} at all {told} by the best cosine: "
+        f"AUC {auc['image_to_text']:.2f} from {first} to {second}, {auc['text_to_image']:.2f} from "
+        f"{second} to {first} (0.5 is chance, 1 certain).",
+    ]
+
+
+def answer_told_in_words(auc: float) -> str:
+    """Put into words what an AUC says on whether something can be told.
+
+    Parameters
+    ----------
+    auc : float
+        The area under the curve: 0.5 is chance.
+
+    Returns
+    -------
+    str
+        The verb of a sentence.
+
+    Examples
+    --------
+    >>> answer_told_in_words(0.55), answer_told_in_words(0.99)
+    ('cannot be told', 'can be told')
+    """
+    if auc < TOLD_HARDLY:
+        return "cannot be told"
+    if auc < TOLD_IN_PART:
+        return "can hardly be told"
+    if auc < TOLD:
+        return "can be told in part"
+    return "can be told"
 
 
 def verdict_in_words(row: Mapping[Hashable, Any]) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from gapbook import __version__
 from gapbook.exceptions import PairsError
 from gapbook.geometry import modality_gap
-from gapbook.geometry.table import Measured
+from gapbook.geometry.table import SAMPLE_SIZE, Measured
 from gapbook.landscape.loss import loss_landscape
 from gapbook.pairs import PairedEmbeddings
 from gapbook.precomputed.references import references
@@ -28,10 +28,12 @@ from gapbook.report.recommend import (
     SPLITS,
     compare_mitigations,
     default_splits,
+    draw_pairs,
     judge_candidates,
     judge_mitigations,
 )
 from gapbook.report.tables import format_value
+from gapbook.report.thresholds import Cuts, measure_cuts
 
 # The temperature of the published CLIP models, whose logit scale is clamped at 100.
 CLIP_TAU = 0.01
@@ -71,6 +73,8 @@ class ModelReport:
         The table of ``judge_candidates``: every candidate for every use.
     share_of_other : float or None
         The share of the other modality among the 10 nearest rows in one index of both.
+    cuts : Cuts or None
+        What cosines of partners and of unrelated pairs say about cuts.
     """
 
     name: str
@@ -83,6 +87,7 @@ class ModelReport:
     splits: int = SPLITS
     candidates: pd.DataFrame | None = None
     share_of_other: float | None = None
+    cuts: Cuts | None = None
 
     @property
     def is_at_chance(self) -> bool:
@@ -93,7 +98,11 @@ class ModelReport:
     def first_lines(self) -> list[str]:
         """What to read first, a sentence each; the same in every format."""
         return first_lines(
-            self.table, self.measured.pairs.modalities, self.share_of_other, self.recommendations
+            self.table,
+            self.measured.pairs.modalities,
+            self.share_of_other,
+            self.recommendations,
+            self.cuts,
         )
 
     @property
@@ -154,6 +163,7 @@ class ModelReport:
             "modalities": list(self.measured.pairs.modalities),
             "source": self.measured.pairs.source,
             "seed": self.seed,
+            "groups": self.measured.n_groups,
             "first_lines": self.first_lines,
             "at_chance": self.is_at_chance,
             "share_of_other_in_top_10": self.share_of_other,
@@ -162,6 +172,7 @@ class ModelReport:
             # Of a folder of shards: all that were left out, of which a note names the first.
             "skipped": dict(getattr(self.measured, "skipped", {})),
             "metrics": _records(metrics),
+            **_cuts_as_json(self.cuts),
             "references": {str(source): _plain(known[source].to_dict()) for source in known},
             "temperature": self.tau,
             "recommendations": _records(self.recommendations),
@@ -212,14 +223,29 @@ def report_on(
     narrower.
     """
     notes = list(measured.notes)
-    if len(measured.pairs) < _n_pairs(measured):
+    # Of groups, any number of captions is right; all else compares pairs one by one.
+    searched = measured.pairs if measured.grouped is None else measured.grouped
+    if measured.grouped is None and len(measured.pairs) < _n_pairs(measured):
         notes.append(f"Figures and landscape rest on the same {len(measured.pairs):,} pairs.")
     if splits is None:
         splits = default_splits(len(measured.pairs))
-    share_of_other = share_of_other_modality(measured.pairs, seed)
+    share_of_other = share_of_other_modality(searched, seed)
+    compared = draw_pairs(measured.pairs, SAMPLE_SIZE, seed)
+    cuts = measure_cuts(compared.x, compared.y, seed=seed)
+    if cuts.n_pairs < _n_pairs(measured):
+        notes.append(f"Cuts rest on {cuts.n_pairs:,} of the pairs.")
     if only_measures:
         return ModelReport(
-            name, measured, tau, None, None, notes, seed, splits, share_of_other=share_of_other
+            name,
+            measured,
+            tau,
+            None,
+            None,
+            notes,
+            seed,
+            splits,
+            share_of_other=share_of_other,
+            cuts=cuts,
         )
     on_stage("landscape")
     landscape = None
@@ -235,7 +261,7 @@ def report_on(
         notes.append("No comparison of mitigations: recall is at chance.")
     else:
         try:
-            evaluated = compare_mitigations(measured.pairs, splits, seed)
+            evaluated = compare_mitigations(searched, splits, seed)
             recommendations = judge_mitigations(evaluated)
             tried = judge_candidates(evaluated)
         except PairsError as error:
@@ -251,6 +277,7 @@ def report_on(
         splits,
         candidates=tried,
         share_of_other=share_of_other,
+        cuts=cuts,
     )
 
 
@@ -329,6 +356,18 @@ def _note_on_spread(landscape: pd.DataFrame) -> str:
         f"Landscape: the mean over {ORDERS} random orders of the rows, in batches of 50; over them "
         f"the loss at the present gap has a standard deviation of {spread} nats."
     )
+
+
+def _cuts_as_json(cuts: Cuts | None) -> dict[str, Any]:
+    """Return the cuts, whether the answer is there, and the calibration; empty without cuts."""
+    if cuts is None:
+        return {"thresholds": [], "answer_present": [], "calibration": None}
+    calibration = None if cuts.calibration is None else _plain(asdict(cuts.calibration))
+    return {
+        "thresholds": _records(cuts.table),
+        "answer_present": _records(cuts.answer_present),
+        "calibration": calibration,
+    }
 
 
 def _records(table: pd.DataFrame | None) -> list[dict[str, Any]]:

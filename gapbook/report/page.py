@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from gapbook import __version__
 from gapbook.geometry import cosine_stats
+from gapbook.geometry.cosines import Histogram
 from gapbook.plots.names import notes_on_names
 from gapbook.plots.report import (
     cosine_densities,
@@ -27,6 +28,7 @@ from gapbook.plots.style import palette_png
 from gapbook.precomputed.references import references
 from gapbook.projections import project
 from gapbook.report.explain import label_of
+from gapbook.report.findings import NAMED_SHARE, zero_of_scores
 from gapbook.report.model import ModelReport
 from gapbook.report.recommend import CONFIDENCE, MIN_PAIRS, MIN_USEFUL_GAIN, N_CANDIDATES
 from gapbook.report.tables import (
@@ -35,6 +37,7 @@ from gapbook.report.tables import (
     latex_table,
     markdown_table,
     printed_candidates,
+    printed_cuts,
 )
 
 # Figures 6 inches wide have 864 pixels: two for each pixel of half a page, as dense screens show.
@@ -116,6 +119,9 @@ def to_html(report: ModelReport) -> str:
         n_candidates=N_CANDIDATES,
         recommendations=_recommendation_rows(report.recommendations),
         candidates=_candidate_rows(report.candidates),
+        cuts=[] if report.cuts is None else printed_cuts(report.cuts.table).to_dict("records"),
+        n_cut_pairs="" if report.cuts is None else f"{report.cuts.n_pairs:,}",
+        calibration=_calibration_in_words(report),
         at_chance=report.is_at_chance,
         too_few=len(report.measured.pairs) < MIN_PAIRS,
         sources=list(compared.columns),
@@ -180,19 +186,32 @@ def _pairs_figure(report: ModelReport) -> PageFigure:
 def _cosines_figure(report: ModelReport) -> PageFigure:
     pairs = report.measured.pairs
     first, second = pairs.modalities
-    counts = report.measured.partner_cosine_counts
+    within_x = report.value("cosine_within_x")
+    within_y = report.value("cosine_within_y")
+    partners = report.value("cosine_paired")
+    unrelated = zero_of_scores(report.table)
+    text = (
+        f"Partners have a cosine of {partners:.3f} on average, unrelated {first} and {second} "
+        f"{unrelated:.3f}; two {first}s {within_x:.3f}, two {second}s {within_y:.3f}."
+    )
     histograms = {
         f"two {first}s": cosine_stats(pairs.x).histogram,
         f"two {second}s": cosine_stats(pairs.y).histogram,
-        "partners": (counts, np.linspace(-1, 1, len(counts) + 1)),
+        "partners": _histogram(report.measured.partner_cosine_counts),
     }
-    within_x = report.value("cosine_within_x")
-    within_y = report.value("cosine_within_y")
-    text = (
-        f"Two {first}s have a cosine of {within_x:.3f} on average, two {second}s {within_y:.3f}, "
-        f"partners {report.value('cosine_paired'):.3f}."
+    if report.cuts is None:
+        return _page_figure(cosine_densities(histograms), text)
+    histograms[f"unrelated {first}, {second}"] = _histogram(report.cuts.unrelated_counts)
+    cut = report.cuts.at(NAMED_SHARE)
+    text += (
+        f" The cut that 1 % of unrelated pairs pass keeps {100 * cut['kept']:.1f} % of partners."
     )
-    return _page_figure(cosine_densities(histograms), text)
+    return _page_figure(cosine_densities(histograms, float(cut["threshold"])), text)
+
+
+def _histogram(counts: np.ndarray) -> Histogram:
+    """Return counts with the edges of their equal bins over [-1, 1]."""
+    return Histogram(counts, np.linspace(-1, 1, len(counts) + 1))
 
 
 def _landscape_figure(report: ModelReport, landscape: pd.DataFrame) -> PageFigure:
@@ -290,6 +309,13 @@ def _reference_rows(compared: pd.DataFrame, labels: pd.DataFrame) -> list[Refere
         numbers = [format_value(value) for value in values]
         rows.append(ReferenceRow(label_of(str(metric), labels), numbers))
     return rows
+
+
+def _calibration_in_words(report: ModelReport) -> str:
+    """Return the probability of a match in words, nothing where there is none."""
+    if report.cuts is None or report.cuts.calibration is None:
+        return ""
+    return report.cuts.calibration.in_words()
 
 
 def _verdict(verdict: str) -> str:

@@ -5,6 +5,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from gapbook.exceptions import PairsError
+from gapbook.groups import drawn_rows
 from gapbook.mitigation.evaluation import evaluate_on_held_out, summarize_splits
 from gapbook.mitigation.transformers import (
     Center,
@@ -161,10 +162,11 @@ def compare_mitigations(
     PairsError
         For fewer than 32 pairs.
     """
-    if len(pairs) < MIN_PAIRS:
-        raise PairsError(f"Expected at least {MIN_PAIRS} pairs; got {len(pairs)}")
+    if pairs.n_groups < MIN_PAIRS:
+        things = "pairs" if pairs.groups is None else "groups"
+        raise PairsError(f"Expected at least {MIN_PAIRS} {things}; got {pairs.n_groups}")
     if splits is None:
-        splits = default_splits(len(pairs))
+        splits = default_splits(pairs.n_groups)
     pairs = draw_pairs(pairs, max_pairs, seed)
     measures = list(USE_OF_MEASURE)
     # There are many small fits, whose threads would wait for each other.
@@ -174,6 +176,8 @@ def compare_mitigations(
 
 def draw_pairs(pairs: PairedEmbeddings, max_pairs: int, seed: int) -> PairedEmbeddings:
     """Return at most ``max_pairs`` pairs, in their order; of more, so many are drawn by ``seed``.
+
+    Pairs in groups are drawn by whole groups.
 
     Parameters
     ----------
@@ -197,7 +201,7 @@ def draw_pairs(pairs: PairedEmbeddings, max_pairs: int, seed: int) -> PairedEmbe
     if len(pairs) <= max_pairs:
         return pairs
     rng = np.random.default_rng(seed)
-    return pairs.subset(np.sort(rng.choice(len(pairs), max_pairs, replace=False)))
+    return pairs.subset(drawn_rows(len(pairs), pairs.groups, max_pairs, rng))
 
 
 def judge_mitigations(evaluated: pd.DataFrame) -> pd.DataFrame:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from gapbook.exceptions import one_line
 from gapbook.report.explain import label_of
+from gapbook.report.thresholds import Cuts
 
 # What LaTeX would take as a command, and what it is written as.
 LATEX_ESCAPES: dict[str, str | int | None] = {
@@ -152,8 +153,9 @@ def markdown_report(
     table: pd.DataFrame,
     labels: pd.DataFrame,
     candidates: pd.DataFrame | None = None,
+    cuts: Cuts | None = None,
 ) -> str:
-    """Write the first lines of a report, its measures and its candidates in Markdown.
+    """Write the first lines of a report, its cuts, measures and candidates in Markdown.
 
     Parameters
     ----------
@@ -163,18 +165,49 @@ def markdown_report(
         As in ``markdown_table``.
     candidates : DataFrame, optional
         The table of ``gapbook.report.recommend.judge_candidates``.
+    cuts : Cuts, optional
+        What ``gapbook.report.thresholds.measure_cuts`` returns.
 
     Returns
     -------
     str
-        A list, and one or two pipe tables.
+        A list, and one to three pipe tables, that of cuts with the calibration below it.
     """
     parts = ["".join(f"* {_escape_markdown(line)}\n" for line in lines)]
     parts.append(markdown_table(table, labels))
+    if cuts is not None:
+        cells = printed_cuts(cuts.table)
+        parts.append(plain_markdown(cells, ("right",) * cells.shape[1]))
+        if cuts.calibration is not None:
+            parts.append(_escape_markdown(cuts.calibration.in_words()) + "\n")
     if candidates is not None:
-        cells = printed_candidates(candidates).map(_escape_markdown)
-        parts.append(cells.to_markdown(index=False, disable_numparse=True) + "\n")
+        parts.append(plain_markdown(printed_candidates(candidates)))
     return "\n".join(parts)
+
+
+def plain_markdown(cells: pd.DataFrame, alignment: Sequence[str] | None = None) -> str:
+    r"""Write a table of text in Markdown.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        The cells, all text, in which what Markdown would take as HTML or as a mark is escaped.
+    alignment : sequence of {"left", "right", "center"}, optional
+        That of each column, by default left.
+
+    Returns
+    -------
+    str
+        A pipe table.
+
+    Examples
+    --------
+    >>> print(plain_markdown(pd.DataFrame({"name": ["a|b"], "value": ["0.50"]})).splitlines()[-1])
+    | a\|b   | 0.50    |
+    """
+    # Cells are text: they must not be read as numbers again, which would drop zeros at their end.
+    escaped = cells.map(_escape_markdown)
+    return escaped.to_markdown(index=False, colalign=alignment, disable_numparse=True) + "\n"
 
 
 def latex_report(
@@ -183,8 +216,9 @@ def latex_report(
     labels: pd.DataFrame,
     caption: str,
     candidates: pd.DataFrame | None = None,
+    cuts: Cuts | None = None,
 ) -> str:
-    """Write the first lines of a report, its measures and its candidates in LaTeX.
+    """Write the first lines of a report, its measures, cuts and candidates in LaTeX.
 
     Parameters
     ----------
@@ -194,28 +228,63 @@ def latex_report(
         As in ``latex_table``.
     candidates : DataFrame, optional
         The table of ``gapbook.report.recommend.judge_candidates``.
+    cuts : Cuts, optional
+        What ``gapbook.report.thresholds.measure_cuts`` returns.
 
     Returns
     -------
     str
-        A table environment, a list, and a second table environment if there are candidates.
+        A table environment, a list, and further table environments if there are cuts and
+        candidates.
     """
     items = "".join(f"\\item {_escape_latex(line)}\n" for line in lines)
     text = latex_table(table, labels, caption)
     text += f"\n\\begin{{itemize}}\n{items}\\end{{itemize}}\n"
-    if candidates is None:
-        return text
-    cells = printed_candidates(candidates).map(_escape_latex)
-    return (
-        text
-        + "\n"
-        + cells.style.hide(axis="index").to_latex(
-            column_format="llll",
-            position_float="centering",
-            hrules=True,
-            caption="What each mitigation changes on held-out pairs",
-        )
+    if cuts is not None:
+        text += "\n" + _text_table(printed_cuts(cuts.table), "rrrrr", "What a cut of cosines keeps")
+        if cuts.calibration is not None:
+            text += f"\n{_escape_latex(cuts.calibration.in_words())}\n"
+    if candidates is not None:
+        caption = "What each mitigation changes on held-out pairs"
+        text += "\n" + _text_table(printed_candidates(candidates), "llll", caption)
+    return text
+
+
+def _text_table(cells: pd.DataFrame, column_format: str, caption: str) -> str:
+    """Return a table environment of text, escaped."""
+    escaped = cells.map(_escape_latex).rename(columns=_escape_latex)
+    return escaped.style.hide(axis="index").to_latex(
+        column_format=column_format, position_float="centering", hrules=True, caption=caption
     )
+
+
+def printed_cuts(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of cuts in print.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The table of ``gapbook.report.thresholds.threshold_table``.
+
+    Returns
+    -------
+    DataFrame
+        A row for each cut, all text: the share of false matches that pass, the cosine, the share of
+        true ones that is kept with its interval, and how many unrelated pairs lie above it.
+    """
+    rows = []
+    for row in table.to_dict("records"):
+        rows.append(
+            (
+                f"{100 * row['false_share']:g} %",
+                format_value(row["threshold"]),
+                f"{100 * row['kept']:.1f} %",
+                f"{100 * row['kept_low']:.1f} to {100 * row['kept_high']:.1f} %",
+                f"{row['n_passing']:,}",
+            )
+        )
+    columns = ["false matches", "cut, cosine", "true matches kept", "95 % interval"]
+    return pd.DataFrame(rows, columns=[*columns, "unrelated pairs above it"])
 
 
 def printed_candidates(candidates: pd.DataFrame) -> pd.DataFrame:

@@ -3,15 +3,15 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
 
 from gapbook.array_files import SUFFIXES, read_pairs, read_shape, suffix_of
 from gapbook.exceptions import PairsError
 from gapbook.files import path_text, require_folder
+from gapbook.geometry.arrays import to_numpy
 from gapbook.pairs import unit_pair
-
-if TYPE_CHECKING:
-    import torch
 
 # Of what is left out, so many are named.
 NAMES_SHOWN = 10
@@ -121,9 +121,7 @@ def shard_shape(path: Path, columns: Sequence[str] = ("x", "y")) -> tuple[int, i
     return n, d
 
 
-def unit_shard(
-    path: Path, columns: Sequence[str] = ("x", "y")
-) -> tuple["torch.Tensor", "torch.Tensor"]:
+def unit_shard(path: Path, columns: Sequence[str] = ("x", "y")) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of both sides of a shard at unit length.
 
     Parameters
@@ -136,7 +134,7 @@ def unit_shard(
 
     Returns
     -------
-    tuple of two tensors (n, d)
+    tuple of two arrays (n, d)
         Float32 rows. Without a pair they have the shape (0, 0).
 
     Raises
@@ -144,9 +142,9 @@ def unit_shard(
     PairsError
         If the file is missing or damaged, or what it holds is not pairs.
     """
-    import torch
-
     x, y = read_pairs(path, columns)
     if tuple(x.shape[:1]) == tuple(y.shape[:1]) == (0,):
-        return torch.empty(0, 0), torch.empty(0, 0)
-    return unit_pair(x, y, at_least=1)
+        return np.empty((0, 0), np.float32), np.empty((0, 0), np.float32)
+    unit_x, unit_y = unit_pair(x, y, at_least=1)
+    # Some formats give tensors, and sums over all shards are of one kind.
+    return to_numpy(unit_x), to_numpy(unit_y)

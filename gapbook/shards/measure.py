@@ -186,9 +186,9 @@ def measure_shards(  # noqa: PLR0913 (a call says all that it needs)
         pairs,
         result.partner_cosine_counts,
         _notes(result, of_sample),
-        result.shards,
-        result.skipped,
-        listed.left_out,
+        shards=result.shards,
+        skipped=result.skipped,
+        left_out=listed.left_out,
     )
     measured.notes.extend(measured.notes_on_left_out)
     return measured

@@ -152,7 +152,7 @@ def _measured(
     hashes = row_hashes(name, len(x), settings.seed)
     chosen = np.argsort(hashes)[: settings.sample]
     places = np.stack([np.full(len(chosen), number), chosen], axis=1)
-    rows = np.stack([x[chosen].numpy(), y[chosen].numpy()])
+    rows = np.stack([x[chosen], y[chosen]])
     return PartialResult(
         1,
         {},

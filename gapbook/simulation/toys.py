@@ -258,7 +258,7 @@ def _scaled_loss(
     flat = scales.ravel()
     step = LOGITS_AT_ONCE // cosines.size
     parts = [
-        loss_of_logits(flat[i : i + step, None, None] * cosines, labels=labels).numpy()
+        loss_of_logits(flat[i : i + step, None, None] * cosines, labels=labels)
         for i in range(0, max(1, len(flat)), step)
     ]
     losses = np.concatenate(parts).reshape(scales.shape)

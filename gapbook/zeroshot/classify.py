@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import torch
+from array_api_compat import array_namespace, device, is_torch_array
 from numpy.typing import ArrayLike
 
 from gapbook.exceptions import PairsError
+from gapbook.geometry.arrays import Array, as_array, in_double, to_numpy, zeros
 from gapbook.landscape.shifts import (
     Sides,
     amounts_of_sides,
@@ -70,7 +71,7 @@ def shifted_predictions(
     [[0, 1], [1, 1]]
     """
     x, t, g = _inputs(images, class_texts, along)
-    predicted, _ = _sweep(x, t, g, amounts_of_sides(deltas, sides, x.device))
+    predicted, _ = _sweep(x, t, g, amounts_of_sides(deltas, sides, like=x))
     return predicted
 
 
@@ -120,7 +121,7 @@ def shift_sweep(
     """
     x, t, g = _inputs(images, class_texts, along)
     classes = _checked_labels(labels, len(x), len(t))
-    predicted, distance = _sweep(x, t, g, amounts_of_sides(deltas, sides, x.device))
+    predicted, distance = _sweep(x, t, g, amounts_of_sides(deltas, sides, like=x))
     accuracy = (predicted == classes).mean(1)
     return pd.DataFrame(
         {"delta": np.asarray(deltas, float), "distance": distance, "accuracy": accuracy}
@@ -166,33 +167,34 @@ def accuracy_curve(
     [[-inf, -0.2, 1.0, 0.5], [-0.2, 0.2, 2.0, 1.0], [0.2, inf, 1.0, 0.5]]
     """
     x, t, g = _inputs(images, class_texts, along)
-    classes = torch.from_numpy(_checked_labels(labels, len(x), len(t))).to(x.device)
-    texts = t.double()
+    classes = as_array(_checked_labels(labels, len(x), len(t)), like=x)
+    texts = in_double(t)
     first_equal = _first_equal_text(t)
     q = (texts @ g)[first_equal]
-    low = torch.empty(len(x), dtype=torch.float64, device=x.device)
-    high = torch.empty_like(low)
+    low = zeros((len(x),), like=x)
+    high = zeros((len(x),), like=x)
     for part in row_blocks(len(x)):
-        cosines = (x[part].double() @ texts.T)[:, first_equal]
+        cosines = (in_double(x[part]) @ texts.T)[:, first_equal]
         low[part], high[part] = _winning_interval(cosines, q, classes[part, None])
     somewhere = low < high
-    return _count_intervals(low[somewhere].cpu().numpy(), high[somewhere].cpu().numpy(), len(x))
+    return _count_intervals(to_numpy(low[somewhere]), to_numpy(high[somewhere]), len(x))
 
 
-def _winning_interval(
-    cosines: torch.Tensor, q: torch.Tensor, label: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _winning_interval(cosines: Array, q: Array, label: Array) -> tuple[Array, Array]:
     """Return the shifts low and high (n,) between which the label's line is the highest."""
-    ahead = cosines - cosines.gather(1, label)
+    xp = array_namespace(cosines)
+    rows = xp.arange(len(cosines), device=device(cosines))
+    ahead = cosines - cosines[rows, label[:, 0]][:, None]
     steeper = q - q[label]
-    crossing = ahead / steeper
-    low = crossing.where(steeper > 0, -torch.inf).amax(1)
-    high = crossing.where(steeper < 0, torch.inf).amin(1)
+    # lines that are parallel to that of the label meet it nowhere
+    crossing = ahead / xp.where(steeper == 0, xp.nan, steeper)
+    low = xp.max(xp.where(steeper > 0, crossing, -xp.inf), axis=1)
+    high = xp.min(xp.where(steeper < 0, crossing, xp.inf), axis=1)
     # of parallel lines the higher one wins everywhere, and of equal ones that of the first class
-    earlier = torch.arange(len(q), device=q.device) < label
+    earlier = xp.arange(len(q), device=device(q)) < label
     above = (ahead > 0) | ((ahead == 0) & earlier)
-    never = ((steeper == 0) & above).any(1)
-    return low.masked_fill(never, torch.inf), high
+    never = xp.any((steeper == 0) & above, axis=1)
+    return xp.where(never, xp.inf, low), high
 
 
 def _count_intervals(low: np.ndarray, high: np.ndarray, n: int) -> pd.DataFrame:
@@ -211,8 +213,8 @@ def _count_intervals(low: np.ndarray, high: np.ndarray, n: int) -> pd.DataFrame:
 
 def _inputs(
     images: ArrayLike, class_texts: ArrayLike, along: ArrayLike | None
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return unit rows of both and the unit vector (float64), on the device of the images."""
+) -> tuple[Array, Array, Array]:
+    """Return unit rows of both and the unit vector (float64), of the kind of the images."""
     x = unit_rows(images, "images")
     t = unit_rows(class_texts, "class_texts")
     if x.shape[1] != t.shape[1]:
@@ -220,15 +222,13 @@ def _inputs(
             f"Expected images and class_texts of one dimension; "
             f"got {tuple(x.shape)} and {tuple(t.shape)}"
         )
-    t = t.to(x.device)
+    t = as_array(to_numpy(t), like=x)
     return x, t, unit_gap(x, t, along)
 
 
 def _checked_labels(labels: ArrayLike, n: int, k: int) -> np.ndarray:
     """Return the labels as int64, checked: n of them, in k classes that all have an image."""
-    if isinstance(labels, torch.Tensor):
-        labels = labels.cpu()
-    classes = np.asarray(labels)
+    classes = to_numpy(labels)
     if classes.shape != (n,) or classes.dtype.kind not in "iu":
         raise PairsError(
             f"Expected labels as {n} integers, one an image; got {classes.dtype} {classes.shape}"
@@ -249,35 +249,30 @@ def _checked_labels(labels: ArrayLike, n: int, k: int) -> np.ndarray:
 # ---- the arithmetic
 
 
-def _first_equal_text(t: torch.Tensor) -> torch.Tensor:
+def _first_equal_text(t: Array) -> Array:
     """Return for each class the first one of equal text, so that copies tie despite rounding."""
-    _, group = torch.unique(t, dim=0, return_inverse=True)
-    classes = torch.arange(len(t), device=t.device)
-    first = torch.full_like(classes, len(t)).scatter_reduce(0, group, classes, "amin")
-    return first[group]
+    _, first, group = np.unique(to_numpy(t), axis=0, return_index=True, return_inverse=True)
+    return as_array(first[group.ravel()], like=t)
 
 
-def _first_best(scores: torch.Tensor) -> torch.Tensor:
+def _first_best(scores: Array) -> Array:
     """Return the column of the largest score in each row, the first of equal ones."""
-    if scores.device.type == "cpu":
-        # NumPy is twice as fast at it
-        return torch.from_numpy(scores.numpy().argmax(1))
-    return scores.max(1).indices
+    if is_torch_array(scores) and scores.device.type != "cpu":
+        return scores.max(1).indices
+    # on the processor NumPy is twice as fast at it as torch
+    return as_array(to_numpy(scores).argmax(1), like=scores)
 
 
-def _sum_of_moved(
-    rows: torch.Tensor, g: torch.Tensor, steps: torch.Tensor, inverse_lengths: torch.Tensor
-) -> torch.Tensor:
+def _sum_of_moved(rows: Array, g: Array, steps: Array, inverse_lengths: Array) -> Array:
     """Return the sum of N(row + step g) over all rows, for each of m steps: (m, d)."""
     return inverse_lengths @ rows + (steps * inverse_lengths.sum(1))[:, None] * g
 
 
-def _sweep(
-    x: torch.Tensor, t: torch.Tensor, g: torch.Tensor, steps: torch.Tensor
-) -> tuple[np.ndarray, np.ndarray]:
+def _sweep(x: Array, t: Array, g: Array, steps: Array) -> tuple[np.ndarray, np.ndarray]:
     """Return the predictions (m, n) and the distances of the means (m,) for m shifts."""
+    xp = array_namespace(x)
     step_x, step_t = steps
-    texts = t.double()
+    texts = in_double(t)
     first_equal = _first_equal_text(t)
     q = texts @ g
     scale = 1 / lengths_after_shift(t, q, step_t, "class_texts")
@@ -286,19 +281,20 @@ def _sweep(
     bias = (-step_x[:, None] * q - (step_x * step_t)[:, None])[:, first_equal]
     scale = scale[:, first_equal]
 
-    predicted = torch.empty(len(bias), len(x), dtype=torch.int64, device=x.device)
-    total = torch.zeros_like(mean_text)
+    predicted = xp.empty((len(bias), len(x)), dtype=xp.int64, device=device(x))
+    total = xp.zeros_like(mean_text)
     for part in row_blocks(len(x)):
-        rows = x[part].double()
+        rows = in_double(x[part])
         p = rows @ g
         lengths = lengths_after_shift(rows, p, -step_x, "images")
         total += _sum_of_moved(rows, g, -step_x, 1 / lengths)
         cosines = (rows @ texts.T)[:, first_equal]
-        scores = torch.empty_like(cosines)
+        scores = xp.empty_like(cosines)
         for m, step in enumerate(step_t.tolist()):
-            torch.add(cosines, bias[m], out=scores)
+            xp.add(cosines, bias[m], out=scores)
             if step:
-                scores.add_((step * p)[:, None]).mul_(scale[m])
+                scores += (step * p)[:, None]
+                scores *= scale[m]
             predicted[m, part] = _first_best(scores)
-    distance = torch.linalg.vector_norm(total / len(x) - mean_text, dim=1)
-    return predicted.cpu().numpy(), distance.cpu().numpy()
+    distance = xp.linalg.vector_norm(total / len(x) - mean_text, axis=1)
+    return to_numpy(predicted), to_numpy(distance)

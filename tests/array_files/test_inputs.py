@@ -56,7 +56,7 @@ def test_of_several_arrays_in_two_files_one_is_named_for_each(tmp_path):
 
 WRONG_SIDES = {
     "(2, 12, 4): that is both sides of pairs, so give this file alone": np.stack([X, Y]),
-    r"(12, 5, 4): that is 5 vectors in a group": np.stack([Y] * 5, axis=1),
+    "(12, 4) and (11, 5, 4): give the ids of rows instead": np.stack([Y[:11]] * 5, axis=1),
     "(12,): write one row for each pair with np.save": Y[:, 0],
     "(12, 4) and (11, 4)": Y[:11],
     "(12, 4) and (12, 3)": Y[:, :3],

@@ -226,4 +226,4 @@ def test_long_doubles_beyond_the_range_of_float64_have_directions(exponent):
     rows = X.astype(np.longdouble) * np.longdouble(exponent)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        np.testing.assert_allclose(unit_rows(rows).numpy(), unit_rows(X).numpy(), atol=1e-7)
+        np.testing.assert_allclose(unit_rows(rows), unit_rows(X), atol=1e-7)

@@ -74,11 +74,11 @@ def test_parameters_are_set(folder, capsys) -> None:
     assert "ProjectOut(by='gap', k=3)" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("side", ["x", "y"])
+@pytest.mark.parametrize("side", ["x", "y", "image", "text"])
 def test_the_side_of_queries_is_chosen(folder, side: str) -> None:
     arguments = ["--with", "QueryCenter", "--queries", side, "--out", "f.safetensors"]
     assert run("fix", "pairs.npz", *arguments) == 0
-    expected = {"x": X, "y": Y}[side].mean(0)
+    expected = {"x": X, "y": Y, "image": X, "text": Y}[side].mean(0)
     np.testing.assert_allclose(load_file("f.safetensors")["query_mean_"], expected, atol=1e-6)
 
 
@@ -90,6 +90,7 @@ def test_the_side_of_queries_is_chosen(folder, side: str) -> None:
         (["--with", "Center", "--set", "amount=much"], "amount as a finite number; got 'much'"),
         (["--with", "CSLS", "--set", "k=200"], "k as an integer from 1 to 199"),
         (["--with", "ScoreScaling", "--set", "by=positives"], "not the queries themselves"),
+        (["--with", "ScoreScaling", "--queries", "sound"], "image, text, x, y; got 'sound'"),
     ],
 )
 def test_bad_fixes_are_one_line(folder, capsys, arguments: list[str], message: str) -> None:
@@ -108,7 +109,7 @@ def test_bad_applications_are_one_line(folder, capsys) -> None:
     for fix, vectors, side, message in (
         ("fix.safetensors", "other.npy", "x", "7 dimensions; the correction is for 12"),
         ("fix.safetensors", "none.npy", "x", "none.npy does not exist"),
-        ("fix.safetensors", "stored.npy", "image", "a side among x, y"),
+        ("fix.safetensors", "stored.npy", "image", "got 'image': x is the first side of"),
         ("bad.safetensors", "stored.npy", "x", "is damaged or no safetensors file"),
         ("stored.npy", "stored.npy", "x", "is damaged or no safetensors file"),
         ("pairs.npz", "stored.npy", "x", "is damaged or no safetensors file"),

@@ -93,7 +93,7 @@ def test_every_format_begins_with_the_same_lines_and_has_every_candidate(reporte
     markdown = (reported / "report.md").read_text()
     latex = (reported / "report.tex").read_text()
     page = html.unescape((reported / "report.html").read_text())
-    assert len(content["first_lines"]) == 9
+    assert len(content["first_lines"]) == 11
     for line in content["first_lines"]:
         assert line in html.unescape(markdown)
         assert line in page
@@ -104,6 +104,27 @@ def test_every_format_begins_with_the_same_lines_and_has_every_candidate(reporte
         assert row["words"] in latex
         assert row["words"] in page
         assert row["command"] in page
+
+
+def test_every_format_has_the_cuts_and_the_calibration(reported):
+    content = strict_json(reported / "report.json")
+    markdown = html.unescape((reported / "report.md").read_text())
+    latex = (reported / "report.tex").read_text()
+    page = html.unescape((reported / "report.html").read_text())
+    assert [row["false_share"] for row in content["thresholds"]] == [0.1, 0.01, 0.001]
+    for row in content["thresholds"]:
+        kept = f"{100 * row['kept']:.1f} %"
+        assert kept in markdown
+        assert kept in page
+        assert kept.replace("%", "\\%") in latex
+    assert [row["direction"] for row in content["answer_present"]] == [
+        "image_to_text",
+        "text_to_image",
+    ]
+    scale = f"exp(-({content['calibration']['scale']:#.4g} c"
+    assert scale in markdown
+    assert scale in page
+    assert scale in latex
 
 
 def test_a_condition_that_holds_is_named_and_ends_with_1(few_file, tmp_path, capsys):
@@ -204,10 +225,33 @@ def test_without_out_notes_and_table_are_printed(few_file, capsys):
     assert "\n\n| measure " in printed.out
 
 
+def test_the_file_of_the_other_side_may_stand_after_options(few_pairs, tmp_path, capsys):
+    for name in ("x", "y"):
+        np.save(tmp_path / f"{name}.npy", getattr(few_pairs, name))
+    files = (tmp_path / "x.npy", tmp_path / "y.npy")
+    options = ("--only", "measures", "--out", tmp_path / "r.json")
+    assert run(files[0], *options, files[1]) == 0
+    late = strict_json(tmp_path / "r.json")["metrics"]
+    assert run(*files, *options) == 0
+    assert late == strict_json(tmp_path / "r.json")["metrics"]
+    with pytest.raises(SystemExit) as stop:
+        run(*files, *options, "more.npy")
+    assert stop.value.code == 2
+    assert "more.npy: put all files before the options" in capsys.readouterr().err
+
+
+def test_a_models_own_scale_and_bias_are_judged_in_a_note(few_file, tmp_path):
+    options = ["--only", "measures", "--logit-scale", "50", "--logit-bias", "-12.5"]
+    assert run(few_file, *options, "--out", tmp_path / "r.json") == 0
+    notes = strict_json(tmp_path / "r.json")["notes"]
+    assert notes[-1].startswith("The model's own probability of a match, 1 / (1 + exp(-(50.00 c -")
+
+
 def test_a_progress_bar_is_on_stderr_only(few_file, capsys):
     assert cli.main(["report", str(few_file)]) == 0
     printed = capsys.readouterr()
-    assert "landscape" in printed.err
+    assert "landscape: " in printed.err
+    assert " left" in printed.err
     assert "landscape" not in printed.out
 
 
@@ -321,6 +365,7 @@ def test_wrong_arguments_are_refused_in_one_line(arguments, message, tmp_path, c
         (["--sample", "5"], "--scheduler, --sample and --skip-bad are for a folder of shards"),
         (["--skip-bad"], "--scheduler, --sample and --skip-bad are for a folder of shards"),
         (["--modalities", "a", "a"], "two different names for --modalities; got 'a' twice"),
+        (["--logit-scale", "100"], "--logit-scale and --logit-bias together"),
         (["--columns", "x", "x"], "two different names for --columns; got 'x' twice"),
     ],
 )

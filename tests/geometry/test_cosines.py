@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from helpers import isotropic, rotation, sample, unit
+from helpers import isotropic, rotation, sample, tensor_pair, unit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gapbook.exceptions import PairsError
 from gapbook.geometry import cosine_stats
 from gapbook.geometry.cosines import partner_cosine_counts
-from gapbook.pairs import unit_pair
 
 STATS = ("mean", "std", "min", "q25", "median", "q75", "max")
 
@@ -116,7 +115,7 @@ def test_cosine_stats_share_the_gate():
 
 @pytest.mark.parametrize("n", [2, 511, 513, 1300])
 def test_cosines_of_partners_are_counted_in_equal_bins(n):
-    x, y = unit_pair(*sample(n, 20))
+    x, y = tensor_pair(*sample(n, 20))
     cosines = (x.double() * y.double()).sum(1).numpy()
     expected, _ = np.histogram(cosines, bins=100, range=(-1, 1))
     np.testing.assert_array_equal(partner_cosine_counts(x, y), expected)

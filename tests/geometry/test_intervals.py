@@ -29,6 +29,8 @@ from gapbook.geometry import (
 from gapbook.geometry.intervals import (
     bootstrap_intervals,
     covariance_intervals,
+    group_hubness_intervals,
+    group_wilson_interval,
     jackknife_groups,
     kernel_intervals,
     neighbor_intervals,
@@ -224,3 +226,124 @@ def test_what_has_no_interval_is_refused(values):
 def test_a_confidence_is_a_share(confidence):
     with pytest.raises(PairsError, match="a confidence lies between 0 and 1"):
         t_interval([1.0, 2.0], confidence)
+
+
+# ---- pairs in groups
+
+
+def near_duplicates(groups=60, each=5, noise=0.02, seed=0):
+    """Draw images with texts that differ by little: groups hold hardly more than one pair."""
+    images, texts = sample(groups, 8, shift=0.3, seed=seed)
+    numbers = np.repeat(np.arange(groups), each)
+    y = texts[numbers] + noise * np.random.default_rng(seed).normal(size=(len(numbers), 8))
+    return *unit_pair(images[numbers], y.astype(np.float32)), numbers
+
+
+def width(estimate):
+    return estimate.high - estimate.low
+
+
+def test_intervals_of_near_duplicates_are_those_of_groups():
+    x, y, groups = near_duplicates()
+    first = np.arange(0, len(x), 5)
+    by_group = bootstrap_intervals(x, y, 0, 500, groups)
+    by_row = bootstrap_intervals(x, y, 0, 500)
+    of_first = bootstrap_intervals(x[first], y[first], 0, 500)
+    for name in ("modality_gap", "cosine_paired", "alignment", "cosine_within_y"):
+        assert width(by_group[name]) > 1.8 * width(by_row[name]), name
+        assert width(by_group[name]) == pytest.approx(width(of_first[name]), rel=0.05), name
+        assert by_group[name].value == pytest.approx(of_first[name].value, abs=0.01), name
+    by_group = covariance_intervals(x, y, 0, groups)
+    by_row = covariance_intervals(x, y, 0)
+    of_first = covariance_intervals(x[first], y[first], 0)
+    for name in ("effective_rank_x", "isoscore_y", "cka"):
+        assert width(by_group[name]) > 1.3 * width(by_row[name]), name
+        assert by_group[name].value == pytest.approx(of_first[name].value, abs=0.02), name
+    assert by_group["cka_debiased"] == of_first["cka_debiased"]
+
+
+def test_intervals_of_groups_of_any_size_hold_the_truth_as_often_as_they_say():
+    def draw(groups, rng):
+        numbers = np.repeat(np.arange(groups), rng.integers(1, 8, size=groups))
+        images, captions = rng.normal(size=(2, groups, 4))
+        y = 0.5 * images + captions
+        y = y[numbers] + 0.5 * rng.normal(size=(len(numbers), 4))
+        return *unit_pair(images[numbers] + 0.4, y - 0.2), numbers
+
+    rng = np.random.default_rng(0)
+    names = ("modality_gap", "cosine_within_x", "cosine_paired")
+    truth = bootstrap_intervals(*draw(20_000, rng)[:2], 0, 1)
+    by_group = dict.fromkeys(names, 0)
+    by_row = dict.fromkeys(names, 0)
+    for trial in range(100):
+        x, y, groups = draw(80, rng)
+        estimates = bootstrap_intervals(x, y, trial, 200, groups)
+        of_rows = bootstrap_intervals(x, y, trial, 200)
+        for name in names:
+            value = truth[name].value
+            by_group[name] += estimates[name].low <= value <= estimates[name].high
+            by_row[name] += of_rows[name].low <= value <= of_rows[name].high
+    assert min(by_group.values()) >= 88
+    assert max(by_row.values()) <= 80
+
+
+def test_intervals_of_groups_of_one_pair_are_those_of_pairs():
+    x, y = unit_pair(*sample(50, 6))
+    alone = np.arange(50)
+    pairs = [bootstrap_intervals(x, y, 3, 40), covariance_intervals(x, y, 3)]
+    grouped = [bootstrap_intervals(x, y, 3, 40, alone), covariance_intervals(x, y, 3, alone)]
+    for plain, estimates in zip(pairs, grouped, strict=True):
+        assert list(plain) == list(estimates)
+        for name, estimate in plain.items():
+            assert estimates[name] == pytest.approx(estimate, rel=1e-6), name
+    of_pairs = neighbor_intervals(x, y, 5, 3)
+    for name, estimate in group_hubness_intervals(x, y, alone, 5, 3).items():
+        assert estimate == pytest.approx(of_pairs[name]), name
+
+
+def test_parts_of_the_jackknife_hold_whole_groups():
+    groups = np.random.default_rng(0).permutation(np.repeat(np.arange(50), 3))
+    parts = jackknife_groups(len(groups), 0, groups)
+    assert sorted(np.concatenate(parts)) == list(range(150))
+    assert len(parts) == 20
+    for part in parts:
+        assert set(np.unique(groups[part], return_counts=True)[1]) == {3}
+
+
+def test_the_jackknife_of_hubness_measures_the_rest():
+    x, y, groups = near_duplicates(40, 3, noise=0.5)
+    k = 4
+    estimates = group_hubness_intervals(x, y, groups, k, seed=0)
+    left_out = {name: [] for name in estimates}
+    for part in jackknife_groups(len(x), 0, groups):
+        rest = np.setdiff1d(np.arange(len(x)), part)
+        table = hubness(x[rest], y[rest], k, groups[rest]).set_index("direction")["skewness"]
+        for name, values in left_out.items():
+            values.append(table[name.removeprefix("hubness_")])
+    for name, values in left_out.items():
+        error = (19 / 20 * ((values - np.mean(values)) ** 2).sum()) ** 0.5
+        half_width = stats.t.ppf(0.975, 19) * error
+        assert estimates[name].high - estimates[name].value == pytest.approx(half_width), name
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_trials_of_groups_count_as_many_as_are_independent(alike):
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(200), 5)
+    if alike:
+        hits = rng.integers(2, size=200).astype(float)[groups]
+    else:
+        hits = rng.integers(2, size=1000).astype(float)
+    estimate = group_wilson_interval(hits, groups)
+    expected = wilson_interval(hits.mean(), 200 if alike else 1000)
+    assert width(estimate) == pytest.approx(width(expected), rel=0.1)
+    assert estimate.value == hits.mean()
+
+
+def test_trials_that_are_all_hits_count_once_a_group():
+    groups = np.repeat(np.arange(30), 4)
+    for share in (0.0, 1.0):
+        assert group_wilson_interval(np.full(120, share), groups) == wilson_interval(share, 30)
+    hits = np.random.default_rng(0).integers(2, size=50).astype(float)
+    alone = group_wilson_interval(hits, np.arange(50))
+    assert alone == pytest.approx(wilson_interval(hits.mean(), 50))

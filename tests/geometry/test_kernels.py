@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import SIZES, exact, isotropic, rotation, sample
+from helpers import SIZES, exact, isotropic, rotation, sample, tensor_pair
 from hypothesis import given, settings
 from scipy.spatial.distance import cdist, pdist
 from sklearn.metrics.pairwise import rbf_kernel
@@ -11,7 +11,6 @@ from sklearn.metrics.pairwise import rbf_kernel
 from gapbook.exceptions import PairsError
 from gapbook.geometry import cka, mmd, modality_gap
 from gapbook.geometry.kernels import kernel_sums
-from gapbook.pairs import unit_pair
 
 
 def off_diagonal(matrix):
@@ -44,7 +43,7 @@ def test_mmd_over_several_tiles(n):
 
 @pytest.mark.parametrize("rows_per_tile", [1, 7, 40, 100])
 def test_tiles_make_no_difference(rows_per_tile):
-    x, y = unit_pair(*sample(40, 5))
+    x, y = tensor_pair(*sample(40, 5))
     whole = kernel_sums(x, y, 2.0)
     torch.testing.assert_close(kernel_sums(x, y, 2.0, rows_per_tile), whole)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import SIZES, exact, isotropic, rotation, sample
+from helpers import SIZES, exact, isotropic, rotation, sample, tensor_pair
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import skew
@@ -18,7 +18,6 @@ from gapbook.geometry.neighbors import (
     shares_of_places,
     skewness,
 )
-from gapbook.pairs import unit_pair
 
 
 def have_no_ties(a, b, k):
@@ -65,7 +64,7 @@ def test_agreement_agrees_with_scikit_learn(k, n, d, shift, seed):
     expected = [len(set(one) & set(other)) / k for one, other in zip(of_x, of_y, strict=True)]
     np.testing.assert_allclose(neighbor_overlap(x, y, k), expected)
     assert neighbor_agreement(x, y, k) == pytest.approx(np.mean(expected))
-    lists = nearest_candidates(*unit_pair(x, y), k)
+    lists = nearest_candidates(*tensor_pair(x, y), k)
     assert np.sort(lists).tolist() == np.sort(np.argsort(-(a @ b.T))[:, :k]).tolist()
 
 
@@ -78,7 +77,7 @@ def test_tiles_make_no_difference(n):
 
 
 def test_few_queries_at_a_time_see_all_candidates():
-    x, y = unit_pair(*sample(300, 6))
+    x, y = tensor_pair(*sample(300, 6))
     blocks = list(cosines_with_all(x, y, cosines_at_once=2100))
     assert {len(cosines) for _, cosines in blocks} == {7, 300 % 7}
     whole = x.double() @ y.double().T
@@ -158,3 +157,29 @@ def test_k_must_be_possible(k):
     for measure in (neighbor_agreement, neighbor_overlap):
         with pytest.raises(PairsError, match="Expected k as an integer from 1 to 29; got"):
             measure(x, y, k)
+
+
+def test_an_image_with_several_texts_is_one_query_and_one_candidate():
+    images, _ = sample(12, 5, seed=3)
+    groups = np.random.default_rng(0).permutation(np.repeat(np.arange(12), 3))
+    x = images[groups]
+    y = (x + np.random.default_rng(1).normal(size=x.shape)).astype(np.float32)
+    first = np.unique(groups, return_index=True)[1]
+    # In the order in which groups come.
+    once = exact(x[np.sort(first)])
+    counts = k_occurrence(x, y, 4, groups)
+    nearest = np.argsort(-(once @ exact(y).T), axis=1)[:, :4]
+    expected = np.bincount(nearest.ravel(), minlength=36)
+    np.testing.assert_allclose(counts["image_to_text"], expected)
+    nearest = np.argsort(-(exact(y) @ once.T), axis=1)[:, :4]
+    expected = np.bincount(nearest.ravel(), minlength=12)
+    np.testing.assert_allclose(counts["text_to_image"], expected)
+    skewed = hubness(x, y, 4, groups)["skewness"].tolist()
+    assert skewed == pytest.approx([skew(count) for count in counts.values()])
+    with pytest.raises(PairsError, match="k"):
+        k_occurrence(x, y, 13, groups)
+
+
+def test_hubness_of_groups_of_one_pair_is_that_of_pairs():
+    x, y = sample(40, 6)
+    assert hubness(x, y, 5, np.arange(40)).equals(hubness(x, y, 5))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import SIZES, sample
+from helpers import SIZES, sample, tensor_pair
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +16,6 @@ from gapbook.geometry.sum_measures import (
     weighted_measures,
 )
 from gapbook.geometry.sums import PairCosines, PairSums, WeightedSums
-from gapbook.pairs import unit_pair
 
 
 def redraw(x, y, counts, dtype=torch.float64):
@@ -27,7 +26,7 @@ def redraw(x, y, counts, dtype=torch.float64):
 @settings(max_examples=25)
 @given(identical=st.booleans(), **SIZES)
 def test_values_from_sums_are_those_of_rows(identical, n, d, shift, seed):
-    x, y = unit_pair(*sample(n, d, min(shift, 3), seed))
+    x, y = tensor_pair(*sample(n, d, min(shift, 3), seed))
     if identical:
         y = x
     for name, value in exact_measures(PairSums.of(x, y)).items():
@@ -37,7 +36,7 @@ def test_values_from_sums_are_those_of_rows(identical, n, d, shift, seed):
 
 def test_a_redraw_is_the_measure_of_the_redrawn_pairs_without_copies():
     """Weights of 0, 1 and 2 against plain sums over different originals."""
-    x, y = unit_pair(*sample(9, 4, falling=True))
+    x, y = tensor_pair(*sample(9, 4, falling=True))
     counts = np.array([2, 0, 1, 1, 1, 0, 2, 1, 1])
     redrawn = redraw(x, y, counts)
     a = x.double().numpy()
@@ -62,7 +61,7 @@ def test_a_redraw_is_the_measure_of_the_redrawn_pairs_without_copies():
 
 
 def test_products_in_single_precision_are_good_enough_for_intervals():
-    x, y = unit_pair(*sample(9, 4, falling=True))
+    x, y = tensor_pair(*sample(9, 4, falling=True))
     counts = np.array([2, 0, 1, 1, 1, 0, 2, 1, 1])
     single = redraw(x, y, counts, torch.float32)
     for name, value in redraw(x, y, counts).items():
@@ -70,14 +69,14 @@ def test_products_in_single_precision_are_good_enough_for_intervals():
 
 
 def test_one_pair_drawn_every_time_has_no_different_pairs():
-    x, y = unit_pair(*sample(4, 3))
+    x, y = tensor_pair(*sample(4, 3))
     redrawn = redraw(x, y, np.array([0, 4, 0, 0]))
     assert np.isnan(redrawn["cosine_within_x"]).all()
     assert redrawn["cosine_paired"][0] == pytest.approx(float(x[1] @ y[1]))
 
 
 def test_the_gap_from_sums_keeps_its_digits_near_zero():
-    x, y = unit_pair(*sample(500, 16, shift=0))
+    x, y = tensor_pair(*sample(500, 16, shift=0))
     y[:] = x
     assert first_order_value("modality_gap", x, y) == 0
     y[0] = -y[0]
@@ -85,7 +84,7 @@ def test_the_gap_from_sums_keeps_its_digits_near_zero():
 
 
 def test_covariances_of_parts_give_the_measures_of_the_whole():
-    x, y = unit_pair(*sample(90, 7))
+    x, y = tensor_pair(*sample(90, 7))
     merged = PairSums.of(x[30:], y[30:]) + PairSums.of(x[:30], y[:30])
     assert cka_of(merged, debiased=True) == pytest.approx(cka(x, y, debiased=True), abs=1e-12)
     assert covariance_measures(merged) == pytest.approx(covariance_measures(PairSums.of(x, y)))
@@ -95,7 +94,7 @@ def test_covariances_of_parts_give_the_measures_of_the_whole():
 @given(**SIZES)
 def test_cosines_give_the_measures_of_covariances(n, d, shift, seed):
     """Over pairs or over dimensions, whichever is more: the same numbers."""
-    x, y = unit_pair(*sample(n, d, min(shift, 3), seed))
+    x, y = tensor_pair(*sample(n, d, min(shift, 3), seed))
     # What is left of a direction after rounding counts in the rank where it is above 1e-13.
     over_dimensions = covariance_measures(PairSums.of(x, y))
     over_pairs = covariance_measures(PairCosines.of(x, y))
@@ -104,7 +103,7 @@ def test_cosines_give_the_measures_of_covariances(n, d, shift, seed):
 
 @pytest.mark.parametrize("collapsed", [(True, True), (True, False)])
 def test_cosines_of_collapsed_rows_give_the_measures_of_covariances(collapsed):
-    rows = unit_pair(*sample(12, 40))
+    rows = tensor_pair(*sample(12, 40))
     x, y = (side[[0] * 12] if same else side for side, same in zip(rows, collapsed, strict=True))
     over_pairs = covariance_measures(PairCosines.of(x, y))
     expected = covariance_measures(PairSums.of(x, y))
@@ -114,7 +113,7 @@ def test_cosines_of_collapsed_rows_give_the_measures_of_covariances(collapsed):
 
 
 def test_measures_over_parts_of_very_long_rows_are_those_of_all():
-    x, y = unit_pair(*sample(6, 3000))
+    x, y = tensor_pair(*sample(6, 3000))
     weights = torch.tensor([[1, 1, 1, 1, 1, 1], [2, 0, 1, 3, 0, 0], [0, 6, 0, 0, 0, 0]]).double()
     whole = weighted_measures([WeightedSums.of(x, y, weights)])
     in_parts = weighted_measures(WeightedSums.in_parts(x, y, weights))
@@ -123,7 +122,7 @@ def test_measures_over_parts_of_very_long_rows_are_those_of_all():
 
 
 def test_sums_without_products_give_all_but_the_measures_of_covariances():
-    x, y = unit_pair(*sample(30, 7))
+    x, y = tensor_pair(*sample(30, 7))
     exact = exact_measures(PairSums.of(x, y))
     some = exact_measures(PairSums.of(x, y, diagonals_only=True))
     assert set(exact) - set(some) == set(covariance_measures(PairSums.of(x, y)))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import sample
+from helpers import sample, tensor_pair
 
 from gapbook.checks.memory import total_memory
 from gapbook.exceptions import PairsError
@@ -15,11 +15,10 @@ from gapbook.geometry.sums import (
     is_over_pairs,
     require_room,
 )
-from gapbook.pairs import unit_pair
 
 
 def test_sums_of_parts_add_up_in_any_order_and_can_be_taken_away():
-    x, y = unit_pair(*sample(90, 7))
+    x, y = tensor_pair(*sample(90, 7))
     first, second, third = (PairSums.of(x[i : i + 30], y[i : i + 30]) for i in (0, 30, 60))
     whole = PairSums.of(x, y)
     for merged in (first + second + third, third + (first + second)):
@@ -35,7 +34,7 @@ def test_sums_of_parts_add_up_in_any_order_and_can_be_taken_away():
 
 @pytest.mark.parametrize("n", [9, 700])
 def test_weighted_sums_are_those_of_rows_that_are_repeated(n):
-    x, y = unit_pair(*sample(n, 5))
+    x, y = tensor_pair(*sample(n, 5))
     weights = torch.from_numpy(np.random.default_rng(0).integers(0, 3, (2, n))).double()
     sums = WeightedSums.of(x, y, weights)
     a = x.double()
@@ -52,7 +51,7 @@ def test_weighted_sums_are_those_of_rows_that_are_repeated(n):
 
 
 def test_sums_of_pairs_are_weighted_sums_with_each_pair_once():
-    x, y = unit_pair(*sample(50, 6))
+    x, y = tensor_pair(*sample(50, 6))
     weighted = WeightedSums.of(x, y)
     of_sums = WeightedSums.of_sums(PairSums.of(x, y))
     assert of_sums.n == weighted.n == 50
@@ -65,7 +64,7 @@ def test_sums_of_pairs_are_weighted_sums_with_each_pair_once():
 
 
 def test_diagonals_are_those_of_products():
-    x, y = unit_pair(*sample(1100, 7))
+    x, y = tensor_pair(*sample(1100, 7))
     whole = PairSums.of(x, y)
     diagonals = PairSums.of(x, y, diagonals_only=True)
     assert whole.has_products and not diagonals.has_products
@@ -78,7 +77,7 @@ def test_diagonals_are_those_of_products():
 
 
 def test_sums_over_parts_of_very_long_rows_make_up_those_of_all():
-    x, y = unit_pair(*sample(6, 3000))
+    x, y = tensor_pair(*sample(6, 3000))
     weights = torch.from_numpy(np.random.default_rng(0).integers(0, 3, (4, 6))).double()
     whole = WeightedSums.of(x, y, weights)
     parts = list(WeightedSums.in_parts(x, y, weights))
@@ -99,7 +98,7 @@ def test_sums_over_parts_of_very_long_rows_make_up_those_of_all():
 
 
 def test_cosines_are_those_of_all_rows_and_lose_a_group():
-    x, y = unit_pair(*sample(9, 2500))
+    x, y = tensor_pair(*sample(9, 2500))
     cosines = PairCosines.of(x, y)
     assert (cosines.n, cosines.d) == (9, 2500)
     torch.testing.assert_close(cosines.xx, x.double() @ x.double().T)

@@ -12,8 +12,10 @@ from gapbook.geometry import (
     cosine_stats,
     gap_report,
     gap_share_by_dimension,
+    hubness,
     measure,
     modality_gap,
+    retrieval,
 )
 from gapbook.pairs import PairedEmbeddings, load_pairs
 
@@ -146,6 +148,101 @@ def test_notes_name_few_pairs_and_copies():
     assert "Keep one pair for each score" in measure(turned, replicates=2).notes[1]
     few = measure(several.subset(slice(0, 40, 5)), replicates=2)
     assert few.notes == ["8 pairs.", "With fewer than 30 pairs the intervals mean little."]
+
+
+def five_captions(n=40, noise=1.5, seed=0):
+    """Draw n images with five captions each."""
+    images, _ = sample(n, 8, seed=seed)
+    rng = np.random.default_rng(seed)
+    captions = images[:, None] + noise * rng.normal(size=(n, 5, 8)) - 1
+    return PairedEmbeddings.from_groups(images, captions, modalities=("image", "text"))
+
+
+def test_groups_have_a_report_of_their_own():
+    pairs = five_captions()
+    measured = measure(pairs, replicates=100)
+    report = measured.table.set_index("metric")
+    assert measured.table["metric"].tolist() == list(MEASURES)
+    assert report["value"].notna().all()
+    assert report.loc[["n_pairs", "n_sampled"], "value"].tolist() == [200, 40]
+    recall = retrieval(pairs.x, pairs.y, groups=pairs.groups)
+    for direction, k, value in recall.itertuples(index=False):
+        assert report.loc[f"r{k}_{direction}", "value"] == value
+    # Any of five texts is right.
+    assert report.loc["r1_image_to_text", "value"] > report.loc["r1_text_to_image", "value"] > 0.1
+    skewed = hubness(pairs.x, pairs.y, 10, pairs.groups)["skewness"].tolist()
+    names = ["hubness_image_to_text", "hubness_text_to_image"]
+    assert report.loc[names, "value"].tolist() == pytest.approx(skewed)
+    # An image is not compared with its copies.
+    distinct = cosine_stats(pairs.x[::5]).mean
+    assert report.loc["cosine_within_x", "value"] == pytest.approx(distinct, abs=1e-6)
+    assert report.loc["modality_gap", "value"] == pytest.approx(modality_gap(pairs.x, pairs.y))
+    single = report_of(pairs.x[::5], pairs.y[::5])
+    of_first = ["linear_separability", "neighbor_agreement", "cka_debiased", "mmd", "uniformity_y"]
+    for name in of_first:
+        assert report.loc[name].tolist()[:3] == pytest.approx(single.loc[name].tolist()[:3]), name
+    measured_rows = report.drop(index=COUNTS)
+    assert (measured_rows["low"] < measured_rows["value"]).all()
+    assert (measured_rows["value"] < measured_rows["high"]).all()
+
+
+def test_what_is_beside_the_table_of_groups():
+    pairs = five_captions()
+    measured = measure(pairs, replicates=2)
+    assert measured.grouped is pairs
+    assert measured.n_groups == 40
+    assert measured.pairs.groups is None
+    np.testing.assert_array_equal(measured.pairs.y, pairs.y[::5])
+    assert measured.partner_cosine_counts.sum() == 200
+    assert measured.notes[0] == "200 pairs in 40 groups: 5 rows of text for each row of image."
+    assert "Any text of its group is right" in measured.notes[1]
+    assert "on the first pair of each group." in measured.notes[-1]
+    assert not [note for note in measured.notes if "Copies tie" in note]
+    uneven = measure(pairs.subset(np.arange(3, 200)), replicates=2)
+    assert uneven.notes[0].startswith("197 pairs in 40 groups: 2 to 5 rows")
+
+
+def test_a_sample_of_groups_has_whole_groups():
+    pairs = five_captions()
+    whole = measure(pairs, replicates=2).table.set_index("metric")
+    measured = measure(pairs, replicates=2, sample=30)
+    part = measured.table.set_index("metric")
+    assert (len(measured.grouped), len(measured.pairs), measured.n_groups) == (150, 30, 40)
+    assert part.loc["n_sampled", "value"] == 30
+    exact_rows = list(whole.index[: list(whole.index).index("n_sampled")])
+    assert part.loc[exact_rows].equals(whole.loc[exact_rows])
+    assert "rest on all pairs of 30 of the groups" in measured.notes[-1]
+    assert "on the first pair of each of 30 of the groups" in measured.notes[-1]
+
+
+def test_groups_of_one_pair_have_the_report_of_pairs():
+    x, y = sample(40, 6)
+    alone = PairedEmbeddings(x, y, groups=np.arange(40))
+    plain = measure(PairedEmbeddings(x, y), replicates=50)
+    measured = measure(alone, replicates=50)
+    assert measured.table.equals(plain.table)
+    assert measured.notes == plain.notes
+    assert measured.grouped is None
+
+
+def test_intervals_are_wider_than_those_of_rows_taken_as_independent():
+    pairs = five_captions(60, noise=0)
+    rows = pairs.y + 0.01 * np.random.default_rng(0).normal(size=pairs.y.shape)
+    grouped = PairedEmbeddings(pairs.x, rows, groups=pairs.groups)
+    by_group = gap_report(grouped, replicates=300).set_index("metric")
+    by_row = report_of(grouped.x, grouped.y, replicates=300)
+    width = by_group["high"] - by_group["low"]
+    of_rows = by_row["high"] - by_row["low"]
+    for name in ("modality_gap", "cosine_paired", "effective_rank_x", "cka", "uniformity_x"):
+        assert width[name] > 1.3 * of_rows[name], name
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_few_groups_have_a_report(n, recwarn):
+    report = gap_report(five_captions(n), replicates=20).set_index("metric")
+    unknown = ["cka_debiased"] if n < 4 else []
+    assert report["value"].drop(unknown).notna().all()
+    assert not [warning for warning in recwarn if issubclass(warning.category, RuntimeWarning)]
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 21])

@@ -14,7 +14,7 @@ EDGES = [2, 511, 512, 513, 1024, 1025, 4097]
 
 @pytest.mark.parametrize("n", EDGES)
 def test_sums_over_blocks_are_sums_over_all_rows(n):
-    x, y = (unit_rows(side) for side in sample(n, 6))
+    x, y = (torch.as_tensor(unit_rows(side)) for side in sample(n, 6))
     a = x.double().numpy()
     np.testing.assert_allclose(sum_of_rows(x), a.sum(0), rtol=1e-12)
     np.testing.assert_allclose(mean_row(x), a.mean(0), rtol=1e-12)
@@ -26,7 +26,7 @@ def test_sums_over_blocks_are_sums_over_all_rows(n):
 
 @pytest.mark.parametrize("rows_per_tile", [1, 3, 10, 30, 64])
 def test_tiles_hold_the_cosines_of_each_two_rows_once(rows_per_tile):
-    x = unit_rows(sample(30, 5)[0])
+    x = torch.as_tensor(unit_rows(sample(30, 5)[0]))
     tiles = list(upper_tiles(x, progress=False, rows_per_tile=rows_per_tile))
     assert all(len(tile) <= rows_per_tile**2 for tile in tiles)
     expected = (x @ x.T)[np.triu_indices(30, 1)]

@@ -30,6 +30,23 @@ def test_the_loss_equals_a_hand_written_one(direction: str) -> None:
     assert float(loss) == pytest.approx(expected[direction], abs=1e-12)
 
 
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_arrays_and_tensors_have_the_same_loss(direction: str) -> None:
+    x, y = random_logits(2, 6, 3)
+    labels = [1, 0, 2, 3, 5, 5]
+    loss = contrastive_loss(x.numpy(), y.numpy(), 0.2, direction, labels)
+    assert isinstance(loss, np.floating)
+    for mixed in (
+        contrastive_loss(x, y, 0.2, direction, labels),
+        contrastive_loss(x.numpy(), y, 0.2, direction, labels),
+        contrastive_loss(
+            x.numpy(), y.numpy(), torch.tensor(0.2, dtype=torch.float64), direction, labels
+        ),
+    ):
+        assert isinstance(mixed, torch.Tensor)
+        assert float(mixed) == pytest.approx(float(loss), abs=1e-12)
+
+
 def test_labels_name_the_right_column_of_each_row_and_the_right_row_of_each_column() -> None:
     logits = random_logits(4, 4)
     labels = [1, 0, 3, 3]

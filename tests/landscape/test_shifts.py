@@ -33,6 +33,19 @@ def test_amount_0_changes_nothing_and_copies(sides: str) -> None:
         assert (new == old).all()
 
 
+@pytest.mark.parametrize("amount", [0.0, 0.3])
+def test_moved_rows_are_of_the_kind_of_the_pairs(amount: float) -> None:
+    pairs = sample_pairs(30, 5)
+    tensors = [torch.as_tensor(side) for side in pairs]
+    along = torch.ones(5)
+    for arguments in ((amount,), (amount, "both", along), (amount, "both", along.numpy())):
+        moved = shift(*pairs, *arguments)
+        for rows, there in zip(moved, shift(*tensors, *arguments), strict=True):
+            assert isinstance(rows, np.ndarray)
+            assert isinstance(there, torch.Tensor)
+            np.testing.assert_allclose(rows, there, atol=1e-6)
+
+
 def test_more_rows_than_a_block_are_shifted_alike() -> None:
     x, y = sample_pairs(2500, 4)
     for rows, wanted in zip(shift(x, y, 0.3), plain_shift(x, y, 0.6), strict=True):

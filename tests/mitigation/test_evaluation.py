@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_mutual_info_score
 
 from gapbook import PairedEmbeddings, PairsError
+from gapbook.geometry import retrieval
 from gapbook.mitigation import Center, ShiftAlongGap
 from gapbook.mitigation.evaluation import (
     HELD_OUT_MEASURES,
@@ -283,6 +284,143 @@ def test_transfer_of_a_split_by_hand(split: OneSplit, measured: pd.Series) -> No
     expected = reader.score(split.x[asked], split.labels[asked])
     assert measured["transfer"] == pytest.approx(expected)
     assert expected > 0.5
+
+
+# ---- pairs in groups
+
+SIZES = [1, 4, 2, 3, 1, 2, 3, 2, 4, 5, 1, 2]
+OF_ROWS = np.random.default_rng(3).permutation(np.repeat(np.arange(12), SIZES))
+GROUPED = PairedEmbeddings(X[OF_ROWS], Y[: len(OF_ROWS)] + X[OF_ROWS], groups=OF_ROWS)
+
+
+def nearest_rows(pairs: PairedEmbeddings) -> dict[str, list[list[tuple[str, int]]]]:
+    """Return what each query sees in one index of both, nearest first, as (side, group)."""
+    x = pairs.x.astype(float)
+    y = pairs.y.astype(float)
+    groups = pairs.groups.tolist()
+    images = {group: x[row] for row, group in enumerate(groups)}
+
+    def sorted_by(query: np.ndarray, candidates: list) -> list[tuple[str, int]]:
+        return [name for name, row in sorted(candidates, key=lambda entry: -entry[1] @ query)]
+
+    texts = [(("y", group), row) for group, row in zip(groups, y, strict=True)]
+    pictures = [(("x", group), row) for group, row in images.items()]
+    of_images = []
+    for group, row in images.items():
+        others = [entry for entry in pictures if entry[0][1] != group]
+        of_images.append((group, sorted_by(row, others + texts)))
+    of_texts = []
+    for group, row in zip(groups, y, strict=True):
+        others = [entry for entry in texts if entry[0][1] != group]
+        of_texts.append((group, sorted_by(row, pictures + others)))
+    return {"image_to_text": of_images, "text_to_image": of_texts}
+
+
+@pytest.mark.parametrize("k", [1, 4, 10])
+def test_mixed_search_in_groups_by_brute_force(k: int) -> None:
+    table = mixed_search(GROUPED.x, GROUPED.y, k, GROUPED.groups).set_index("direction")
+    for direction, other in (("image_to_text", "y"), ("text_to_image", "x")):
+        seen = nearest_rows(GROUPED)[direction]
+        shares = [np.mean([side == other for side, _ in names[:k]]) for _, names in seen]
+        right = [names[0] == (other, group) for group, names in seen]
+        assert table.loc[direction, "other"] == pytest.approx(np.mean(shares))
+        assert table.loc[direction, "recall"] == pytest.approx(np.mean(right))
+    assert 0 < table["recall"].max() <= 1
+
+
+def test_mixed_search_in_groups_wants_other_rows() -> None:
+    last = 12 + len(OF_ROWS) - max(SIZES)
+    assert len(mixed_search(GROUPED.x, GROUPED.y, last, GROUPED.groups)) == 2
+    with pytest.raises(PairsError, match=f"Expected k as an integer from 1 to {last}"):
+        mixed_search(GROUPED.x, GROUPED.y, last + 1, GROUPED.groups)
+
+
+def test_an_image_is_clustered_once() -> None:
+    first = np.unique(GROUPED.groups, return_index=True)[1]
+    rows = np.concatenate([GROUPED.x[first], GROUPED.y])
+    cluster = KMeans(4, n_init=2, random_state=0).fit_predict(rows)
+    expected = (cluster[:12][GROUPED.groups] == cluster[12:]).mean()
+    assert cluster_agreement(GROUPED.x, GROUPED.y, 4, groups=GROUPED.groups) == expected
+
+
+class Halves:
+    """A mitigation that changes nothing and keeps the rows that it sees."""
+
+    seen: list[tuple[np.ndarray, np.ndarray]]
+
+    def __init__(self) -> None:
+        self.seen = []
+
+    def __sklearn_clone__(self) -> "Halves":
+        return self
+
+    def fit(self, x: np.ndarray, y: np.ndarray) -> "Halves":
+        self.seen.append((x, y))
+        return self
+
+    def transform(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self.seen.append((x, y))
+        return x, y
+
+
+def test_halves_never_share_a_group() -> None:
+    halves = Halves()
+    evaluate_on_held_out(GROUPED, {"halves": halves}, splits=8, measures=["recall"])
+    assert len(halves.seen) == 16
+    of_image = {row.tobytes(): group for row, group in zip(GROUPED.x, GROUPED.groups, strict=True)}
+    drawn = set()
+    for fit, test in zip(halves.seen[::2], halves.seen[1::2], strict=True):
+        fit_groups = {of_image[row.tobytes()] for row in fit[0]}
+        test_groups = {of_image[row.tobytes()] for row in test[0]}
+        assert not fit_groups & test_groups
+        assert len(fit_groups) == len(test_groups) == 6
+        assert len(fit[0]) + len(test[0]) == len(GROUPED)
+        assert not {*map(bytes, fit[1])} & {*map(bytes, test[1])}
+        drawn.add(tuple(sorted(fit_groups)))
+    assert len(drawn) > 4
+
+
+def test_recalls_of_a_half_of_groups_by_brute_force() -> None:
+    halves = Halves()
+    options = {"splits": 1, "measures": ["recall", "image_to_text", "text_to_image", "mixed"]}
+    row = evaluate_on_held_out(GROUPED, {"halves": halves}, **options).iloc[0]
+    x, y = halves.seen[1]
+    of_image = {row.tobytes(): group for row, group in zip(GROUPED.x, GROUPED.groups, strict=True)}
+    test = PairedEmbeddings(x, y, groups=[of_image[row.tobytes()] for row in x])
+    recall = retrieval(x, y, [1], test.groups)["recall"].tolist()
+    assert row[["image_to_text", "text_to_image"]].tolist() == recall
+    assert row["recall"] == np.mean(recall)
+    mixed = mixed_search(x, y, 1, test.groups)["recall"].mean()
+    assert row["mixed"] == pytest.approx(mixed)
+
+
+def test_noise_is_that_of_the_image() -> None:
+    halves = Halves()
+    evaluate_on_held_out(GROUPED, {"halves": halves}, splits=1, measures=["noisy"])
+    plain, noisy = halves.seen[1][0], halves.seen[2][0]
+    assert len(np.unique(noisy, axis=0)) == len(np.unique(plain, axis=0)) == 6
+    assert np.abs(noisy - plain).max() > 0.05
+
+
+def test_groups_of_one_pair_are_evaluated_as_pairs() -> None:
+    alone = PairedEmbeddings(X, Y, groups=np.arange(len(X)))
+    labels = ["a", "b", "c"] * 20
+    plain = evaluate_on_held_out(PAIRS, WAYS, splits=2, labels=labels)
+    pd.testing.assert_frame_equal(evaluate_on_held_out(alone, WAYS, 2, labels), plain)
+
+
+def test_all_measures_of_groups_are_numbers() -> None:
+    labels = np.array(["a", "b", "c", ""])[OF_ROWS % 4]
+    pairs = PairedEmbeddings(X[OF_ROWS], Y[: len(OF_ROWS)], groups=OF_ROWS)
+    wanted = [name for name in (*HELD_OUT_MEASURES, *LABEL_MEASURES) if name != "hubness"]
+    table = evaluate_on_held_out(pairs, WAYS, 3, labels, measures=wanted)
+    assert not table.isna().any(axis=None)
+
+
+def test_fewer_than_four_groups_are_refused() -> None:
+    few = GROUPED.subset(np.flatnonzero(GROUPED.groups < 3))
+    with pytest.raises(PairsError, match=f"got {len(few)} pairs in 3 groups"):
+        evaluate_on_held_out(few, WAYS)
 
 
 # ---- the summary

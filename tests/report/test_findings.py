@@ -7,6 +7,8 @@ import pytest
 from gapbook.geometry.table import measure
 from gapbook.pairs import PairedEmbeddings
 from gapbook.report.findings import (
+    answer_told_in_words,
+    cut_lines,
     first_lines,
     is_at_chance,
     share_of_other_modality,
@@ -48,6 +50,7 @@ def test_at_chance_there_is_a_warning_and_no_verdict(pairs):
     report = report_on(measure(shuffled(pairs), replicates=2), "shuffled", splits=2)
     assert report.is_at_chance
     assert "your rows look misaligned" in report.first_lines[1]
+    assert not any(line.startswith(("A cut", "Whether")) for line in report.first_lines)
     assert not any(line.startswith("For ") for line in report.first_lines)
     assert report.recommendations is None
     assert report.candidates is None
@@ -71,9 +74,21 @@ def test_only_measures_leaves_out_what_takes_long(measured):
     assert stages == []
     assert report.landscape is None
     assert report.recommendations is None
-    starts = ["Recall at 1", "In one index", "So one index", "The zero", "Modality gap"]
+    starts = ["Recall at 1", "In one index", "So one index", "The zero", "A cut at a cosine"]
+    starts += ["Whether the answer is in an index of 120", "Modality gap"]
     lines = report.first_lines
-    assert [line.startswith(start) for line, start in zip(lines, starts, strict=True)] == [True] * 5
+    assert [line.startswith(start) for line, start in zip(lines, starts, strict=True)] == [True] * 7
+
+
+def test_the_cut_and_whether_the_answer_is_there_are_told_in_words(measured):
+    report = report_on(measured, "mine", only_measures=True)
+    cut, told = cut_lines(report.cuts, ("sound", "score"))
+    row = report.cuts.table.set_index("false_share").loc[0.01]
+    assert f"cosine of {row['threshold']:.3f} lets 1% of unrelated pairs pass" in cut
+    assert f"keeps {row['kept']:.1%} of partners" in cut
+    auc = report.cuts.answer_present["auc"]
+    assert f"AUC {auc[0]:.2f} from sound to score, {auc[1]:.2f} from score to sound" in told
+    assert answer_told_in_words(auc.min()) in told
 
 
 @pytest.mark.parametrize(("share", "advised"), [(0.03, True), (0.24, True), (0.25, False)])

@@ -1,7 +1,10 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
+from helpers import sample
 
 from gapbook.exceptions import PairsError
 from gapbook.geometry.table import measure
@@ -101,3 +104,18 @@ def test_a_model_stands_beside_the_reference_models(measured):
     assert compared.index.tolist() == report.table["metric"].tolist()
     assert compared.loc["relative_modality_gap", "clip-coco"] == pytest.approx(0.5915, abs=5e-5)
     assert compared.loc["modality_gap", "mine"] == report.value("modality_gap")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_tensors_have_the_report_of_arrays(dtype):
+    x, y = (side.astype(dtype) for side in sample(120, 8))
+    of_arrays, of_tensors = (
+        report_on(measure(PairedEmbeddings(*sides), replicates=50), "pairs", splits=2)
+        for sides in ((x, y), (torch.as_tensor(x), torch.as_tensor(y)))
+    )
+    for ours, theirs in (
+        (of_arrays.table, of_tensors.table),
+        (of_arrays.landscape, of_tensors.landscape),
+        (of_arrays.candidates, of_tensors.candidates),
+    ):
+        pd.testing.assert_frame_equal(ours, theirs, rtol=1e-5, atol=1e-6)

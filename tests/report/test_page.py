@@ -157,6 +157,24 @@ def test_the_page_says_how_verdicts_were_reached(html):
     assert "Wider than need be" in html
 
 
+def test_the_page_shows_each_cut_and_the_probability_of_a_match(report, html):
+    rows = re.findall(r'<tr><th scope="row">([\d.]+ %)</th>(.*?)</tr>', html)
+    assert [share for share, _ in rows] == ["10 %", "1 %", "0.1 %"]
+    for (_, cells), cut in zip(rows, report.cuts.table.itertuples(), strict=True):
+        assert f">{cut.threshold:.3f}</td>" in cells
+        assert f">{100 * cut.kept:.1f} %</td>" in cells
+        assert f">{cut.n_passing:,}</td>" in cells
+    text = Page(html).text
+    assert report.cuts.calibration.in_words() in text
+    figure = page_figures(report)[1]
+    assert "unrelated" in figure.text
+    assert f"keeps {100 * report.cuts.at(0.01)['kept']:.1f} % of partners" in figure.text
+
+
+def test_a_page_without_cuts_leaves_them_out():
+    assert "Where to cut" not in to_html(hand_made())
+
+
 def test_the_page_begins_with_what_to_look_at_first_and_ends_with_what_it_rests_on(report, html):
     first, second = report.measured.pairs.modalities
     start = html[html.index("<ul>") : html.index("</ul>")]
