@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from torch.nn.functional import normalize
 
 from gapbook.encoders.clip import embed_in_batches, pixels
 from gapbook.encoders.modalities import MODALITIES, ModalityEncoders
+from gapbook.extras import from_extra
 from gapbook.geometry import modality_gap, retrieval
 from gapbook.glyphs import POINTS, Glyphs, caption_tokens
 from gapbook.landscape.contrastive import contrastive_loss
@@ -32,6 +31,10 @@ from gapbook.training import (
     make_recipe,
     run_epochs,
 )
+
+with from_extra("models", "Training"):
+    import torch
+    from torch.nn.functional import normalize
 
 # Two modalities, by their names.
 Pair = tuple[str, str]

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable
 
-import torch
-from torch import nn
-
 from gapbook.encoders.glyphclip import SECOND_SEED_OFFSET, GlyphCLIP, build_glyphclip
 from gapbook.encoders.outline import OutlineEncoder
 from gapbook.encoders.sound import SoundEncoder
+from gapbook.extras import from_extra
+
+with from_extra("models", "An encoder"):
+    import torch
+    from torch import nn
 
 
 class ImageEncoder(nn.Module):
