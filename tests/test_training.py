@@ -159,11 +159,3 @@ def test_the_sigmoid_loss_learns_its_scale_and_its_bias() -> None:
 def test_the_sigmoid_loss_needs_a_bias() -> None:
     with pytest.raises(ValueError, match="this one has no logit_bias"):
         train(build_glyphclip(0), few_glyphs(), loss="sigmoid", epochs=1, progress=False)
-
-
-def test_a_run_with_other_batches_does_not_go_on_from_the_usual_ones(tmp_path: Path) -> None:
-    glyphs = few_glyphs()
-    path = tmp_path / "run.checkpoint"
-    train(build_glyphclip(0), glyphs, epochs=1, checkpoint=path, progress=False)
-    with pytest.raises(ValueError, match="'batch_size': 32"):
-        train(build_glyphclip(0), glyphs, epochs=1, checkpoint=path, batch_size=32, progress=False)

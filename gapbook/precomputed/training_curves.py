@@ -20,7 +20,7 @@ from gapbook.glyphs import Glyphs, first_words, load_glyphs, share_image_by_capt
 from gapbook.landscape.sigmoid import FIRST_BIAS
 from gapbook.precomputed.glyphclip import SEEDS, TAUS, read_history
 from gapbook.precomputed.jobs import run_side_by_side
-from gapbook.training import BATCH_SIZE, EPOCHS, LEARNING_RATE, TwoEncoders, embed_pairs, train
+from gapbook.training import EPOCHS, LEARNING_RATE, TwoEncoders, embed_pairs, train
 
 # Temperatures by their labels, in the order of tables and figures; None is learned.
 TAUS_BY_LABEL: dict[str, float | None] = {
@@ -59,10 +59,6 @@ VARIANTS = {
     "same seed, third of the rate": "the same, at a third of the learning rate",
     "same seed, tenth of the rate": "the same, at a tenth of the learning rate",
     "sigmoid": "the loss of SigLIP instead of CLIP's, from its start",
-    "batches of 16": "batches of 16 pairs instead of 64",
-    "batches of 256": "batches of 256 pairs",
-    "sigmoid, batches of 16": "the loss of SigLIP, batches of 16 pairs",
-    "sigmoid, batches of 256": "the loss of SigLIP, batches of 256 pairs",
 }
 
 # Variants whose texts are rotated before training.
@@ -88,8 +84,7 @@ DIMENSIONS = {f"{dim} dimensions": dim for dim in (8, 16, 32, 128)}
 NOT_NORMALIZED = "no normalization"
 NOT_NORMALIZED_LABELS = ("1", "learned")
 
-# Variants whose batches have another size.
-BATCH_SIZES = {f"{loss}batches of {size}": size for loss in ("", "sigmoid, ") for size in (16, 256)}
+# The temperatures at which the loss of SigLIP is trained.
 SIGMOID_LABELS = ("learned", "1/100", "1/10")
 
 # A model that is trained already is trained on in small steps.
@@ -167,7 +162,6 @@ def experiments() -> list[Experiment]:
     listed += [Experiment(variant, "1/100", LONG_EPOCHS) for variant in LONG_VARIANTS]
     listed += [Experiment(variant, "1/100") for variant in SLOW_TWINS]
     listed += [Experiment("sigmoid", label) for label in SIGMOID_LABELS]
-    listed += [Experiment(variant, "learned") for variant in BATCH_SIZES]
     return listed + supplementary_experiments()
 
 
@@ -298,8 +292,7 @@ def run_experiment(
         learning_rate=RATES.get(experiment.variant, LEARNING_RATE),
         rotation=rotation,
         unit_length=experiment.variant != NOT_NORMALIZED,
-        loss="sigmoid" if experiment.variant.startswith("sigmoid") else "softmax",
-        batch_size=BATCH_SIZES.get(experiment.variant, BATCH_SIZE),
+        loss="sigmoid" if experiment.variant == "sigmoid" else "softmax",
         held_out=select_glyphs(experiment, "test", glyphs),
         checkpoint=done and done.with_suffix(".checkpoint"),
         progress=progress,
@@ -346,7 +339,7 @@ def build_variant(
         return encoders.build_glyphclip(seed, text_layers=DEEP_TEXT_LAYERS), None
     if variant in DIMENSIONS:
         return encoders.build_glyphclip(seed, dim=DIMENSIONS[variant]), None
-    if variant.startswith("sigmoid"):
+    if variant == "sigmoid":
         return encoders.build_glyphclip(seed, first_bias=FIRST_BIAS), None
     model = encoders.build_glyphclip(seed, shared=variant == "shared")
     if variant not in ROTATED:

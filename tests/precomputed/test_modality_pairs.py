@@ -1,0 +1,83 @@
+"""The runs of all pairs of modalities, and what they leave behind."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file
+
+from gapbook.encoders.modalities import MODALITIES
+from gapbook.glyphs import Glyphs, load_glyphs
+from gapbook.modalities import PAIRS
+from gapbook.precomputed.glyphclip import SEEDS
+from gapbook.precomputed.modality_pairs import TAUS, Run, runs, train_run, write_bundle
+
+
+@pytest.fixture(scope="module")
+def few() -> Glyphs:
+    """Return 80 characters to learn from and 20 to test on."""
+    glyphs = load_glyphs()
+    train = np.flatnonzero(glyphs.split == "train")[:80]
+    rows = np.sort(np.append(train, np.flatnonzero(glyphs.split == "test")[:20]))
+    names = [glyphs.names[row] for row in rows]
+    return Glyphs(glyphs.images[rows], names, glyphs.codepoints[rows], glyphs.split[rows])
+
+
+def test_every_pair_is_run_at_every_temperature_by_every_seed() -> None:
+    everything = list(runs())
+    assert len({run.name for run in everything}) == len(PAIRS) * len(TAUS) * len(SEEDS)
+    first = everything[: len(PAIRS)]
+    assert [run.pair for run in first] == list(PAIRS)
+    assert {(run.tau_label, run.seed) for run in first} == {("1/100", 0)}
+
+
+def test_a_run_leaves_its_curve_and_the_first_seed_its_embeddings(
+    few: Glyphs, tmp_path: Path
+) -> None:
+    first = Run(("outline", "sound"), "1/100", 0)
+    second = Run(("outline", "sound"), "learned", 1)
+    assert train_run(first, tmp_path, "abc", 1, few).startswith("outline-sound-0, ")
+    train_run(second, tmp_path, "abc", 1, few)
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == [
+        "outline-sound-0.csv",
+        "outline-sound-learned-1.csv",
+        "outline-sound.safetensors",
+    ]
+    curve = pd.read_csv(tmp_path / "outline-sound-learned-1.csv")
+    assert curve["epoch"].tolist() == [0, 1]
+    assert curve[["first", "second", "tau_label", "seed", "commit"]].to_numpy()[0].tolist() == [
+        "outline",
+        "sound",
+        "learned",
+        1,
+        "abc",
+    ]
+    embeddings = load_file(tmp_path / "outline-sound.safetensors")
+    assert {name: rows.shape for name, rows in embeddings.items()} == {
+        "x.0": (20, 64),
+        "y.0": (20, 64),
+    }
+
+
+def test_a_finished_run_is_not_trained_again(few: Glyphs, tmp_path: Path) -> None:
+    run = Run(("sound", "name"), "1/100", 2)
+    (tmp_path / f"{run.name}.csv").write_text("done")
+    assert train_run(run, tmp_path, glyphs=few) == run.name
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["done"]
+
+
+def test_the_bundle_has_what_is_finished(few: Glyphs, tmp_path: Path) -> None:
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    train_run(Run(("image", "name"), "1/100", 0), parts, "abc", 1, few)
+    bundle = tmp_path / "bundle"
+    write_bundle(parts, bundle, few)
+    written = sorted(path.name for path in bundle.iterdir())
+    assert written == ["curves.csv", "image-name.safetensors", "untrained.safetensors"]
+    untrained = load_file(bundle / "untrained.safetensors")
+    assert set(untrained) == {f"{name}.0" for name in MODALITIES}
+    curves = pd.read_csv(bundle / "curves.csv")
+    assert len(curves) == 2
+    assert list(curves)[:6] == ["first", "second", "tau_label", "seed", "epoch", "loss"]
