@@ -17,10 +17,10 @@ FILE = "glyphpairs/sounds.npz"
 # Bands of frequencies: enough to tell vowels apart.
 BANDS = 24
 
-# Time between frames, in seconds: a spoken sound of speech lasts two frames or more.
+# Time between frames, in seconds: a vowel or a consonant lasts two frames or more.
 SECONDS_PER_FRAME = 0.025
 
-# Frames a name: 2.5 s, which one name in a thousand exceeds.
+# Frames a name: 2.5 s, at which the end of a few names is cut off.
 MAX_FRAMES = 100
 
 

@@ -19,10 +19,10 @@ class Product(NamedTuple):
 PRODUCTS = {
     "glyphclip": Product("data/glyphclip, book/_static/before_after.png", "ten minutes"),
     "training_views": Product("data/glyphclip/views.safetensors", "ten minutes"),
-    "sounds": Product("data/glyphpairs/sounds.npz", "four minutes"),
+    "sounds": Product("data/glyphpairs/sounds.npz", "two minutes"),
     "serif": Product("data/glyphclip/serif.safetensors", "ten minutes"),
     "clip": Product("data/clip", "a minute"),
-    "modality_pairs": Product("data/modalities", "an hour"),
+    "modality_pairs": Product("data/modalities", "forty minutes"),
     "training_curves": Product("data/training_curves.csv", "five hours"),
     "twin_faces": Product("data/twin_faces.csv", "ten minutes"),
     "noise_cosines": Product("data/noise_cosines.csv", "two hours"),
