@@ -8,10 +8,21 @@ import pytest
 from safetensors.numpy import load_file
 
 from gapbook.encoders.modalities import MODALITIES
+from gapbook.geometry import modality_gap, retrieval
 from gapbook.glyphs import Glyphs, load_glyphs
-from gapbook.modalities import PAIRS
+from gapbook.modalities import PAIRS, Pair
+from gapbook.pairs import load_pairs
 from gapbook.precomputed.glyphclip import SEEDS
-from gapbook.precomputed.modality_pairs import TAUS, Run, runs, train_run, write_bundle
+from gapbook.precomputed.modality_pairs import (
+    KEPT_SEED,
+    TAUS,
+    Run,
+    read_curves,
+    runs,
+    train_run,
+    write_bundle,
+)
+from gapbook.training import EPOCHS
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +92,30 @@ def test_the_bundle_has_what_is_finished(few: Glyphs, tmp_path: Path) -> None:
     curves = pd.read_csv(bundle / "curves.csv")
     assert len(curves) == 2
     assert list(curves)[:6] == ["first", "second", "tau_label", "seed", "epoch", "loss"]
+
+
+def test_the_stored_curves_are_whole_and_of_all_pairs() -> None:
+    curves = read_curves()
+    by_run = curves.groupby(["first", "second", "tau_label", "seed"])
+    stored = {Run((first, second), tau, seed) for first, second, tau, seed in by_run.groups}
+    assert stored <= set(runs())
+    assert stored >= {run for run in runs() if run.seed == KEPT_SEED}
+    assert (by_run.size() == EPOCHS + 1).all()
+    assert curves["commit"].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("ending", "tau_label", "epoch"),
+    [("", "1/100", EPOCHS), ("-learned", "learned", EPOCHS), ("-init", "1/100", 0)],
+)
+@pytest.mark.parametrize("pair", PAIRS)
+def test_stored_embeddings_are_those_of_the_curves(
+    pair: Pair, ending: str, tau_label: str, epoch: int
+) -> None:
+    pairs = load_pairs("-".join(pair) + ending)
+    assert pairs.modalities == pair
+    columns = ["first", "second", "tau_label", "seed", "epoch"]
+    row = read_curves().set_index(columns).loc[(*pair, tau_label, 0, epoch)]
+    assert modality_gap(pairs.x, pairs.y) == pytest.approx(row["gap"], abs=2e-3)
+    recall = retrieval(pairs.x, pairs.y).set_index(["direction", "k"])["recall"]
+    assert recall["image_to_text", 10] == pytest.approx(row["first_to_second_r10"], abs=0.01)
