@@ -57,6 +57,11 @@ def flat_pairs(
     """
     if ids is None:
         return _of_stacked(x, y)
+    if len(ids) not in (1, 2):
+        raise PairsError(
+            f"Expected ids as a sequence of one or two arrays, such as (ids_x, ids_y); got "
+            f"{len(ids)} of them"
+        )
     _require_flat(x, y)
     x = plain_matrix(x, "x")
     y = plain_matrix(y, "y")

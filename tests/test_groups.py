@@ -97,6 +97,12 @@ BAD = {
     "1 of 18 rows of y have an id without partner (first: '9'): drop these rows or add": (
         (IMAGES, FLAT, (np.arange(N), [9, *np.repeat(np.arange(N), K)[1:]]))
     ),
+    "Expected ids as a sequence of one or two arrays, such as (ids_x, ids_y); got 0 of them": (
+        (IMAGES, FLAT, ())
+    ),
+    "Expected ids as a sequence of one or two arrays, such as (ids_x, ids_y); got 6 of them": (
+        (IMAGES, FLAT, np.arange(N))
+    ),
     "1 of 6 rows of x have an id without partner (first: '9')": (
         (IMAGES, FLAT, ([0, 1, 2, 3, 4, 9], np.repeat(np.arange(5), [3, 3, 3, 3, 6])))
     ),
