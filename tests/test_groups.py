@@ -218,7 +218,7 @@ def test_an_array_that_others_call_groups_is_left_alone(tmp_path):
     assert PairedEmbeddings.load(tmp_path / "a.npz").groups is None
     meta = json.dumps({"groups": 3})
     np.savez(tmp_path / "a.npz", x=IMAGES, y=IMAGES, groups=np.zeros(3), meta=np.array(meta))
-    with pytest.raises(PairsError, match="Expected groups as integers or strings; got dtype float"):
+    with pytest.raises(PairsError, match=r"got dtype float64: convert .*\.astype\(int\)"):
         PairedEmbeddings.load(tmp_path / "a.npz")
     np.savez(tmp_path / "a.npz", x=IMAGES, y=IMAGES, meta=np.array(meta))
     with pytest.raises(ColumnsError, match="Expected the key groups"):

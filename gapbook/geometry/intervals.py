@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 from scipy.stats import t as student_t
 
+from gapbook.checks.parameters import require_integer
 from gapbook.exceptions import PairsError
 from gapbook.geometry.arrays import Array, as_array, to_numpy
 from gapbook.geometry.group_sums import GroupSums, group_measures
@@ -95,6 +96,7 @@ def group_bootstrap(sums: GroupSums, seed: int, replicates: int) -> dict[str, np
 def _redraws(n: int, seed: int, replicates: int, step: int) -> Iterator[np.ndarray]:
     """Yield how often each of n things is drawn in ``step`` redraws at a time: (step, n)."""
     rng = np.random.default_rng(seed)
+    require_integer("replicates", replicates, low=1)
     for start in range(0, replicates, step):
         count = min(step, replicates - start)
         # Each replicate has n counters of its own.
