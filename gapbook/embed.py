@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from gapbook.array_files import suffix_of
 from gapbook.checks.arrays import as_numpy
 from gapbook.checks.parameters import require_integer
 from gapbook.encoders.adapters import Encoder, SoundEncoder
@@ -24,7 +25,12 @@ from gapbook.encoders.inputs import check_images
 from gapbook.encoders.rgb import open_rgb
 from gapbook.exceptions import PairsError, quoted
 from gapbook.files import path_text, write_whole
-from gapbook.image_folder import read_folder
+from gapbook.image_folder import (
+    groups_of_files,
+    read_folder,
+    rows_of_files,
+    source_of_folder,
+)
 from gapbook.pairs import PairedEmbeddings, unit_pair
 
 # A ViT-B/32 then needs about 1.5 GB.
@@ -96,8 +102,9 @@ def embed_folder(
     Raises
     ------
     PairsError
-        As ``read_folder`` does; for a file that cannot be read, which is named; and where an
-        embedding is not finite or zero. What was done until then stays in the journal.
+        As ``read_folder`` does; for groups, which ``.npy`` has no room for; for a file that cannot
+        be read, which is named; and where an embedding is not finite or zero. What was done until
+        then stays in the journal.
     OSError
         If a file cannot be written.
 
@@ -105,7 +112,8 @@ def embed_folder(
     -----
     The journal is the folder ``.NAME.journal`` beside ``out``, and goes away when ``out`` is
     written, which happens whole or not at all. A file with several captions is embedded once, and
-    stands in as many equal rows, which lower recall: keep one row a file to compare with others.
+    its captions are a group, of which any is right. Where all captions are of one file, there are
+    no groups.
 
     Examples
     --------
@@ -134,14 +142,20 @@ def embed_folder(
     # The same file may be named in several ways, through dots and links.
     files = [path.resolve() for path, _ in rows]
     different = list(dict.fromkeys(files))
+    row_of_files = rows_of_files(files)
+    groups = groups_of_files(row_of_files)
+    if groups is not None and suffix_of(out) == ".npy":
+        raise PairsError(
+            "Expected a path ending in .npz or .safetensors, which hold groups, for "
+            f"{len(files)} captions of {len(different)} {what}s; got {path_text(out)}"
+        )
     texts = [text for _, text in rows]
     first = _sounds(encoder, different) if is_of_sounds else _images(encoder, different)
     second = Side("text", texts, texts, lambda text, _: text, encoder.encode_texts)
     journal = _Journal(out.with_name(f".{out.name}.journal"), encoder.identity)
     embedded = journal.embed(first, batch, progress)
     y = journal.embed(second, batch, progress)
-    row_of = {file: row for row, file in enumerate(different)}
-    x = embedded[[row_of[file] for file in files]]
+    x = embedded[row_of_files]
     if x.shape != y.shape:
         raise PairsError(
             f"Expected a model of one space; its {what}s have {x.shape[1]} dimensions and its "
@@ -153,25 +167,12 @@ def embed_folder(
         as_numpy(unit_y),
         modalities=(modality, "text"),
         captions=tuple(texts),
-        source=_source(folder, captions, len(rows), len(different), what),
+        source=source_of_folder(folder, captions, row_of_files, what),
+        groups=groups,
     )
     pairs.save(out)
     journal.remove()
     return pairs
-
-
-def _source(
-    folder: str | os.PathLike[str],
-    captions: str | os.PathLike[str],
-    n: int,
-    n_files: int,
-    what: str,
-) -> str:
-    """Say what the pairs are of, and that rows are equal where they are."""
-    source = f"{Path(folder).name} and {Path(captions).name}"
-    if n_files < n:
-        source += f" ({n} captions of {n_files} {what}s: equal rows lower recall)"
-    return source
 
 
 def _images(encoder: Any, files: list[Path]) -> Side:

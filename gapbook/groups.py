@@ -57,6 +57,11 @@ def flat_pairs(
     """
     if ids is None:
         return _of_stacked(x, y)
+    if len(ids) not in (1, 2):
+        raise PairsError(
+            f"Expected ids as a sequence of one or two arrays, such as (ids_x, ids_y); got "
+            f"{len(ids)} of them"
+        )
     _require_flat(x, y)
     x = plain_matrix(x, "x")
     y = plain_matrix(y, "y")
@@ -245,7 +250,8 @@ def _labels(ids: Any, name: str, n: int) -> np.ndarray:
         array = np.array([_text_of_id(value, name, row) for row, value in enumerate(array.flat)])
         array = array.astype(str)
     if array.dtype.kind not in KINDS_OF_IDS:
-        raise PairsError(f"Expected {name} as integers or strings; got dtype {array.dtype}")
+        advice = ": convert them, such as with .astype(int)" if array.dtype.kind == "f" else ""
+        raise PairsError(f"Expected {name} as integers or strings; got dtype {array.dtype}{advice}")
     if array.shape != (n,):
         raise PairsError(f"Expected {name} for {n} rows, of shape ({n},); got {array.shape}")
     if array.dtype.kind == "S":

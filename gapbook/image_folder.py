@@ -4,12 +4,15 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from gapbook.encoders.clip import Checkpoint, embed_images, embed_texts
 from gapbook.encoders.inputs import caption_problem
 from gapbook.exceptions import PairsError, quoted
 from gapbook.files import path_text, require_folder
 from gapbook.files.csv_rows import CsvRow, read_rows
 from gapbook.files.image_files import is_file, require_images
+from gapbook.groups import several_a_group
 from gapbook.pairs import PairedEmbeddings
 
 COLUMNS = ("image", "caption")
@@ -126,7 +129,7 @@ def folder_pairs(
     Returns
     -------
     PairedEmbeddings
-        One row each row of the CSV file. ``source`` says so where an image has several.
+        One row each row of the CSV file. Where an image has several captions, these are a group.
 
     Raises
     ------
@@ -135,21 +138,66 @@ def folder_pairs(
 
     Notes
     -----
-    An image with several captions is embedded once and stands in as many equal rows. Such pairs
-    have lower recall: an image's other captions count as wrong, and its equal rows tie, so that
-    with three captions or more no caption ranks its image first. Intervals, which take pairs as
-    independent, are too narrow. Keep one row an image to compare with other numbers.
+    An image with several captions is embedded once. Its captions are a group, of which any is
+    right. Where all captions are of one image, there are no groups.
     """
     items = read_folder(images, captions, columns)
     texts = [text for _, text in items]
     # The same file may be named in several ways, through dots and links.
     files = [path.resolve() for path, _ in items]
     different = dict(zip(files, (path for path, _ in items), strict=True))
-    row_of = {file: row for row, file in enumerate(different)}
-    embedded = embed_images(checkpoint, list(different.values()), progress=progress)
-    x = embedded[[row_of[file] for file in files]]
+    rows = rows_of_files(files)
+    x = embed_images(checkpoint, list(different.values()), progress=progress)[rows]
     y = embed_texts(checkpoint, texts, progress=progress)
-    source = f"{Path(images).name} and {Path(captions).name}"
-    if len(different) < len(items):
-        source += f" ({len(items)} captions of {len(different)} images: equal rows lower recall)"
-    return PairedEmbeddings(x, y, captions=tuple(texts), source=source)
+    return PairedEmbeddings(
+        x,
+        y,
+        captions=tuple(texts),
+        source=source_of_folder(images, captions, rows, "image"),
+        groups=groups_of_files(rows),
+    )
+
+
+def rows_of_files(files: Sequence[Path]) -> np.ndarray:
+    """Return for each file the number of the different ones before its first mention.
+
+    Examples
+    --------
+    >>> rows_of_files([Path("b.png"), Path("a.png"), Path("b.png")]).tolist()
+    [0, 1, 0]
+    """
+    row_of = {file: row for row, file in enumerate(dict.fromkeys(files))}
+    return np.array([row_of[file] for file in files])
+
+
+def groups_of_files(rows: np.ndarray) -> np.ndarray | None:
+    """Return the groups of captions; None where each file has one, or one file has them all.
+
+    Examples
+    --------
+    >>> groups_of_files(np.array([0, 1, 0])).tolist(), groups_of_files(np.array([0, 1]))
+    ([0, 1, 0], None)
+    """
+    is_of_one_file = rows.max() == 0
+    return None if is_of_one_file else several_a_group(rows)
+
+
+def source_of_folder(
+    folder: str | os.PathLike[str],
+    captions: str | os.PathLike[str],
+    rows: np.ndarray,
+    what: str,
+) -> str:
+    """Say what pairs are of, and how many files have the captions where some have several.
+
+    Examples
+    --------
+    >>> source_of_folder("photos", "captions.csv", np.array([0, 1, 0]), "image")
+    'photos and captions.csv (3 captions of 2 images)'
+    """
+    source = f"{Path(folder).name} and {Path(captions).name}"
+    n_files = int(rows.max()) + 1
+    if n_files < len(rows):
+        plural = "" if n_files == 1 else "s"
+        source += f" ({len(rows)} captions of {n_files} {what}{plural})"
+    return source

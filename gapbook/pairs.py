@@ -115,8 +115,15 @@ def unit_pair(x: ArrayLike, y: ArrayLike, at_least: int = 2) -> tuple[Array, Arr
     a = plain_matrix(x, "x")
     b = plain_matrix(y, "y")
     if a.shape != b.shape:
+        advice = ""
+        if a.shape[1] == b.shape[1]:
+            advice = (
+                ": bring both sides to the same rows in the same order, or, if an image has "
+                "several captions, name their ids (from_groups, in the shell --groups)"
+            )
         raise PairsError(
-            f"Expected x and y of the same shape (n, d); got {tuple(a.shape)} and {tuple(b.shape)}"
+            "Expected x and y of the same shape (n, d); got "
+            f"{tuple(a.shape)} and {tuple(b.shape)}{advice}"
         )
     if len(a) < at_least:
         pairs = "1 pair is" if at_least == 1 else f"{at_least} pairs are"
@@ -300,7 +307,7 @@ class PairedEmbeddings:
         x, y : array (n, d)
             NumPy arrays, torch tensors on any device, or lists.
         **metadata
-            The other fields: ``modalities``, ``captions``, ``source``, ``license``.
+            The other fields: ``modalities``, ``captions``, ``source``, ``license``, ``groups``.
 
         Returns
         -------

@@ -160,6 +160,25 @@ def test_an_image_with_several_captions_is_embedded_once(folder):
     assert encoder.batches == [("images", 2), ("texts", 3)]
     np.testing.assert_array_equal(pairs.x[0], pairs.x[2])
     assert "3 captions of 2 images" in pairs.source
+    saved = PairedEmbeddings.load(folder / "e.safetensors")
+    assert pairs.groups.tolist() == saved.groups.tolist() == [0, 1, 0]
+
+
+def test_several_captions_of_one_image_alone_are_no_groups(folder):
+    (folder / "captions.csv").write_text("image,caption\n0.png,a\n0.png,b\n")
+    pairs = embed(folder, Counting())
+    assert pairs.groups is None
+    assert "2 captions of 1 image)" in pairs.source
+
+
+def test_a_file_without_room_for_groups_is_refused_before_anything_is_embedded(folder):
+    (folder / "captions.csv").write_text("image,caption\n0.png,a\n1.png,b\n0.png,c\n")
+    encoder = Counting()
+    with pytest.raises(PairsError, match=r"\.npz or \.safetensors, .* 3 captions of 2 images"):
+        embed(folder, encoder, "e.npy")
+    assert encoder.batches == []
+    (folder / "captions.csv").write_text("image,caption\n0.png,a\n1.png,b\n")
+    assert embed(folder, encoder, "e.npy").groups is None
 
 
 def test_the_journal_removes_its_own_files_alone(folder):

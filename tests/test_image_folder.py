@@ -77,10 +77,11 @@ def test_several_captions_an_image_are_equal_rows_and_the_source_says_so(folder:
     np.testing.assert_array_equal(pairs.x[[0, 2, 4]], pairs.x[[0, 0, 0]])
     np.testing.assert_array_equal(pairs.x[[1, 3, 5]], pairs.x[[1, 1, 1]])
     assert (pairs.x[0] != pairs.x[1]).any()
-    assert pairs.source.endswith("(6 captions of 2 images: equal rows lower recall)")
-    recalls = retrieval(pairs.x, pairs.y, ks=[1]).set_index("direction")["recall"]
-    # each partner ties with 2 equal rows
-    assert recalls["text_to_image"] == 0
+    assert pairs.source.endswith("(6 captions of 2 images)")
+    # any caption of an image is right, and two images are the candidates
+    assert pairs.groups.tolist() == [0, 1, 0, 1, 0, 1]
+    recalls = retrieval(pairs.x, pairs.y, ks=[2], groups=pairs.groups)["recall"]
+    assert recalls.tolist()[1] == 1
 
 
 def test_one_caption_an_image_needs_no_note(folder: Path) -> None:
@@ -120,7 +121,8 @@ def test_the_same_file_under_several_names_is_embedded_once(folder: Path) -> Non
     pairs = folder_pairs(
         folder / "images", folder / "captions.csv", small_checkpoint(), progress=False
     )
-    assert pairs.source.endswith("(5 captions of 2 images: equal rows lower recall)")
+    assert pairs.source.endswith("(5 captions of 2 images)")
+    assert pairs.groups.tolist() == [0, 0, 0, 0, 1]
 
 
 def test_captions_may_have_several_lines_and_any_quotes(folder: Path) -> None:

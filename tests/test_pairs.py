@@ -50,7 +50,8 @@ BAD_ARRAYS = {
     "no dimensions": ((X[:, :0], Y[:, :0]), "Expected x of shape (n, d); got (20, 0)"),
     "different n": (
         (X, Y[1:]),
-        "Expected x and y of the same shape (n, d); got (20, 4) and (19, 4)",
+        "Expected x and y of the same shape (n, d); got (20, 4) and (19, 4): bring both sides to "
+        "the same rows in the same order, or, if an image has several captions, name their ids",
     ),
     "different d": (
         (X, Y[:, 1:]),

@@ -100,6 +100,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         options.other_input = input_path(left_over[0])
     elif left_over:
         advice = ": put all files before the options" if is_one_file else ""
+        if advice and getattr(options, "groups", None):
+            advice += ", and --groups before each of its names"
         parser.error(f"unrecognized arguments: {' '.join(left_over)}{advice}")
     return options
 

@@ -14,7 +14,8 @@ model:
   open_clip               a folder with open_clip_config.json and safetensors
   sentence-transformers   a folder with modules.json, of a model that takes images
 
-captions: columns image (audio for CLAP), a file in the folder, and caption, one row a pair
+captions: columns image (audio for CLAP), a file in the folder, and caption, one row a pair; the
+          captions of one file are a group, of which any is right
 
 Interrupted (Ctrl-C, a crash, an image that cannot be read), the same command goes on where it was:
 batches that are done lie beside the file, in .NAME.journal, until it is written whole. No code that

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 from scipy.stats import t as student_t
 
+from gapbook.checks.parameters import require_integer
 from gapbook.exceptions import PairsError
 from gapbook.geometry.arrays import Array, as_array, to_numpy
 from gapbook.geometry.group_sums import GroupSums, group_measures
@@ -95,6 +96,7 @@ def group_bootstrap(sums: GroupSums, seed: int, replicates: int) -> dict[str, np
 def _redraws(n: int, seed: int, replicates: int, step: int) -> Iterator[np.ndarray]:
     """Yield how often each of n things is drawn in ``step`` redraws at a time: (step, n)."""
     rng = np.random.default_rng(seed)
+    require_integer("replicates", replicates, low=1)
     for start in range(0, replicates, step):
         count = min(step, replicates - start)
         # Each replicate has n counters of its own.
@@ -282,7 +284,8 @@ def wilson_interval(share: float, n: float) -> Estimate:
     """Return a share among n trials with its score interval, that of Wilson.
 
     ``scipy.stats.binomtest`` gives the same for whole numbers of hits. Here a trial may count half:
-    separability is a mean over both members of a pair.
+    separability is a mean over both members of a pair. It begins at 0 where the share is 0, and
+    ends at 1 where it is 1.
 
     Examples
     --------
@@ -292,7 +295,10 @@ def wilson_interval(share: float, n: float) -> Estimate:
     shrinkage = 1 + Z95**2 / n
     center = (share + Z95**2 / (2 * n)) / shrinkage
     half_width = Z95 * (share * (1 - share) / n + (Z95 / (2 * n)) ** 2) ** 0.5 / shrinkage
-    return Estimate(share, max(center - half_width, 0.0), min(center + half_width, 1.0))
+    # Exactly so, where rounding leaves the ends beside 0 and 1.
+    low = max(center - half_width, 0.0) if share > 0 else 0.0
+    high = min(center + half_width, 1.0) if share < 1 else 1.0
+    return Estimate(share, low, high)
 
 
 def group_wilson_interval(hits: np.ndarray, groups: np.ndarray) -> Estimate:

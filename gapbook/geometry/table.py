@@ -90,8 +90,8 @@ def measure(
     Raises
     ------
     PairsError
-        If pairs are not ``PairedEmbeddings``, or sample is not an integer of at least 2, or seed
-        none from 0 to 4294967295.
+        If pairs are not ``PairedEmbeddings``, or sample is not an integer of at least 2, replicates
+        none of at least 1, or seed none from 0 to 4294967295.
 
     Examples
     --------
@@ -224,8 +224,8 @@ def gap_report(
     Raises
     ------
     PairsError
-        If pairs are not ``PairedEmbeddings``, or sample is not an integer of at least 2, or seed
-        none from 0 to 4294967295.
+        If pairs are not ``PairedEmbeddings``, or sample is not an integer of at least 2, replicates
+        none of at least 1, or seed none from 0 to 4294967295.
 
     Notes
     -----

@@ -8,6 +8,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from gapbook.checks.arrays import as_numpy
+from gapbook.exceptions import PairsError
 from gapbook.geometry.intervals import bootstrap
 from gapbook.geometry.measures import MEASURES
 from gapbook.geometry.ranks import retrieval_ranks
@@ -86,7 +87,7 @@ def compare_pairs(
     Raises
     ------
     PairsError
-        As ``gap_report`` does.
+        As ``gap_report`` does, and where x is before what y is after.
 
     Notes
     -----
@@ -108,6 +109,7 @@ def compare_pairs(
     >>> table.loc["r1_image_to_text", ["label", "words"]].tolist()
     ['Recall at 1, image to text', 'better']
     """
+    _require_same_sides(before, after)
     of_groups = before.groups is not None or after.groups is not None
     before = before.one_of_each_group()
     after = after.one_of_each_group()
@@ -138,6 +140,15 @@ def compare_pairs(
         in_words = _in_words(low, high, better)
         rows.append((name, label, unit, value, value_after, change, low, high, in_words))
     return Comparison(pd.DataFrame(rows, columns=COLUMNS), notes)
+
+
+def _require_same_sides(before: PairedEmbeddings, after: PairedEmbeddings) -> None:
+    if after.modalities == before.modalities[::-1]:
+        names = [" and ".join(pairs.modalities) for pairs in (before, after)]
+        raise PairsError(
+            f"Expected the same sides before and after; x and y are {names[0]} before and "
+            f"{names[1]} after: swap x and y of one of them"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,13 +265,20 @@ def _in_words(low: float, high: float, better: str | None) -> str:
 
 def _notes(before: PairedEmbeddings, after: PairedEmbeddings, sample: int) -> list[str]:
     """Say what the comparison rests on."""
+    notes = []
+    if before.modalities != after.modalities:
+        names = [" and ".join(pairs.modalities) for pairs in (before, after)]
+        notes.append(
+            f"x and y are named {names[0]} before and {names[1]} after; the names before are used."
+        )
     if len(before) != len(after):
         return [
+            *notes,
             f"There are {len(before):,} pairs before and {len(after):,} after: rows are not the "
             "same pairs, so no change has an interval, and recalls, ranks and hubness, which "
-            "depend on the number of pairs, are not comparable."
+            "depend on the number of pairs, are not comparable.",
         ]
-    notes = [f"{len(before):,} pairs; row i before and row i after are taken as the same pair."]
+    notes.append(f"{len(before):,} pairs; row i before and row i after are taken as the same pair.")
     if len(before) > sample:
         notes.append(f"Recalls and all that compares pairs with pairs: {sample:,} pairs of these.")
     if min(len(before), sample) > MAX_PAIRS:

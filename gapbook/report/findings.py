@@ -153,7 +153,13 @@ def first_lines(
         f"{backward:.1%} from {second} to {first}; by chance {1 / sampled:.2%}."
     ]
     at_chance = is_at_chance(table)
-    if at_chance:
+    # Not even partners that all come first would show.
+    if at_chance and sampled**-sampled >= CHANCE_LEVEL:
+        lines.append(
+            "Recall cannot be told from chance among so few pairs: measure more of them; until "
+            "then nothing below means anything."
+        )
+    elif at_chance:
         lines.append(
             "Recall cannot be told from chance: your rows look misaligned. Check that row i of "
             f"{first} belongs to row i of {second}; until then nothing below means anything."

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from gapbook.checks.arrays import as_numpy
+from gapbook.checks.parameters import require_integer
 from gapbook.exceptions import PairsError
 from gapbook.geometry.intervals import wilson_interval
 from gapbook.geometry.table import SAMPLE_SIZE
@@ -160,7 +161,8 @@ def threshold_table(
     Raises
     ------
     PairsError
-        For fewer than 2 pairs, bad input, or a share that is not between 0 and 1.
+        For fewer than 2 pairs, bad input, a share that is not between 0 and 1, or a sample that is
+        not an integer of at least 2.
 
     Notes
     -----
@@ -202,7 +204,7 @@ def answer_present_auc(
     Raises
     ------
     PairsError
-        For fewer than 2 pairs, or bad input.
+        For fewer than 2 pairs, bad input, or a sample that is not an integer of at least 2.
 
     Notes
     -----
@@ -225,6 +227,8 @@ def _require_shares(false_shares: Sequence[float]) -> None:
 def _cosines(x: ArrayLike, y: ArrayLike, seed: int = 0, sample: int | None = None) -> np.ndarray:
     """Return all cosines across the modalities, (n, n), of at most ``sample`` pairs."""
     a, b = (as_numpy(rows) for rows in unit_pair(x, y))
+    if sample is not None:
+        require_integer("sample", sample, low=2)
     if sample is not None and len(a) > sample:
         chosen = np.sort(np.random.default_rng(seed).choice(len(a), sample, replace=False))
         a = a[chosen]

@@ -173,6 +173,16 @@ def test_groups_that_are_ambiguous_are_one_line(tmp_path, monkeypatch, capsys, m
     assert not (tmp_path / "r.md").exists()
 
 
+def test_two_names_after_one_groups_are_told_apart(tmp_path, capsys):
+    for name in "xyij":
+        np.save(tmp_path / f"{name}.npy", IMAGES)
+    paths = [tmp_path / f"{name}.npy" for name in "xyij"]
+    with pytest.raises(SystemExit) as stop:
+        run(*paths[:2], "--groups", *paths[2:])
+    assert stop.value.code == 2
+    assert "before the options, and --groups before each of its names" in capsys.readouterr().err
+
+
 def test_a_folder_of_shards_has_no_groups(tmp_path, capsys):
     np.save(tmp_path / "a.npy", np.stack([IMAGES, IMAGES]))
     assert run(tmp_path, "--groups", "id") == 2

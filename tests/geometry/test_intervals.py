@@ -164,6 +164,12 @@ def test_leaving_a_pair_out_of_kernel_sums_is_measuring_the_others():
         assert (high - low) / 2 == pytest.approx(Z95 * error, rel=1e-4)
 
 
+@pytest.mark.parametrize("n", [2, 7, 300, 500, 5000])
+def test_the_wilson_interval_of_no_hit_begins_at_zero_and_of_all_ends_at_one(n):
+    assert wilson_interval(0.0, n).low == 0
+    assert wilson_interval(1.0, n).high == 1
+
+
 @pytest.mark.parametrize(("hits", "n"), [(0, 40), (13, 40), (40, 40), (1, 2)])
 def test_the_wilson_interval_agrees_with_scipy(hits, n):
     expected = binomtest(hits, n).proportion_ci(method="wilson")

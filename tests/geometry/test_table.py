@@ -303,3 +303,10 @@ def test_report_of_the_authors_embeddings(name):
     # Half a digit, and what rounding rows to 16 bits moves.
     assert report[OF_PUBLISHED].tolist() == pytest.approx(PUBLISHED[name], abs=5e-5 + 1e-5)
     assert report["linear_separability"] > 0.99
+
+
+@pytest.mark.parametrize("replicates", [0, -1, 2.5])
+def test_intervals_need_a_whole_number_of_redraws(replicates):
+    pairs = PairedEmbeddings(np.eye(4), np.eye(4))
+    with pytest.raises(PairsError, match="Expected replicates as an integer from 1; got"):
+        gap_report(pairs, replicates=replicates)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from gapbook.exceptions import PairsError
 from gapbook.geometry import gap_report
 from gapbook.pairs import PairedEmbeddings
 from gapbook.report.compare import EXTRA, compare_pairs, printed_comparison
@@ -94,3 +95,15 @@ def test_changes_are_printed_with_their_sign(comparison):
     assert gap["change"].startswith("-")
     assert printed.loc["Recall at 10 in one index of both", "change"].startswith("+")
     assert printed.loc["Dimension", "95 % interval"] == ""
+
+
+def test_swapped_sides_are_refused_and_other_names_are_told(pairs):
+    swapped = PairedEmbeddings(pairs.y, pairs.x, pairs.modalities[::-1])
+    with pytest.raises(PairsError, match=r"text and image after: swap x and y of one of them"):
+        compare_pairs(pairs, swapped, replicates=2)
+    renamed = PairedEmbeddings(pairs.x, pairs.y, ("photo", "caption"))
+    notes = compare_pairs(pairs, renamed, replicates=2).notes
+    assert notes[0] == (
+        "x and y are named image and text before and photo and caption after; the names before "
+        "are used."
+    )

@@ -57,6 +57,16 @@ def test_at_chance_there_is_a_warning_and_no_verdict(pairs):
     assert "No comparison of mitigations: recall is at chance." in report.notes
 
 
+@pytest.mark.parametrize(("n", "words"), [(5, "among so few pairs"), (6, "your rows look")])
+def test_few_pairs_are_no_sign_of_misaligned_rows(pairs, n, words):
+    few = pairs.subset(slice(0, n))
+    backward = PairedEmbeddings(few.x, few.x[::-1])
+    table = measure(backward, replicates=2).table
+    assert words in first_lines(table, ("image", "text"), None, None)[1]
+    aligned = measure(PairedEmbeddings(few.x, few.x), replicates=2).table
+    assert is_at_chance(aligned) == (n == 5)
+
+
 def test_verdicts_stand_in_the_first_lines_with_what_changes(measured):
     row = ("one index", 0.004, "Center", "Center", 0.06, 0.056, 0.03, 0.08)
     columns = ["use", "before", "verdict", "mitigation", "after", "change"]

@@ -88,3 +88,9 @@ def test_shares_lie_between_none_and_all(pairs):
         threshold_table(pairs.x, pairs.y, [1.0])
     with pytest.raises(PairsError, match="at least 2 pairs are needed; got 1"):
         threshold_table([[1, 0]], [[1, 0]])
+
+
+@pytest.mark.parametrize("function", [threshold_table, answer_present_auc, measure_cuts])
+def test_a_sample_of_no_pairs_is_refused(function):
+    with pytest.raises(PairsError, match="Expected sample as an integer from 2; got 0"):
+        function(np.eye(4), np.eye(4), sample=0)
