@@ -140,11 +140,20 @@ def characters() -> pd.DataFrame:
     )
 
 
-@cache
-def _font(face: str, points: float) -> "FreeTypeFont":
-    """Load one face of DejaVu at one size."""
+def font_path(face: str) -> str:
+    """Return the path of a font that ships with Matplotlib.
+
+    Parameters
+    ----------
+    face : str
+        The name of its file, such as "DejaVuSans".
+
+    Raises
+    ------
+    ValueError
+        If Matplotlib has no such face; the message lists those there are.
+    """
     import matplotlib
-    from PIL import ImageFont
 
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{face}.ttf"
     if not path.is_file():
@@ -152,7 +161,15 @@ def _font(face: str, points: float) -> "FreeTypeFont":
         raise ValueError(
             f"Expected a face that ships with Matplotlib; got {face!r}; there are {known}"
         )
-    return ImageFont.truetype(str(path), points, layout_engine=ImageFont.Layout.BASIC)
+    return str(path)
+
+
+@cache
+def _font(face: str, points: float) -> "FreeTypeFont":
+    """Load one face of DejaVu at one size."""
+    from PIL import ImageFont
+
+    return ImageFont.truetype(font_path(face), points, layout_engine=ImageFont.Layout.BASIC)
 
 
 def render(char: str, face: str = "DejaVuSans") -> np.ndarray:

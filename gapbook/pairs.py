@@ -623,8 +623,11 @@ def load_pairs(name: str, seed: int = 0) -> PairedEmbeddings:
         columns = ("x", "y")
     else:
         names = array_names(path)
-        seeds = sorted(key.removeprefix("x.") for key in names if key.startswith("x."))
-        columns = (f"x.{seed}", f"y.{seed}")
+        first, second = entry.get("tensors", ("x", "y"))
+        seeds = sorted(
+            key.removeprefix(f"{first}.") for key in names if key.startswith(f"{first}.")
+        )
+        columns = (f"{first}.{seed}", f"{second}.{seed}")
     if str(seed) not in seeds:
         raise PairsError(f"{name} has no seed {seed!r}; its seeds are {', '.join(seeds)}")
     x, y = read_pairs(path, columns)

@@ -6,6 +6,7 @@ A run can be interrupted and resumed.
 import hashlib
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -19,6 +20,7 @@ from gapbook.extras import from_extra
 from gapbook.geometry import modality_gap, retrieval
 from gapbook.glyphs import FACES, Glyphs, all_faces, caption_tokens
 from gapbook.landscape.contrastive import contrastive_loss
+from gapbook.landscape.sigmoid import FIRST_SCALE, sigmoid_loss
 
 with from_extra("models", "Training"):
     import torch
@@ -46,8 +48,8 @@ WARM_UP_SHARE = 0.05
 # Pixels by which an image is shifted at most: what it shows stays on the canvas.
 MAX_PIXEL_SHIFT = 2
 
-# Where a learned temperature starts, as in CLIP.
-FIRST_TAU = 0.07
+# Where a learned temperature starts, as in CLIP and in SigLIP.
+FIRST_TAUS = {"softmax": 0.07, "sigmoid": 1 / FIRST_SCALE}
 
 # The limit of 1 / tau where it is learned, as in CLIP.
 MAX_SCALE = 100.0
@@ -56,15 +58,35 @@ MAX_SCALE = 100.0
 SCALE_RATE_FACTOR = 10
 
 
-class TwoEncoders(Weights, Protocol):
-    """What can be trained: a module with two encoders and log 1 / tau.
+Loss = Literal["softmax", "sigmoid"]
+
+
+class Trainable(Weights, Protocol):
+    """What can be trained: a module with encoders and log 1 / tau.
+
+    For the sigmoid loss it has ``logit_bias`` too.
+    """
+
+    logit_scale: Any
+
+    def parameters(self) -> Iterable[nn.Parameter]:
+        """Return all weights."""
+
+    def train(self) -> Any:
+        """Put the module into training mode."""
+
+    def eval(self) -> Any:
+        """Put the module into evaluation mode."""
+
+
+class TwoEncoders(Trainable, Protocol):
+    """What can be trained on pairs: a module with two encoders and log 1 / tau.
 
     ``second_sees`` says whether the second encoder takes captions, as token ids (n, 16), or
     images (n, 1, 32, 32), as the first one does. Both return embeddings (n, d) of any length.
     """
 
     second_sees: Literal["captions", "images"]
-    logit_scale: Any
 
     def encode_first(self, images: torch.Tensor) -> torch.Tensor:
         """Embed images.
@@ -84,14 +106,29 @@ class TwoEncoders(Weights, Protocol):
             What ``second_sees`` says.
         """
 
-    def parameters(self) -> Iterable[nn.Parameter]:
-        """Return all weights."""
 
-    def train(self) -> Any:
-        """Put the module into training mode."""
+def logit_bias(model: Trainable) -> nn.Parameter:
+    """Return the bias of a model's logits.
 
-    def eval(self) -> Any:
-        """Put the module into evaluation mode."""
+    Parameters
+    ----------
+    model : Trainable
+        Such as ``build_glyphclip`` makes with a ``first_bias``.
+
+    Returns
+    -------
+    torch.nn.Parameter
+        A scalar.
+
+    Raises
+    ------
+    ValueError
+        If the model has none.
+    """
+    bias = getattr(model, "logit_bias", None)
+    if not isinstance(bias, nn.Parameter):
+        raise ValueError("Expected a model with a bias of its logits; this one has no logit_bias")
+    return bias
 
 
 def augment(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
@@ -179,36 +216,22 @@ class TrainingRun:
 
     Parameters
     ----------
-    model : TwoEncoders
+    model : Trainable
         What is trained, in place.
     recipe : dict
-        ``tau`` (None: learned), ``learning_rate`` and ``epochs``, and whatever else tells the
-        checkpoints of two runs apart.
+        ``tau`` (None: learned), ``learning_rate``, ``epochs`` and ``seed``, and whatever else tells
+        the checkpoints of two runs apart.
     steps : int
         Batches of an epoch.
-    rotation : numpy.ndarray of shape (d, d), optional
-        What turns the second side's embeddings.
-
-    Notes
-    -----
-    Embeddings have unit length in the loss, unless ``recipe`` has "unit_length" as False.
     """
 
-    def __init__(
-        self,
-        model: TwoEncoders,
-        recipe: dict[str, Any],
-        steps: int,
-        rotation: np.ndarray | None = None,
-    ) -> None:
+    def __init__(self, model: Trainable, recipe: dict[str, Any], steps: int) -> None:
         self.model = model
         self.recipe = recipe
         self.history: list[dict[str, Any]] = []
-        self.rotation = None
-        if rotation is not None:
-            self.rotation = torch.from_numpy(np.array(rotation, np.float32))
         tau = recipe["tau"]
-        model.logit_scale.data.fill_(math.log(1 / (FIRST_TAU if tau is None else tau)))
+        first_tau = FIRST_TAUS[recipe.get("loss", "softmax")] if tau is None else tau
+        model.logit_scale.data.fill_(math.log(1 / first_tau))
         model.logit_scale.requires_grad_(tau is None)
         self.optimizer = _optimizer(model, recipe["learning_rate"])
         self.schedule = _schedule(self.optimizer, recipe["epochs"] * steps)
@@ -218,15 +241,29 @@ class TrainingRun:
         """The present temperature."""
         return math.exp(-self.model.logit_scale.item())
 
-    def step(self, images: torch.Tensor, second: torch.Tensor) -> float:
+    def logits(self) -> dict[str, float]:
+        """Return what makes logits of cosines: the temperature, and a bias where there is one."""
+        if self.recipe.get("loss") == "sigmoid":
+            return {"tau": self.tau, "bias": logit_bias(self.model).item()}
+        return {"tau": self.tau}
+
+    def loss(self, *inputs: Any) -> torch.Tensor:
+        """Return the loss of a batch, which each kind of run defines.
+
+        Parameters
+        ----------
+        *inputs
+            What the encoders see.
+        """
+        raise NotImplementedError
+
+    def step(self, *inputs: Any) -> float:
         """Take one step on a batch.
 
         Parameters
         ----------
-        images : torch.Tensor of shape (b, 1, 32, 32)
-            What the first encoder sees.
-        second : torch.Tensor
-            What the second encoder sees: captions, or other views of the images.
+        *inputs
+            What the encoders see, as ``loss`` takes it.
 
         Returns
         -------
@@ -234,14 +271,7 @@ class TrainingRun:
             The loss before the step, in nats.
         """
         self.model.train()
-        x = self.model.encode_first(images)
-        y = self.model.encode_second(second)
-        if self.recipe.get("unit_length", True):
-            x = normalize(x, dim=1)
-            y = normalize(y, dim=1)
-        if self.rotation is not None:
-            y = y @ self.rotation
-        loss = contrastive_loss(x, y, torch.exp(-self.model.logit_scale))
+        loss = self.loss(*inputs)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -280,16 +310,74 @@ class TrainingRun:
             group["lr"] = base * self.schedule.lr_lambdas[0](notes["step"])
 
 
-def _optimizer(model: TwoEncoders, learning_rate: float) -> torch.optim.AdamW:
-    """Return AdamW with weight decay on matrices only, and a faster temperature."""
-    scale = model.logit_scale
-    weights = [p for p in model.parameters() if p is not scale]
+class PairsRun(TrainingRun):
+    """A training run of two encoders.
+
+    Parameters
+    ----------
+    model : TwoEncoders
+        What is trained, in place.
+    recipe, steps
+        As in ``TrainingRun``. Embeddings have unit length in the loss, unless ``recipe`` has
+        "unit_length" as False. The loss is that of CLIP, unless ``recipe`` has "loss" as "sigmoid",
+        that of SigLIP.
+    rotation : numpy.ndarray of shape (d, d), optional
+        What turns the second side's embeddings.
+    """
+
+    model: TwoEncoders
+
+    def __init__(
+        self,
+        model: TwoEncoders,
+        recipe: dict[str, Any],
+        steps: int,
+        rotation: np.ndarray | None = None,
+    ) -> None:
+        super().__init__(model, recipe, steps)
+        self.rotation = None
+        if rotation is not None:
+            self.rotation = torch.from_numpy(np.array(rotation, np.float32))
+
+    def loss(self, images: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        """Return the loss of a batch.
+
+        Parameters
+        ----------
+        images : torch.Tensor of shape (b, 1, 32, 32)
+            What the first encoder sees.
+        second : torch.Tensor
+            What the second encoder sees: captions, or other views of the images.
+
+        Returns
+        -------
+        torch.Tensor
+            In nats, a scalar.
+        """
+        x = self.model.encode_first(images)
+        y = self.model.encode_second(second)
+        if self.recipe.get("unit_length", True):
+            x = normalize(x, dim=1)
+            y = normalize(y, dim=1)
+        if self.rotation is not None:
+            y = y @ self.rotation
+        if self.recipe.get("loss") == "sigmoid":
+            return sigmoid_loss(x, y, torch.exp(self.model.logit_scale), logit_bias(self.model))
+        return contrastive_loss(x, y, torch.exp(-self.model.logit_scale))
+
+
+def _optimizer(model: Trainable, learning_rate: float) -> torch.optim.AdamW:
+    """Return AdamW with weight decay on matrices only, and a faster temperature and bias."""
+    of_logits = [model.logit_scale]
+    if hasattr(model, "logit_bias"):
+        of_logits.append(logit_bias(model))
+    weights = [p for p in model.parameters() if not any(p is known for known in of_logits)]
     matrices = [p for p in weights if p.ndim > 1]
     vectors = [p for p in weights if p.ndim < 2]
     groups = [
         {"params": matrices, "lr": learning_rate, "weight_decay": WEIGHT_DECAY},
         {"params": vectors, "lr": learning_rate, "weight_decay": 0.0},
-        {"params": [scale], "lr": SCALE_RATE_FACTOR * learning_rate, "weight_decay": 0.0},
+        {"params": of_logits, "lr": SCALE_RATE_FACTOR * learning_rate, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, betas=BETAS)
 
@@ -315,12 +403,13 @@ def train(  # noqa: PLR0913 - a training run has that many settings
     learning_rate: float = LEARNING_RATE,
     rotation: np.ndarray | None = None,
     unit_length: bool = True,
+    loss: Loss = "softmax",
     held_out: Glyphs | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
     after_epoch: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
-    """Train a model in place with the symmetric contrastive loss.
+    """Train a model in place with a contrastive loss.
 
     Parameters
     ----------
@@ -341,6 +430,8 @@ def train(  # noqa: PLR0913 - a training run has that many settings
         history, and stays as it is.
     unit_length : bool
         Whether embeddings have unit length in the loss. They always have where they are measured.
+    loss : {"softmax", "sigmoid"}
+        CLIP's symmetric loss, or SigLIP's, for a model with a bias.
     held_out : Glyphs, optional
         Characters that are measured after each epoch.
     checkpoint : path, optional
@@ -355,21 +446,59 @@ def train(  # noqa: PLR0913 - a training run has that many settings
     pandas.DataFrame
         Columns epoch, loss, tau and, with ``held_out``, gap and recalls as in ``evaluate``; one
         row an epoch, from row 0, the untrained model. The loss is the mean over the epoch in nats.
+        For the sigmoid loss there is a column bias too.
 
     Raises
     ------
     ValueError
         For a temperature that is not positive, fewer characters than a batch, a matrix that is no
-        rotation, or a checkpoint of another recipe.
+        rotation, a sigmoid loss without a bias, or a checkpoint of another recipe.
     """
-    recipe = _recipe(tau, epochs, seed, len(data), learning_rate, rotation)
+    recipe = make_recipe(tau, epochs, seed, len(data), learning_rate)
+    if rotation is not None:
+        recipe["rotation"] = _digest(rotation)
     if not unit_length:
         recipe["unit_length"] = False
-    run = TrainingRun(model, recipe, len(data) // BATCH_SIZE, rotation)
+    if loss == "sigmoid":
+        logit_bias(model)
+        recipe["loss"] = loss
+    run = PairsRun(model, recipe, len(data) // BATCH_SIZE, rotation)
+    measure = None
+    if held_out:
+        measure = partial(evaluate, model, held_out, rotation)
+    draw = _drawer_of_views(data, model.second_sees)
+    run_epochs(run, draw, measure, checkpoint, progress, after_epoch)
+    return pd.DataFrame(run.history).astype({"loss": float})
+
+
+Drawer = Callable[[torch.Tensor, np.random.Generator], tuple[Any, ...]]
+
+
+def run_epochs(
+    run: TrainingRun,
+    draw: Drawer,
+    measure: Callable[[], dict[str, Any]] | None = None,
+    checkpoint: str | Path | None = None,
+    progress: bool = True,
+    after_epoch: Callable[[int], None] | None = None,
+) -> None:
+    """Take a run through the epochs that its recipe has and it has not seen yet.
+
+    Parameters
+    ----------
+    run : TrainingRun
+        The run. Its history gets a row for each epoch, and one for the untrained model.
+    draw : callable
+        Takes the numbers of some items and a random generator, and returns what the encoders see.
+    measure : callable, optional
+        What the history says after each epoch, beside epoch, loss and tau.
+    checkpoint, progress, after_epoch
+        As in ``train``.
+    """
     path = Path(checkpoint) if checkpoint else None
     if path and path.exists():
         run.resume(path)
-    draw = _drawer_of_views(data, model.second_sees)
+    epochs = run.recipe["epochs"]
     first_epoch = len(run.history)
     with tqdm(
         total=epochs, initial=max(first_epoch - 1, 0), desc="epochs", disable=not progress
@@ -377,10 +506,10 @@ def train(  # noqa: PLR0913 - a training run has that many settings
         for epoch in range(first_epoch, epochs + 1):
             loss = None
             if epoch > 0:
-                loss = _train_epoch(run, draw, len(data), np.random.default_rng([seed, epoch]))
-            row = {"epoch": epoch, "loss": loss, "tau": run.tau}
-            if held_out:
-                row |= evaluate(model, held_out, rotation)
+                loss = _train_epoch(run, draw, np.random.default_rng([run.recipe["seed"], epoch]))
+            row = {"epoch": epoch, "loss": loss} | run.logits()
+            if measure:
+                row |= measure()
             run.history.append(row)
             if after_epoch:
                 after_epoch(epoch)
@@ -389,45 +518,51 @@ def train(  # noqa: PLR0913 - a training run has that many settings
             if epoch:
                 bar.update()
                 bar.set_postfix(loss=f"{loss:.3f}")
-    model.eval()
-    return pd.DataFrame(run.history).astype({"loss": float})
+    run.model.eval()
 
 
-def _recipe(
-    tau: float | None,
-    epochs: int,
-    seed: int,
-    n: int,
-    learning_rate: float,
-    rotation: np.ndarray | None,
+def make_recipe(
+    tau: float | None, epochs: int, seed: int, n: int, learning_rate: float = LEARNING_RATE
 ) -> dict[str, Any]:
-    """Check what makes a run, and return it in a form that tells checkpoints apart."""
+    """Check what makes a run, and return it in a form that tells checkpoints apart.
+
+    Parameters
+    ----------
+    tau, epochs, seed, learning_rate
+        As in ``train``.
+    n : int
+        How many characters there are to learn from.
+
+    Returns
+    -------
+    dict
+        The recipe of a ``TrainingRun``.
+
+    Raises
+    ------
+    ValueError
+        For a temperature that is not positive, or fewer characters than a batch.
+    """
     if tau is not None and not tau > 0:
         raise ValueError(f"Expected tau as a positive number or None (learned); got {tau!r}")
     if n < BATCH_SIZE:
         raise ValueError(f"Expected at least a batch of {BATCH_SIZE} characters; got {n}")
-    recipe = {"tau": tau, "epochs": epochs, "seed": seed, "n": n, "learning_rate": learning_rate}
-    if rotation is None:
-        return recipe
+    return {"tau": tau, "epochs": epochs, "seed": seed, "n": n, "learning_rate": learning_rate}
+
+
+def _digest(rotation: np.ndarray) -> str:
+    """Return what tells a rotation from others, or raise an error if the matrix is none."""
     if not np.allclose(rotation @ rotation.T, np.eye(len(rotation)), atol=1e-5):
         raise ValueError(
             "Expected rotation as an orthogonal matrix (d, d); its rows are not orthonormal"
         )
-    digest = hashlib.sha256(np.asarray(rotation, np.float32).tobytes()).hexdigest()
-    return recipe | {"rotation": digest}
-
-
-Drawer = Callable[[torch.Tensor, np.random.Generator], tuple[torch.Tensor, torch.Tensor]]
+    return hashlib.sha256(np.asarray(rotation, np.float32).tobytes()).hexdigest()
 
 
 def _drawer_of_views(data: Glyphs, second_sees: Literal["captions", "images"]) -> Drawer:
     """Return a function that draws the inputs of both encoders for some rows of the data."""
-    images = torch.as_tensor(all_faces(data))
+    view = image_views(data)
     tokens = torch.as_tensor(caption_tokens(data.names))
-
-    def view(rows: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        faces = rng.integers(len(images), size=len(rows))
-        return augment(pixels(images[faces, rows]), rng)
 
     def image_and_caption(
         rows: torch.Tensor, rng: np.random.Generator
@@ -442,8 +577,31 @@ def _drawer_of_views(data: Glyphs, second_sees: Literal["captions", "images"]) -
     return image_and_caption if second_sees == "captions" else two_views
 
 
-def _train_epoch(run: TrainingRun, draw: Drawer, n: int, rng: np.random.Generator) -> float:
+def image_views(data: Glyphs) -> Callable[[torch.Tensor, np.random.Generator], torch.Tensor]:
+    """Return a function that draws images of some characters, in random faces and shifted.
+
+    Parameters
+    ----------
+    data : Glyphs
+        The characters.
+
+    Returns
+    -------
+    callable
+        Takes the rows of b characters and a random generator; returns images (b, 1, 32, 32).
+    """
+    images = torch.as_tensor(all_faces(data))
+
+    def view(rows: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        faces = rng.integers(len(images), size=len(rows))
+        return augment(pixels(images[faces, rows]), rng)
+
+    return view
+
+
+def _train_epoch(run: TrainingRun, draw: Drawer, rng: np.random.Generator) -> float:
     """Take the steps of one epoch and return their mean loss."""
+    n = run.recipe["n"]
     # The rest of fewer than a batch waits for another epoch.
     rows = torch.as_tensor(rng.permutation(n)[: n - n % BATCH_SIZE])
     losses = [run.step(*draw(batch, rng)) for batch in rows.split(BATCH_SIZE)]

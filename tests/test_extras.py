@@ -52,6 +52,11 @@ def without(packages, code):
         ),
         (
             ["torch"],
+            "from gapbook.modalities import train_modalities",
+            "needs torch, which is not installed; for all that gapbook[models] needs: ",
+        ),
+        (
+            ["torch"],
             "from gapbook.cone import cap_fraction",
             "gapbook.cone needs torch, which is not installed; for all that gapbook[models] needs",
         ),
@@ -61,7 +66,7 @@ def without(packages, code):
             "gapbook.simulation needs torch, which is not installed; for all that gapbook[models]",
         ),
     ],
-    ids=["IPython", "seaborn", "umap", "encoders", "training", "cone", "simulation"],
+    ids=["IPython", "seaborn", "umap", "encoders", "training", "modalities", "cone", "simulation"],
 )
 def test_a_missing_package_names_its_extra(packages, code, sentence):
     assert sentence in without(packages, code)

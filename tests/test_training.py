@@ -144,3 +144,18 @@ def test_retraining_agrees_within_the_spread_over_seeds() -> None:
     for column in ["gap", *(f"{direction}_r{k}" for direction in directions for k in (1, 10))]:
         distance = abs(history[column].iloc[-1] - stored[column][0])
         assert distance <= 3 * stored[column].std(), column
+
+
+def test_the_sigmoid_loss_learns_its_scale_and_its_bias() -> None:
+    glyphs = few_glyphs()
+    model = build_glyphclip(0, first_bias=-10.0)
+    history = train(model, glyphs, loss="sigmoid", epochs=2, progress=False)
+    assert history["loss"][2] < history["loss"][1]
+    assert history["bias"][0] == -10
+    assert history["tau"][0] == pytest.approx(0.1)
+    assert history["bias"][2] != history["bias"][1]
+
+
+def test_the_sigmoid_loss_needs_a_bias() -> None:
+    with pytest.raises(ValueError, match="this one has no logit_bias"):
+        train(build_glyphclip(0), few_glyphs(), loss="sigmoid", epochs=1, progress=False)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gapbook.encoders.clip import Checkpoint, embed_images, embed_texts, load_clip, pixels
     from gapbook.encoders.glyphclip import GlyphTwins, build_glyphclip, load_glyphclip
+    from gapbook.encoders.modalities import ModalityEncoders
     from gapbook.encoders.random_init import random_clip, random_resnet18
 
 _HOME = {
@@ -21,6 +22,7 @@ _HOME = {
     "GlyphTwins": "glyphclip",
     "build_glyphclip": "glyphclip",
     "load_glyphclip": "glyphclip",
+    "ModalityEncoders": "modalities",
     "random_clip": "random_init",
     "random_resnet18": "random_init",
 }

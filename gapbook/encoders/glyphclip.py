@@ -137,7 +137,11 @@ class GlyphCLIP(CLIPModel):
 
 
 def build_glyphclip(
-    seed: int, shared: bool = False, text_layers: int = TEXT_LAYERS, dim: int = EMBEDDING_DIM
+    seed: int,
+    shared: bool = False,
+    text_layers: int = TEXT_LAYERS,
+    dim: int = EMBEDDING_DIM,
+    first_bias: float | None = None,
 ) -> GlyphCLIP:
     """Build an untrained GlyphCLIP, by default of 3 image layers, 1 text layer and 64 dimensions.
 
@@ -153,6 +157,8 @@ def build_glyphclip(
         Transformer layers of the text tower, where it is not shared.
     dim : int
         Dimensions of the embeddings, 64 in the bundled models.
+    first_bias : float, optional
+        Where a bias of the logits starts, as the sigmoid loss needs one. By default there is none.
 
     Returns
     -------
@@ -168,6 +174,8 @@ def build_glyphclip(
         model.text_model.encoder = model.vision_model.encoder
         model.text_model.final_layer_norm = model.vision_model.post_layernorm
         model.text_projection = model.visual_projection
+    if first_bias is not None:
+        model.logit_bias = nn.Parameter(torch.tensor(first_bias))
     return model.eval()
 
 

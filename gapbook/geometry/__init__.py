@@ -19,5 +19,6 @@ from gapbook.geometry.kernels import cka, mmd
 from gapbook.geometry.measures import MEASURES, Measure
 from gapbook.geometry.neighbors import hubness, k_occurrence, neighbor_agreement, neighbor_overlap
 from gapbook.geometry.ranks import TIE, ranks_from_cosines, retrieval, retrieval_ranks
+from gapbook.geometry.several import several_report
 from gapbook.geometry.shape import alignment, effective_rank, isoscore, uniformity
 from gapbook.geometry.table import Measured, gap_report, measure

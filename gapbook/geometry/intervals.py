@@ -121,7 +121,7 @@ def covariance_intervals(
         else:
             rest = whole.without(x[group], y[group])
         left_out.append(covariance_measures(rest))
-    estimates = _jackknife(covariance_measures(whole), left_out)
+    estimates = jackknife(covariance_measures(whole), left_out)
     if groups is not None:
         first = first_rows(groups)
         of_first = covariance_intervals(x[first], y[first], seed)
@@ -151,7 +151,7 @@ def neighbor_intervals(x: Array, y: Array, k: int, seed: int) -> dict[str, Estim
         stays = np.ones(len(x), dtype=bool)
         stays[group] = False
         left_out.append(_neighbor_measures(lists, stays, k))
-    return _jackknife(values, left_out)
+    return jackknife(values, left_out)
 
 
 def group_hubness_intervals(
@@ -180,7 +180,7 @@ def group_hubness_intervals(
                 "hubness_text_to_image": _hubness_of_rest(y_to_x[stays_y], stays_x, k),
             }
         )
-    return _jackknife(values, left_out)
+    return jackknife(values, left_out)
 
 
 def _hubness_of_rest(neighbors: np.ndarray, stays: np.ndarray, k: int) -> float:
@@ -260,7 +260,7 @@ def jackknife_groups(n: int, seed: int, groups: np.ndarray | None = None) -> lis
     return np.array_split(order, min(JACKKNIFE_GROUPS, n))
 
 
-def _jackknife(
+def jackknife(
     values: Mapping[str, float], left_out: Iterable[Mapping[str, float]]
 ) -> dict[str, Estimate]:
     """Estimate by Student's t, of groups - 1 degrees, from the values without each group."""

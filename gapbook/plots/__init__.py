@@ -40,6 +40,7 @@ from gapbook.plots.pairs import (
 from gapbook.plots.simulation import (
     forces_on_the_circle,
     gap_of_free_vectors,
+    gap_of_ladder,
     gap_under_gradient_flow,
     loss_over_effective_scale,
     sphere_frame,

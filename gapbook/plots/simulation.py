@@ -346,3 +346,42 @@ def _draw_force(ax: Axes, height: float, push: float, color: str, marker: str) -
         arrow = {"arrowstyle": "->", **style}
         ax.annotate("", (head[0], head[1]), (place[0], place[1]), arrowprops=arrow)
     ax.plot(*place, marker, color=color, ms=9)
+
+
+@styled
+def gap_of_ladder(curves: pd.DataFrame) -> Figure:
+    """Draw the gap of each rung over steps, the mean and the range over seeds.
+
+    Parameters
+    ----------
+    curves : DataFrame with columns panel, line, seed, step, gap
+        One row a measured step of a run; up to three lines a panel. Step 0 has no place on a
+        logarithmic axis and is left out.
+    """
+    with from_extra("chapters", "this figure"):
+        import seaborn as sns
+
+    panels = list(curves["panel"].unique())
+    size = (3.1 * len(panels) + 0.6, 3.6)
+    fig, row = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharey=True)
+    for ax, panel in zip(row[0], panels, strict=True):
+        drawn = curves[(curves["panel"] == panel) & (curves["step"] > 0)]
+        lines = list(drawn["line"].unique())
+        ax.set_xscale("log")
+        sns.lineplot(
+            drawn,
+            x="step",
+            y="gap",
+            hue="line",
+            style="line",
+            palette=assign(drawn["line"], GROUP_COLORS),
+            dashes=dict(zip(lines, ("", (3.7, 1.6), (1, 1.65)), strict=False)),
+            errorbar=("pi", 100),
+            err_kws={"linewidth": 0},
+            linewidth=1.6,
+            ax=ax,
+        )
+        ax.set(title=panel, xlabel="step of Adam", ylabel="", ylim=(0, None))
+        ax.legend(title="", loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=9)
+    row[0, 0].set_ylabel("modality gap")
+    return fig

@@ -41,6 +41,8 @@ VARIANT_STYLES: dict[str, tuple[Any, Dashes]] = {
     "same seed": (VERMILION, DASHED),
     "shared": (SKY, DOTTED),
     "deep text": (BLUE, DASHED),
+    "softmax": (BLACK, SOLID),
+    "sigmoid": (VERMILION, DASHED),
 }
 LEARNED_STYLE: tuple[Any, Dashes] = (PURPLE, DASHED)
 

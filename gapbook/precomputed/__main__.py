@@ -19,13 +19,18 @@ class Product(NamedTuple):
 PRODUCTS = {
     "glyphclip": Product("data/glyphclip, book/_static/before_after.png", "ten minutes"),
     "training_views": Product("data/glyphclip/views.safetensors", "ten minutes"),
+    "sounds": Product("data/glyphpairs/sounds.npz", "two minutes"),
     "serif": Product("data/glyphclip/serif.safetensors", "ten minutes"),
     "clip": Product("data/clip", "a minute"),
+    "modality_pairs": Product("data/modalities", "forty minutes"),
     "training_curves": Product("data/training_curves.csv", "five hours"),
     "twin_faces": Product("data/twin_faces.csv", "ten minutes"),
     "noise_cosines": Product("data/noise_cosines.csv", "two hours"),
     "references": Product("data/references.csv", "a minute"),
 }
+
+# Products of many runs, of which some may be chosen.
+OF_RUNS = ("modality_pairs", "training_curves")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("name", nargs="?", metavar="NAME", choices=PRODUCTS, help="what to make")
     parser.add_argument(
-        "--only", metavar="PATTERN", help="of training_curves: the runs whose names match"
+        "--only", metavar="PATTERN", help=f"of {' and '.join(OF_RUNS)}: the runs whose names match"
     )
     options = parser.parse_args(arguments)
     if options.name is None:
@@ -56,8 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     settings = {}
     if options.only is not None:
-        if options.name != "training_curves":
-            parser.error("--only goes with training_curves alone")
+        if options.name not in OF_RUNS:
+            parser.error(f"--only goes with {' and '.join(OF_RUNS)} alone")
         settings["pattern"] = options.only
     try:
         import_module(f"gapbook.precomputed.{options.name}").main(**settings)

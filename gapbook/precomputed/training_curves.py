@@ -17,6 +17,7 @@ from gapbook.files import data_path, write_whole
 from gapbook.geometry import modality_gap
 from gapbook.geometry.rotations import procrustes, turn_to_gap
 from gapbook.glyphs import Glyphs, first_words, load_glyphs, share_image_by_caption
+from gapbook.landscape.sigmoid import FIRST_BIAS
 from gapbook.precomputed.glyphclip import SEEDS, TAUS, read_history
 from gapbook.precomputed.jobs import run_side_by_side
 from gapbook.training import EPOCHS, LEARNING_RATE, TwoEncoders, embed_pairs, train
@@ -55,6 +56,9 @@ VARIANTS = {
     "16 dimensions": "embeddings of 16 dimensions",
     "32 dimensions": "embeddings of 32 dimensions",
     "128 dimensions": "embeddings of 128 dimensions",
+    "same seed, third of the rate": "the same, at a third of the learning rate",
+    "same seed, tenth of the rate": "the same, at a tenth of the learning rate",
+    "sigmoid": "the loss of SigLIP instead of CLIP's, from its start",
 }
 
 # Variants whose texts are rotated before training.
@@ -80,8 +84,17 @@ DIMENSIONS = {f"{dim} dimensions": dim for dim in (8, 16, 32, 128)}
 NOT_NORMALIZED = "no normalization"
 NOT_NORMALIZED_LABELS = ("1", "learned")
 
+# The temperatures at which the loss of SigLIP is trained.
+SIGMOID_LABELS = ("learned", "1/100", "1/10")
+
 # A model that is trained already is trained on in small steps.
 FINE_TUNING_RATE = LEARNING_RATE / 10
+# Twins of the same first weights in smaller steps: is their gap the loss's, or that of its steps?
+SLOW_TWINS = {
+    "same seed, third of the rate": LEARNING_RATE / 3,
+    "same seed, tenth of the rate": LEARNING_RATE / 10,
+}
+RATES = {"trained": FINE_TUNING_RATE} | SLOW_TWINS
 FINE_TUNING_EPOCHS = 10
 
 # Ten times as long as the bundled models are trained: what holds of a model that has learned more?
@@ -147,6 +160,8 @@ def experiments() -> list[Experiment]:
         listed += [Experiment(variant, label) for label in MAIN_LABELS]
     listed += [Experiment("ordinary", label, LONG_EPOCHS) for label in LONG_LABELS]
     listed += [Experiment(variant, "1/100", LONG_EPOCHS) for variant in LONG_VARIANTS]
+    listed += [Experiment(variant, "1/100") for variant in SLOW_TWINS]
+    listed += [Experiment("sigmoid", label) for label in SIGMOID_LABELS]
     return listed + supplementary_experiments()
 
 
@@ -268,16 +283,16 @@ def run_experiment(
         if done.exists():
             return _read_csv(done)
     model, rotation = build_variant(experiment, seed, glyphs)
-    fine_tuned = experiment.variant == "trained"
     history = train(
         model,
         select_glyphs(experiment, "train", glyphs),
         TAUS_BY_LABEL[experiment.tau_label],
         epochs=experiment.epochs,
         seed=seed,
-        learning_rate=FINE_TUNING_RATE if fine_tuned else LEARNING_RATE,
+        learning_rate=RATES.get(experiment.variant, LEARNING_RATE),
         rotation=rotation,
         unit_length=experiment.variant != NOT_NORMALIZED,
+        loss="sigmoid" if experiment.variant == "sigmoid" else "softmax",
         held_out=select_glyphs(experiment, "test", glyphs),
         checkpoint=done and done.with_suffix(".checkpoint"),
         progress=progress,
@@ -318,12 +333,14 @@ def build_variant(
     variant = experiment.variant
     if variant == "trained":
         return encoders.load_glyphclip("glyphclip"), None
-    if variant in TWINS:
-        return encoders.GlyphTwins(seed, same=variant == "same seed"), None
+    if variant in (*TWINS, *SLOW_TWINS):
+        return encoders.GlyphTwins(seed, same=variant.startswith("same seed")), None
     if variant == "deep text":
         return encoders.build_glyphclip(seed, text_layers=DEEP_TEXT_LAYERS), None
     if variant in DIMENSIONS:
         return encoders.build_glyphclip(seed, dim=DIMENSIONS[variant]), None
+    if variant == "sigmoid":
+        return encoders.build_glyphclip(seed, first_bias=FIRST_BIAS), None
     model = encoders.build_glyphclip(seed, shared=variant == "shared")
     if variant not in ROTATED:
         return model, None

@@ -271,6 +271,12 @@ def _notes(before: PairedEmbeddings, after: PairedEmbeddings, sample: int) -> li
         notes.append(
             f"x and y are named {names[0]} before and {names[1]} after; the names before are used."
         )
+    if after.x.shape[1] == before.x.shape[1] + 1:
+        notes.append(
+            "There is one dimension more after than before, as a correction of scores adds one: its "
+            "vectors rank by inner products, and cosines, which this compares, undo it. See gapbook "
+            "judge."
+        )
     if len(before) != len(after):
         return [
             *notes,

@@ -172,8 +172,8 @@ def first_lines(
         if share_of_other < FEW and not at_chance:
             lines.append(
                 "So one index returns one modality: put the scores of both on one scale with "
-                "gapbook fix INPUT --with ScoreScaling --out fix.safetensors, which adds a "
-                "dimension and turns no vector."
+                "gapbook fix INPUT --with ScoreScaling --set by=all --out fix.safetensors, which "
+                "adds one dimension to each vector (chapter 10 of the book)."
             )
     zero = format_value(zero_of_scores(table))
     lines.append(

@@ -152,3 +152,27 @@ def test_forces_of_the_sketch_are_tangents_that_close_the_gap_at_the_left() -> N
             assert (np.array(arrow.xy) - place) @ place == pytest.approx(0)
             # toward the middle, or away from it
             assert np.sign(arrow.xy[1] - height) == sign * np.sign(height)
+
+
+def ladder_runs() -> pd.DataFrame:
+    """Return two panels of two lines, three seeds each, with gaps that are known."""
+    rows = []
+    for panel, line, height in (("a", "one", 1.0), ("a", "two", 2.0), ("b", "one", 3.0)):
+        for seed in range(3):
+            for step in (0, 2, 20):
+                row = {"panel": panel, "line": line, "seed": seed, "step": step}
+                rows.append(row | {"gap": height + 0.1 * (seed - 1)})
+    return pd.DataFrame(rows)
+
+
+def test_ladder_has_a_panel_for_each_kind_and_the_mean_over_seeds() -> None:
+    first, second = plots.gap_of_ladder(ladder_runs()).axes
+    assert [ax.get_title(loc="left") or ax.get_title() for ax in (first, second)] == ["a", "b"]
+    heights = [line.get_ydata().tolist() for line in first.lines if len(line.get_ydata())]
+    assert heights == [pytest.approx([1.0, 1.0]), pytest.approx([2.0, 2.0])]
+    assert [text.get_text() for text in first.get_legend().get_texts()] == ["one", "two"]
+
+
+def test_ladder_leaves_out_step_0_which_has_no_place_on_a_logarithmic_axis() -> None:
+    axes = plots.gap_of_ladder(ladder_runs()).axes
+    assert min(line.get_xdata().min() for line in axes[0].lines if len(line.get_xdata())) == 2

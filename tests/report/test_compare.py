@@ -107,3 +107,12 @@ def test_swapped_sides_are_refused_and_other_names_are_told(pairs):
         "x and y are named image and text before and photo and caption after; the names before "
         "are used."
     )
+
+
+def test_one_dimension_more_is_said_to_be_for_inner_products(pairs):
+    ones = np.ones((len(pairs.x), 1))
+    scaled = PairedEmbeddings(np.hstack([pairs.x, ones]), np.hstack([pairs.y, -ones]))
+    notes = compare_pairs(pairs, scaled, replicates=20).notes
+    assert any("one dimension more" in note and "gapbook judge" in note for note in notes)
+    same = compare_pairs(pairs, pairs, replicates=20).notes
+    assert not any("one dimension more" in note for note in same)
