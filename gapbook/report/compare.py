@@ -273,9 +273,9 @@ def _notes(before: PairedEmbeddings, after: PairedEmbeddings, sample: int) -> li
         )
     if after.x.shape[1] == before.x.shape[1] + 1:
         notes.append(
-            "There is one dimension more after than before, as a correction of scores adds one: its "
-            "vectors rank by inner products, and cosines, which this compares, undo it. See gapbook "
-            "judge."
+            "There is one dimension more after than before, as a correction of scores adds one: "
+            "its vectors rank by inner products, and cosines, which this compares, undo it. "
+            "See gapbook judge."
         )
     if len(before) != len(after):
         return [
