@@ -41,8 +41,11 @@ VARIANT_STYLES: dict[str, tuple[Any, Dashes]] = {
     "same seed": (VERMILION, DASHED),
     "shared": (SKY, DOTTED),
     "deep text": (BLUE, DASHED),
-    "softmax": (BLACK, SOLID),
-    "sigmoid": (VERMILION, DASHED),
+}
+# Those of two losses; the softmax is that of ordinary runs.
+LOSS_STYLES: dict[str, tuple[Any, Dashes]] = {
+    "softmax": VARIANT_STYLES["ordinary"],
+    "sigmoid": (VERMILION, DOTTED),
 }
 LEARNED_STYLE: tuple[Any, Dashes] = (PURPLE, DASHED)
 
@@ -62,7 +65,8 @@ def line_styles(names: Sequence[str]) -> dict[str, tuple[Any, Dashes]]:
     Parameters
     ----------
     names : sequence of str
-        Variants of a run, in the styles of ``VARIANT_STYLES``; or labels of temperatures from high
+        Variants of a run, in the styles of ``VARIANT_STYLES``; losses, in those of
+        ``LOSS_STYLES``; or labels of temperatures from high
         to low, in darker shades the lower they are, some with dashes, and "learned".
 
     Returns
@@ -70,8 +74,9 @@ def line_styles(names: Sequence[str]) -> dict[str, tuple[Any, Dashes]]:
     dict of (color, dashes)
         By name, in their order.
     """
-    if set(names) <= set(VARIANT_STYLES):
-        return {name: VARIANT_STYLES[name] for name in names}
+    for known in (VARIANT_STYLES, LOSS_STYLES):
+        if set(names) <= set(known):
+            return {name: known[name] for name in names}
     fixed = [name for name in names if name != "learned"]
     styles: dict[str, tuple[Any, Dashes]] = {}
     for name, color in line_colors(fixed).items():

@@ -77,6 +77,12 @@ def test_variants_keep_their_styles_whatever_is_drawn_with_them() -> None:
     assert len(set(VARIANT_STYLES.values())) == len(VARIANT_STYLES)
 
 
+def test_losses_have_styles_and_the_softmax_is_the_ordinary_one() -> None:
+    styles = line_styles(["softmax", "sigmoid"])
+    assert styles["softmax"] == VARIANT_STYLES["ordinary"]
+    assert styles["sigmoid"] not in VARIANT_STYLES.values()
+
+
 def test_each_run_is_a_mark_beside_the_open_circles_of_the_authors() -> None:
     runs = pd.DataFrame(
         [(10, 0.1, 0.2, "fixed"), (100, 0.7, 0.25, "fixed"), (45, 0.3, 0.24, "learned")],
