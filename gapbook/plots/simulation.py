@@ -381,7 +381,8 @@ def gap_of_ladder(curves: pd.DataFrame) -> Figure:
             linewidth=1.6,
             ax=ax,
         )
-        ax.set(title=panel, xlabel="step of Adam", ylabel="", ylim=(0, None))
+        ax.set(title=panel, xlabel="step of Adam", ylabel="")
         ax.legend(title="", loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=9)
-    row[0, 0].set_ylabel("modality gap")
+    # When all panels are drawn: a limit that is set before keeps the top of the first.
+    row[0, 0].set(ylabel="modality gap", ylim=(0, None))
     return fig

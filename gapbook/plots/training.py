@@ -1,10 +1,11 @@
 """Figures of training runs (chapter 5): what they measure, over epochs and temperatures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gapbook.extras import from_extra
@@ -129,7 +130,8 @@ def curves_over_epochs(
             legend=False,
             ax=ax,
         )
-        ax.set(title=panel, xlabel="epoch", ylabel="", ylim=(0, None))
+        ax.set(title=panel, xlabel="epoch", ylabel="")
+    _begin_at_zero(row[0])
     row[0, 0].set_ylabel(label)
     handles = [
         plt.Line2D([], [], color=color, linestyle=(0, dashes) if dashes else "-")
@@ -137,6 +139,15 @@ def curves_over_epochs(
     ]
     fig.legend(handles, list(styles), loc=LEGEND_RIGHT, fontsize=9)
     return fig
+
+
+def _begin_at_zero(axes: Iterable[Axes]) -> None:
+    """Let vertical axes begin at 0 when all panels are drawn.
+
+    A limit that is set before keeps the top of the first panel for all that share its axis.
+    """
+    for ax in axes:
+        ax.set_ylim(bottom=0)
 
 
 @styled
@@ -232,8 +243,9 @@ def gap_by_loss(curves: pd.DataFrame) -> Figure:
         for (epochs, _), run in runs.groupby(["epochs", "seed"]):
             ax.plot(run["loss"], run["gap"], color=colors[epochs], lw=1.2)
             ax.plot(run["loss"].iloc[-1], run["gap"].iloc[-1], "o", color=colors[epochs], ms=4)
-        ax.set(title=panel, xlabel="training loss (nats)", xscale="log", ylim=(0, None))
+        ax.set(title=panel, xlabel="training loss (nats)", xscale="log")
         ax.invert_xaxis()
+    _begin_at_zero(row[0])
     row[0, 0].set_ylabel("modality gap")
     handles = [plt.Line2D([], [], color=colors[epochs]) for epochs in lengths]
     labels = [f"{epochs} epochs" for epochs in lengths]

@@ -171,6 +171,9 @@ def test_ladder_has_a_panel_for_each_kind_and_the_mean_over_seeds() -> None:
     heights = [line.get_ydata().tolist() for line in first.lines if len(line.get_ydata())]
     assert heights == [pytest.approx([1.0, 1.0]), pytest.approx([2.0, 2.0])]
     assert [text.get_text() for text in first.get_legend().get_texts()] == ["one", "two"]
+    # The panel that reaches highest is not the first.
+    assert first.get_ylim()[0] == 0
+    assert first.get_ylim()[1] > 3.1
 
 
 def test_ladder_leaves_out_step_0_which_has_no_place_on_a_logarithmic_axis() -> None:

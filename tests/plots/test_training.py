@@ -162,3 +162,21 @@ def test_ends_of_two_lengths_stand_on_one_line_a_run_and_may_have_different_seed
     assert bottom > top, "the first run stands at the top"
     assert right.get_xlabel() == "R@1"
     assert legend_texts(figure) == ["30 epochs", "300 epochs"]
+
+
+def test_a_later_panel_that_reaches_higher_is_not_cut() -> None:
+    """All panels share one axis, whose top must be that of the highest."""
+    rows = [
+        (panel, "ordinary", seed, epoch, height + 0.1 * seed)
+        for panel, height in (("low", 1.0), ("high", 5.0))
+        for seed in range(2)
+        for epoch in (0, 1)
+    ]
+    table = pd.DataFrame(rows, columns=["panel", "line", "seed", "epoch", "gap"])
+    for ax in plots.curves_over_epochs(table).axes:
+        assert ax.get_ylim()[0] == 0
+        assert ax.get_ylim()[1] > 5.1
+    losses = table.rename(columns={"epoch": "epochs"}).assign(epoch=1, loss=[2.0, 1.0] * 4)
+    for ax in plots.gap_by_loss(losses).axes:
+        assert ax.get_ylim()[0] == 0
+        assert ax.get_ylim()[1] > 5.1
