@@ -69,7 +69,12 @@ def interrupted(book):
     def interrupt(number):
         # a terminal sends Ctrl-C to all processes of its group, and so does one that closes
         run = subprocess.Popen(
-            [*COMMAND, "execute"], stderr=subprocess.PIPE, text=True, start_new_session=True
+            [*COMMAND, "execute"],
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            # Tests that run under nohup would hand down that it is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )
         assert wait_for(lambda: mark.exists() and mark.read_text())
         started = [process.pid for process in psutil.Process(run.pid).children(recursive=True)]
