@@ -38,6 +38,8 @@ DELTAS = np.arange(-5, 5, 0.25)
 
 # Cosines that are worked on at once: few enough for the processor's cache.
 COSINES_AT_ONCE = 2**16
+# Up to this size of a batch, steps are so short that several threads wait for each other.
+SMALL_BATCH = 256
 
 
 def loss_landscape(
@@ -239,6 +241,7 @@ def _batched_losses(
     progress: bool = False,
 ) -> dict[str, np.ndarray]:
     """Return the mean losses (m, k) of one direction, or of "all" three."""
+    from threadpoolctl import threadpool_limits
     from tqdm import tqdm
 
     if not isinstance(batch_size, int | np.integer) or batch_size < 2:
@@ -251,7 +254,11 @@ def _batched_losses(
     wanted = [name for name in ONE_WAY if direction in (name, "symmetric", "all")]
     shape = (2, pairs.amounts.shape[1], len(scales))
     sums = zeros(shape, like=pairs.g)
-    with tqdm(total=n, desc="loss landscape", unit="pair", disable=not progress) as bar:
+    threads = 1 if batch_size <= SMALL_BATCH else None
+    with (
+        threadpool_limits(threads),
+        tqdm(total=n, desc="loss landscape", unit="pair", disable=not progress) as bar,
+    ):
         for rows, size in _groups_of_batches(n, min(batch_size, n)):
             _add_batches(sums, pairs, rows, size, scales, wanted)
             bar.update(rows.stop - rows.start)
