@@ -58,7 +58,7 @@ def rank_correlations_with_gap(ranks: pd.DataFrame, counts: Mapping[str, int]) -
             side = "left" if value > 0 else "right"
             beyond = value + np.copysign(0.03, value)
             ax.text(beyond, place, f"{value:.2f}", va="center", ha=side, fontsize=9)
-        ax.set(xlabel="rank correlation with the gap", xlim=(-1.3, 1.3))
+        ax.set(xlabel="rank correlation with the gap", xlim=(-1.5, 1.5))
         ax.set_title(f"{name}: {count} sources")
     axes[0, 0].invert_yaxis()
     return fig

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.legend import Legend
@@ -276,7 +277,7 @@ def _move_below(fig: Figure, beside: list[Legend]) -> float:
     """Put legends below all panels, as one; return the inches that it takes."""
     entries: dict[str, Any] = {}
     for legend in beside:
-        for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
+        for handle, text in zip(_handles(legend), legend.get_texts(), strict=True):
             entries.setdefault(text.get_text(), (handle, text))
     if not entries:
         return 0.0
@@ -297,6 +298,23 @@ def _move_below(fig: Figure, beside: list[Legend]) -> float:
     _keep_looks(below, [text for _, text in entries.values()])
     rows = -(-len(entries) // columns) + bool(title)
     return 0.1 + 0.18 * rows
+
+
+def _handles(legend: Legend) -> list[Any]:
+    """Return what stands for each entry of a legend.
+
+    Of what has error bars a legend keeps the bar alone; here the mark comes with it.
+    """
+    drawn = {}
+    if legend.axes is not None:
+        handles, labels = legend.axes.get_legend_handles_labels()
+        for handle, label in zip(handles, labels, strict=True):
+            if isinstance(handle, ErrorbarContainer):
+                drawn[label] = handle
+    texts = [text.get_text() for text in legend.get_texts()]
+    return [
+        drawn.get(text, handle) for text, handle in zip(texts, legend.legend_handles, strict=True)
+    ]
 
 
 def _keep_looks(legend: Legend, texts: list[Text]) -> None:

@@ -192,6 +192,27 @@ def test_nothing_overflows(built_site: Path, browser: Browser, base: str) -> Non
         context.close()
 
 
+def test_controls_stay_within_their_figures_on_a_phone(
+    built_site: Path, browser: Browser, base: str
+) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 800})
+    page = context.new_page()
+    seen = 0
+    for name in pages(built_site):
+        if "gap-live" not in (built_site / name).read_text("utf-8"):
+            continue
+        page.goto(f"{base}/{name}")
+        for figure in page.locator(".gap-live").all():
+            figure.scroll_into_view_if_needed()
+            right = figure.evaluate("box => box.getBoundingClientRect().right")
+            for control in figure.locator("select, button, input").locator("visible=true").all():
+                edge = control.evaluate("box => box.getBoundingClientRect().right")
+                assert edge <= right, f"{name}: {control.evaluate('box => box.outerHTML')}"
+                seen += 1
+    context.close()
+    assert seen
+
+
 def luminance(page: Page, query: str, which: str) -> float:
     rgb = page.evaluate(f"getComputedStyle(document.querySelector({query!r})).{which}")
     return sum(map(float, re.findall(r"[\d.]+", rgb)[:3])) / 3

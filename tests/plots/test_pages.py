@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from PIL import Image
 
@@ -85,6 +86,18 @@ def test_nothing_lies_outside_of_a_phones_figure() -> None:
     drawn = fig.get_tightbbox()
     assert drawn.x0 >= 0 and drawn.y0 >= 0
     assert drawn.x1 <= width and drawn.y1 <= height
+    plt.close(fig)
+
+
+def test_a_legend_that_moves_below_keeps_the_marks_of_error_bars() -> None:
+    with plt.rc_context(STYLE):
+        fig, ax = plt.subplots(figsize=(6, 3))
+        ax.errorbar([1], [1], xerr=[[0.5], [0.5]], fmt="D", label="with a mark")
+        ax.legend(**LEGEND_BESIDE)
+    pages.stack(fig)
+    [below] = fig.legends
+    marks = [line.get_marker() for line in below.findobj(Line2D)]
+    assert "D" in marks
     plt.close(fig)
 
 
