@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from gapbook.encoders.clip import embed_in_batches, pixels
-from gapbook.encoders.modalities import MODALITIES, ModalityEncoders
+from gapbook.encoders.modalities import MODALITIES, ModalityEncoders, check_modalities
 from gapbook.extras import from_extra
 from gapbook.geometry import modality_gap, retrieval
 from gapbook.glyphs import POINTS, Glyphs, caption_tokens
@@ -169,6 +169,11 @@ class ModalitiesRun(TrainingRun):
 
     model: ModalityEncoders
 
+    def __init__(self, model: ModalityEncoders, recipe: dict[str, Any], steps: int) -> None:
+        super().__init__(model, recipe, steps)
+        # The losses of each pair, a row a batch, since they were last asked for.
+        self.losses: list[list[float]] = []
+
     def loss(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the sum of the losses of all pairs.
 
@@ -187,7 +192,24 @@ class ModalitiesRun(TrainingRun):
         }
         tau = torch.exp(-self.model.logit_scale)
         losses = [contrastive_loss(unit[a], unit[b], tau) for a, b in self.recipe["pairs"]]
-        return torch.stack(losses).sum()
+        stacked = torch.stack(losses)
+        self.losses.append(stacked.tolist())
+        return stacked.sum()
+
+    def mean_losses(self) -> dict[Pair, float]:
+        """Return the mean loss of each trained pair since the last call.
+
+        Returns
+        -------
+        dict of pair to float
+            In nats, by the pair in the order of ``PAIRS``; empty where no batch was seen.
+        """
+        if not self.losses:
+            return {}
+        means = np.mean(self.losses, axis=0).tolist()
+        self.losses.clear()
+        ordered = [check_modalities(pair) for pair in self.recipe["pairs"]]
+        return {(first, second): mean for (first, second), mean in zip(ordered, means, strict=True)}
 
 
 def train_modalities(  # noqa: PLR0913 - a training run has that many settings
@@ -234,8 +256,9 @@ def train_modalities(  # noqa: PLR0913 - a training run has that many settings
     -------
     pandas.DataFrame
         Columns epoch, loss (the mean of the sum over the epoch, in nats), tau and, with
-        ``held_out``, those of ``evaluate_modalities``, also of pairs that are not trained: a row
-        for each epoch and pair, from epoch 0, the untrained model.
+        ``held_out``, pair_loss (the mean of the pair's own loss over the epoch; NaN where it is not
+        trained) and those of ``evaluate_modalities``, also of pairs that are not trained: a row for
+        each epoch and pair, from epoch 0, the untrained model.
 
     Raises
     ------
@@ -253,14 +276,18 @@ def train_modalities(  # noqa: PLR0913 - a training run has that many settings
 
     measure = None
     if held_out:
-        measure = partial(_measured, model, held_out)
+        measure = partial(_measured, run, held_out)
     run_epochs(run, draw, measure, checkpoint, progress, after_epoch)
     return _long_table(run.history)
 
 
-def _measured(model: ModalityEncoders, held_out: Glyphs) -> dict[str, Any]:
+def _measured(run: ModalitiesRun, held_out: Glyphs) -> dict[str, Any]:
     """Return what is measured after an epoch, in a form that a checkpoint can hold."""
-    return {"measured": evaluate_modalities(model, held_out).to_dict("records")}
+    losses = run.mean_losses()
+    rows = evaluate_modalities(run.model, held_out).to_dict("records")
+    for row in rows:
+        row["pair_loss"] = losses.get((row["first"], row["second"]))
+    return {"measured": rows}
 
 
 def _long_table(history: list[dict[str, Any]]) -> pd.DataFrame:
@@ -269,7 +296,10 @@ def _long_table(history: list[dict[str, Any]]) -> pd.DataFrame:
     for epoch in history:
         shared = {key: epoch[key] for key in ("epoch", "loss", "tau")}
         rows += [shared | pair for pair in epoch.get("measured", [{}])]
-    return pd.DataFrame(rows).astype({"loss": float})
+    table = pd.DataFrame(rows).astype({"loss": float})
+    if "pair_loss" in table:
+        table["pair_loss"] = table["pair_loss"].astype(float)
+    return table
 
 
 def _check_pairs(

@@ -5,24 +5,31 @@ runs give their curves, those of seed 0 their embeddings too. Finished runs are 
 ``_build/modality_pairs``.
 """
 
-import re
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 
 from gapbook.encoders.modalities import MODALITIES, ModalityEncoders
-from gapbook.files import data_path, write_whole
-from gapbook.full_scale.provenance import provenance
+from gapbook.files import data_path
 from gapbook.glyphs import Glyphs, load_glyphs
-from gapbook.modalities import PAIRS, Pair, embed_modalities, train_modalities
+from gapbook.modalities import PAIRS, Pair
 from gapbook.precomputed.glyphclip import SEEDS
-from gapbook.precomputed.jobs import WORKERS, run_side_by_side
+from gapbook.precomputed.jobs import run_side_by_side
+from gapbook.precomputed.modality_runs import (
+    curve_of,
+    finish_run,
+    half_embeddings,
+    missing_runs,
+    read_csv,
+    seconds_of_epochs,
+    short_commit,
+    train_modality_run,
+    write_curves,
+    write_tensors,
+)
 from gapbook.training import EPOCHS
 
 # The temperatures by their labels: CLIP's own, and a learned one.
@@ -31,18 +38,12 @@ TAUS: dict[str, float | None] = {"1/100": 0.01, "learned": None}
 # The seed whose embeddings are kept: those of all would take ten megabytes.
 KEPT_SEED = 0
 
-# Seconds of processor time that an epoch of each modality takes, for what is said beforehand.
-SECONDS_AN_EPOCH = {"image": 2.7, "outline": 1.7, "sound": 3.3, "name": 0.7}
-
 FOLDER = "modalities"
 CURVES = "curves.csv"
 UNTRAINED = "untrained"
 
 # What tells runs apart, the first columns of their curves.
 KEYS = ["first", "second", "tau_label", "seed"]
-
-# Digits of a commit that tell it from others.
-COMMIT_DIGITS = 10
 
 
 class Run(NamedTuple):
@@ -64,9 +65,19 @@ class Run(NamedTuple):
         return f"{self.source}-{self.seed}"
 
     @property
-    def seconds(self) -> float:
-        """About how long it takes, in seconds of processor time."""
-        return EPOCHS * sum(SECONDS_AN_EPOCH[modality] for modality in self.pair)
+    def modalities(self) -> Pair:
+        """The modalities of its model."""
+        return self.pair
+
+    @property
+    def trained_pairs(self) -> list[Pair]:
+        """The pairs whose losses are summed: one."""
+        return [self.pair]
+
+    @property
+    def tau(self) -> float | None:
+        """The temperature; None where it is learned."""
+        return TAUS[self.tau_label]
 
 
 def runs() -> Iterator[Run]:
@@ -95,12 +106,7 @@ def read_curves() -> pd.DataFrame:
         commit (of this package's repository). One row an epoch, from 0, the untrained model; gap
         and recalls are those of held-out characters.
     """
-    return _read(data_path(f"{FOLDER}/{CURVES}"))
-
-
-def _read(path: Path) -> pd.DataFrame:
-    # Else a commit without letters were a number.
-    return pd.read_csv(path, dtype={"commit": str})
+    return read_csv(data_path(f"{FOLDER}/{CURVES}"))
 
 
 def train_run(
@@ -127,53 +133,20 @@ def train_run(
     str
         What is printed: the name of the run, and how long it took.
     """
-    done = folder / f"{run.name}.csv"
-    if done.exists():
+    if curve_of(run, folder).exists():
         return run.name
     glyphs = glyphs or load_glyphs()
-    held_out = glyphs.part("test")
-    model = ModalityEncoders(run.pair, run.seed)
-    checkpoint = folder / f"{run.name}.checkpoint"
-    was_interrupted = checkpoint.exists()
-    began = time.process_time()
-    curve = train_modalities(
-        model,
-        glyphs.part("train"),
-        TAUS[run.tau_label],
-        epochs=epochs,
-        seed=run.seed,
-        held_out=held_out,
-        checkpoint=checkpoint,
-        progress=False,
-    )
-    seconds = time.process_time() - began
+    curve, model, message = train_modality_run(run, folder, epochs, glyphs)
     if run.seed == KEPT_SEED:
-        x, y = _half_embeddings(model, held_out).values()
+        x, y = half_embeddings(model, glyphs.part("test")).values()
         tensors = {f"x.{run.seed}": x, f"y.{run.seed}": y}
-        write_whole(folder / f"{run.source}.safetensors", save(tensors))
+        write_tensors(folder / f"{run.source}.safetensors", tensors)
     curve["tau_label"] = run.tau_label
     curve["seed"] = run.seed
-    curve["cpu_seconds"] = None if was_interrupted else round(seconds)
     curve["commit"] = commit
-    write_whole(done, _to_csv(curve))
-    checkpoint.unlink()
-    return f"{run.name}, {seconds:.0f} s of processor time"
-
-
-def _short_commit() -> str:
-    """Return the beginning of this package's commit, and a plus sign where files were changed."""
-    commit, _, changes = provenance()["commit"].partition(" ")
-    return commit[:COMMIT_DIGITS] + ("+" if changes else "")
-
-
-def _half_embeddings(model: ModalityEncoders, glyphs: Glyphs) -> dict[str, torch.Tensor]:
-    """Embed characters by each modality, as float16."""
-    embeddings = embed_modalities(model, glyphs)
-    return {name: torch.as_tensor(rows).half() for name, rows in embeddings.items()}
-
-
-def _to_csv(curves: pd.DataFrame) -> bytes:
-    return curves.to_csv(index=False, float_format="%.5g").encode()
+    # There is one pair, whose loss is the loss.
+    finish_run(run, folder, curve.drop(columns="pair_loss"))
+    return message
 
 
 def write_bundle(parts: Path, bundle: Path, glyphs: Glyphs | None = None) -> None:
@@ -190,35 +163,17 @@ def write_bundle(parts: Path, bundle: Path, glyphs: Glyphs | None = None) -> Non
     """
     glyphs = glyphs or load_glyphs()
     bundle.mkdir(parents=True, exist_ok=True)
-    finished = [run for run in runs() if (parts / f"{run.name}.csv").exists()]
+    finished = [run for run in runs() if curve_of(run, parts).exists()]
     for run in finished:
         if run.seed == KEPT_SEED:
             name = f"{run.source}.safetensors"
-            write_whole(bundle / name, save(load_file(parts / name)))
+            write_tensors(bundle / name, load_file(parts / name))
     untrained = ModalityEncoders(MODALITIES, KEPT_SEED)
-    embeddings = _half_embeddings(untrained, glyphs.part("test"))
+    embeddings = half_embeddings(untrained, glyphs.part("test"))
     tensors = {f"{name}.{KEPT_SEED}": rows for name, rows in embeddings.items()}
-    write_whole(bundle / f"{UNTRAINED}.safetensors", save(tensors))
+    write_tensors(bundle / f"{UNTRAINED}.safetensors", tensors)
     if finished:
-        curves = pd.concat([_read(parts / f"{run.name}.csv") for run in finished])
-        measured = [column for column in curves if column not in KEYS]
-        write_whole(bundle / CURVES, _to_csv(curves[[*KEYS, *measured]]))
-
-
-def _matching_runs(pattern: str, parts: Path) -> list[Run]:
-    """Return the runs that match and are not finished, and say how long they take."""
-    matching = [run for run in runs() if re.search(pattern, run.name)]
-    if not matching:
-        example = next(runs()).name
-        sys.exit(f"Expected a pattern that some run matches, such as {example}; got {pattern!r}")
-    missing = [run for run in matching if not (parts / f"{run.name}.csv").exists()]
-    minutes = sum(run.seconds for run in missing) / WORKERS / 60
-    print(
-        f"{len(missing)} of {len(matching)} runs are to do: "
-        f"about {minutes:.0f} minutes on {WORKERS} cores",
-        flush=True,
-    )
-    return missing
+        write_curves(bundle / CURVES, KEYS, [curve_of(run, parts) for run in finished])
 
 
 def main(pattern: str = "") -> None:
@@ -231,10 +186,10 @@ def main(pattern: str = "") -> None:
         not match.
     """
     parts = Path("_build/modality_pairs")
-    missing = _matching_runs(pattern, parts)
+    missing = missing_runs(runs(), pattern, parts, lambda run: seconds_of_epochs(run.pair))
     parts.mkdir(parents=True, exist_ok=True)
     if missing:
         # Before training, since files may change meanwhile.
-        commit = _short_commit()
+        commit = short_commit()
         run_side_by_side(train_run, [(run, parts, commit) for run in missing])
     write_bundle(parts, data_path(FOLDER))
