@@ -129,6 +129,21 @@ def test_the_loss_is_the_sum_over_pairs(few: Glyphs) -> None:
     assert loss(("name", "image")) == pytest.approx(alone[0], rel=1e-5)
 
 
+def test_the_loss_of_each_trained_pair_is_kept_for_each_epoch(few: Glyphs) -> None:
+    model = ModalityEncoders(["image", "outline", "name"], 0)
+    # The order within a pair is that of the model in the table.
+    bound = [("name", "image"), ("image", "outline")]
+    history = train_modalities(model, few, 0.1, pairs=bound, epochs=2, held_out=few, progress=False)
+    by_pair = history.set_index("epoch").groupby(["first", "second"])["pair_loss"]
+    losses = pd.DataFrame(dict(list(by_pair)))
+    assert losses.loc[0].isna().all()
+    assert losses["outline", "name"].isna().all()
+    sums = history.groupby("epoch")["loss"].first()
+    trained = losses.drop(columns=[("outline", "name")])
+    np.testing.assert_allclose(trained.sum(axis=1)[1:], sums[1:], rtol=1e-5)
+    assert (trained.iloc[2] < trained.iloc[1]).all()
+
+
 def test_evaluation_is_that_of_the_embeddings(few: Glyphs) -> None:
     model = ModalityEncoders(["outline", "sound"], 0)
     embeddings = embed_modalities(model, few)

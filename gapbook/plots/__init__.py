@@ -51,6 +51,7 @@ from gapbook.plots.table import show_table, with_intervals
 from gapbook.plots.training import (
     curves_over_epochs,
     ends_by_length,
+    ends_by_model,
     gap_and_recall_by_scale,
     gap_by_loss,
     gap_decay_with_fits,

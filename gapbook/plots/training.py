@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -55,6 +56,9 @@ TEMPERATURE_DASHES: dict[str, Dashes] = {"1/20": DOTTED, "1/50": DASH_DOTTED}
 
 # The color of each length of training, from short to long.
 LENGTH_COLORS = (ORANGE, BLACK)
+
+# The distance of models within the line of a pair, in lines.
+MODELS_SPREAD = 0.22
 
 # The lines of up to three fitted laws.
 LAW_DASHES = ("--", ":", "-.")
@@ -283,4 +287,42 @@ def ends_by_length(ends: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
     handles = [plt.Line2D([], [], color=colors[e], marker="o", ls="", ms=4.5) for e in lengths]
     labels = [f"{epochs} epochs" for epochs in lengths]
     fig.legend(handles, labels, loc=LEGEND_RIGHT, fontsize=9)
+    return fig
+
+
+@styled
+def ends_by_model(ends: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
+    """Draw what pairs of modalities end with in several models: a dot a seed, hollow if untrained.
+
+    Parameters
+    ----------
+    ends : DataFrame with columns pair, model, is_trained, and those that are drawn
+        One row a pair, model and seed. Pairs have a line each in the order of first appearance, and
+        models, at most three, a color; ``is_trained`` says whether the model learned from the pair.
+    columns : mapping of str to str
+        What is drawn, a panel each, and its label.
+    """
+    names = list(ends["pair"].unique())
+    colors = assign(ends["model"], GROUP_COLORS)
+    # Models stand one below the other within the line of a pair.
+    spread = MODELS_SPREAD * (len(colors) - 1) / 2
+    below = dict(zip(colors, np.linspace(-spread, spread, len(colors)), strict=True))
+    size = (1.8 + 2.6 * len(columns), 1.0 + 0.45 * len(names))
+    fig, row = plt.subplots(1, len(columns), figsize=size, squeeze=False, sharey=True)
+    for ax, (column, label) in zip(row[0], columns.items(), strict=True):
+        for (model, is_trained), rows in ends.groupby(["model", "is_trained"]):
+            at = [names.index(pair) + below[model] for pair in rows["pair"]]
+            face = colors[model] if is_trained else "white"
+            ax.plot(rows[column], at, "o", mec=colors[model], mfc=face, ms=6, mew=1.4)
+        ax.set(xlabel=label, xlim=(0, None), yticks=range(len(names)), yticklabels=names)
+        ax.grid(axis="x", color=GRID_COLOR)
+        ax.set_axisbelow(True)
+    # All panels have one vertical axis: the first pair stands at the top.
+    row[0, 0].invert_yaxis()
+    handles = [
+        plt.Line2D([], [], color=color, marker="o", ls="", ms=6) for color in colors.values()
+    ]
+    hollow = plt.Line2D([], [], mec=BLACK, mfc="white", mew=1.4, marker="o", ls="", ms=6)
+    labels = [*colors, "never trained"]
+    fig.legend([*handles, hollow], labels, loc="outside lower center", ncols=2, fontsize=9)
     return fig

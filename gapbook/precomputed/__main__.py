@@ -23,6 +23,7 @@ PRODUCTS = {
     "serif": Product("data/glyphclip/serif.safetensors", "ten minutes"),
     "clip": Product("data/clip", "a minute"),
     "modality_pairs": Product("data/modalities", "forty minutes"),
+    "joint_modalities": Product("data/modalities/four-*", "twenty minutes"),
     "training_curves": Product("data/training_curves.csv", "five hours"),
     "twin_faces": Product("data/twin_faces.csv", "ten minutes"),
     "noise_cosines": Product("data/noise_cosines.csv", "two hours"),
@@ -30,7 +31,7 @@ PRODUCTS = {
 }
 
 # Products of many runs, of which some may be chosen.
-OF_RUNS = ("modality_pairs", "training_curves")
+OF_RUNS = ("modality_pairs", "joint_modalities", "training_curves")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     int
         0, or 130 after an interruption.
     """
+    listed = ", ".join(OF_RUNS[:-1]) + " and " + OF_RUNS[-1]
     parser = argparse.ArgumentParser(
         prog="python -m gapbook.precomputed",
         description=__doc__,
@@ -53,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("name", nargs="?", metavar="NAME", choices=PRODUCTS, help="what to make")
     parser.add_argument(
-        "--only", metavar="PATTERN", help=f"of {' and '.join(OF_RUNS)}: the runs whose names match"
+        "--only", metavar="PATTERN", help=f"of {listed}: the runs whose names match"
     )
     options = parser.parse_args(arguments)
     if options.name is None:
@@ -62,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     settings = {}
     if options.only is not None:
         if options.name not in OF_RUNS:
-            parser.error(f"--only goes with {' and '.join(OF_RUNS)} alone")
+            parser.error(f"--only goes with {listed} alone")
         settings["pattern"] = options.only
     try:
         import_module(f"gapbook.precomputed.{options.name}").main(**settings)

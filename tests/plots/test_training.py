@@ -180,3 +180,28 @@ def test_a_later_panel_that_reaches_higher_is_not_cut() -> None:
     for ax in plots.gap_by_loss(losses).axes:
         assert ax.get_ylim()[0] == 0
         assert ax.get_ylim()[1] > 5.1
+
+
+def test_ends_of_models_have_a_color_each_and_are_hollow_where_nothing_was_trained() -> None:
+    rows = [
+        ("a, b", "alone", True, 0.7, 0.2),
+        ("a, b", "bound", False, 0.8, 0.3),
+        ("a, c", "alone", True, 0.4, 0.5),
+        ("a, c", "bound", True, 0.5, 0.6),
+    ]
+    ends = pd.DataFrame(rows, columns=["pair", "model", "is_trained", "gap", "recall"])
+    figure = plots.ends_by_model(ends, {"gap": "modality gap", "recall": "R@10"})
+    left, right = figure.axes
+    alone, hollow, full = left.lines
+    np.testing.assert_allclose(line_points(alone), [(0.7, -0.11), (0.4, 0.89)])
+    np.testing.assert_allclose(line_points(hollow), [(0.8, 0.11)])
+    np.testing.assert_allclose(line_points(full), [(0.5, 1.11)])
+    assert same_color(alone.get_markerfacecolor(), GROUP_COLORS[0])
+    assert same_color(hollow.get_markeredgecolor(), GROUP_COLORS[1])
+    assert same_color(hollow.get_markerfacecolor(), "white")
+    assert same_color(full.get_markerfacecolor(), GROUP_COLORS[1])
+    assert [label.get_text() for label in left.get_yticklabels()] == ["a, b", "a, c"]
+    bottom, top = left.get_ylim()
+    assert bottom > top, "the first pair stands at the top"
+    assert right.get_xlabel() == "R@10"
+    assert legend_texts(figure) == ["alone", "bound", "never trained"]

@@ -24,10 +24,13 @@ def test_other_names_and_settings_are_refused(capsys: pytest.CaptureFixture) -> 
     assert "invalid choice: 'training'" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["references", "--only", "clip"])
-    assert "--only goes with modality_pairs and training_curves" in capsys.readouterr().err
+    assert (
+        "--only goes with modality_pairs, joint_modalities and training_curves"
+        in capsys.readouterr().err
+    )
 
 
-@pytest.mark.parametrize("name", ["training_curves", "modality_pairs"])
+@pytest.mark.parametrize("name", ["training_curves", "modality_pairs", "joint_modalities"])
 def test_a_pattern_that_no_run_matches_is_refused(name: str) -> None:
     with pytest.raises(SystemExit, match=r"that some run matches, such as .*; got 'nothing'"):
         main([name, "--only", "nothing"])
