@@ -541,27 +541,36 @@ def _ticks(span: tuple[float, float], start: int, end: int) -> list[tuple[str, i
     return ticks
 
 
-def sprite(images: np.ndarray | None, colors: int = IMAGE_COLORS) -> str:
+def sprite(images: np.ndarray | None) -> str:
     """Return the element that shows one image at a time, cut from one sheet of all of them.
 
     Parameters
     ----------
     images : array of shape (n, h, w), uint8, or None
         The images, row by row on a sheet that is about square.
-    colors : int
-        How many levels of gray are kept.
     """
     if images is None:
         return ""
+    sheet, columns, rows = sheet_of(images)
+    address = data_uri(sheet, IMAGE_COLORS)
+    return (
+        f'<div class="gap-image" data-columns="{columns}" data-rows="{rows}" '
+        f'style="background-image:url({address})"></div>'
+    )
+
+
+def sheet_of(images: np.ndarray) -> tuple[Image.Image, int, int]:
+    """Put images row by row on one sheet, and return it with its numbers of columns and rows.
+
+    Parameters
+    ----------
+    images : array of shape (n, h, w), uint8
+        The images.
+    """
     n, height, width = images.shape
     columns = int(np.ceil(np.sqrt(n)))
     rows = -(-n // columns)
     sheet = np.zeros((rows * columns, height, width), np.uint8)
     sheet[:n] = images
     sheet = sheet.reshape(rows, columns, height, width).swapaxes(1, 2)
-    sheet = sheet.reshape(rows * height, columns * width)
-    address = data_uri(Image.fromarray(sheet), colors)
-    return (
-        f'<div class="gap-image" data-columns="{columns}" data-rows="{rows}" '
-        f'style="background-image:url({address})"></div>'
-    )
+    return Image.fromarray(sheet.reshape(rows * height, columns * width)), columns, rows

@@ -8,8 +8,15 @@ import numpy as np
 
 from gapbook.geometry import modality_gap
 from gapbook.glyphs import Glyphs
-from gapbook.interactive.explorer import PLANES, View, explore_views, find_matches, sprite
-from gapbook.interactive.markup import Interactive, asset
+from gapbook.interactive.explorer import (
+    PLANES,
+    View,
+    explore_views,
+    find_matches,
+    sheet_of,
+    sprite,
+)
+from gapbook.interactive.markup import Interactive, asset, data_uri
 from gapbook.outlines import load_outlines
 from gapbook.pairs import PairedEmbeddings
 from gapbook.projections import project
@@ -168,7 +175,10 @@ def pen_path(steps: np.ndarray) -> str:
 def _sound_tile(sounds: np.ndarray) -> str:
     """Return a sheet of spectrograms, low bands below, and the button that plays one."""
     longest = int(sounds.any(axis=2).sum(axis=1).max())
-    pictures = sounds[:, :longest, ::-1].swapaxes(1, 2)
+    sheet, columns, rows = sheet_of(sounds[:, :longest, ::-1].swapaxes(1, 2))
+    # Without the beginning of a data URI: a site moves images into files, and of files on a disk
+    # browsers let no script read the levels.
+    encoded = data_uri(sheet, SOUND_COLORS).removeprefix("data:image/png;base64,")
     voice = {
         "corners": band_corners().round(1).tolist(),
         "seconds": SECONDS_PER_FRAME,
@@ -176,7 +186,8 @@ def _sound_tile(sounds: np.ndarray) -> str:
         "rate": RATE,
     }
     return (
-        f"{sprite(pictures, SOUND_COLORS)}"
+        f'<div class="gap-image" data-columns="{columns}" data-rows="{rows}" '
+        f'data-sheet="{encoded}"></div>'
         f'<button type="button" class="gap-hear" aria-label="Play the spoken name, {HEAR}" '
         f'data-voice="{html.escape(json.dumps(voice, separators=(",", ":")))}">Play</button>'
         f"<small>{HEAR}</small>"

@@ -30,12 +30,15 @@ document.querySelectorAll(".gap-explore:not([data-tiles])").forEach((figure) => 
   };
 
   // levels are read from the sheet of spectrograms when a sound is first heard
+  const picture = tiles.querySelector("[data-sheet]");
+  const address = picture && `data:image/png;base64,${picture.dataset.sheet}`;
+  if (picture) picture.style.backgroundImage = `url(${address})`;
   let sheet = null;
   let context = null;
   let playing = null;
-  const readSheet = async (picture) => {
+  const readSheet = async () => {
     const image = new Image();
-    image.src = getComputedStyle(picture).backgroundImage.slice(5, -2);
+    image.src = address;
     await image.decode();
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [image.width, image.height];
@@ -44,10 +47,9 @@ document.querySelectorAll(".gap-explore:not([data-tiles])").forEach((figure) => 
     return ink;
   };
   const play = async () => {
-    const picture = tiles.querySelector("[data-modality=sound] .gap-image");
     context ??= new AudioContext();
     context.resume();
-    sheet ??= await readSheet(picture);
+    sheet ??= await readSheet();
     const { columns, rows } = picture.dataset;
     const width = sheet.canvas.width / columns;
     const height = sheet.canvas.height / rows;

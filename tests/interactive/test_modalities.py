@@ -20,6 +20,7 @@ from gapbook.interactive.modalities import RATE, pen_path
 from gapbook.outlines import load_outlines
 from gapbook.pairs import PairedEmbeddings
 from gapbook.precomputed.sounds import spectrogram
+from gapbook.press.page_images import DATA_URI
 from gapbook.sounds import RANGE, SECONDS_PER_FRAME, band_corners, load_sounds
 
 MODALITIES = ("image", "outline", "sound", "name")
@@ -72,6 +73,11 @@ def content(markup) -> dict:
 def page(browser, markup, tmp_path):
     """A page of the figure from a disk, on a phone; it must raise no error and ask for nothing."""
     path = tmp_path / "page.html"
+    # as in the site, whose images are files
+    for place, image in enumerate(DATA_URI.finditer(markup)):
+        name = f"{place}.png"
+        (tmp_path / name).write_bytes(base64.b64decode(image[2]))
+        markup = markup.replace(image[0], name)
     path.write_text(f'<!doctype html><html lang="en"><meta charset="utf-8"><main>{markup}</main>')
     context = browser.new_context(viewport={"width": 390, "height": 800}, reduced_motion="reduce")
     page = context.new_page()
@@ -106,7 +112,7 @@ def test_all_models_are_drawn_to_one_scale(content) -> None:
 
 
 def test_pictures_of_sounds_hold_the_levels_that_the_model_hears(markup, glyphs) -> None:
-    encoded = re.findall(r'data-modality="sound".*?base64,([^)]+)\)', markup)[0]
+    encoded = re.findall(r'data-sheet="([^"]+)"', markup)[0]
     sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))).convert("L"), int)
     sounds = load_sounds(glyphs)[0, list(SHOWN)]
     longest = sounds.any(axis=2).sum(axis=1).max()
