@@ -115,7 +115,7 @@ def panel_grid(
     Parameters
     ----------
     count : int
-        The number of panels. A place that is left over is off.
+        The number of panels. A place that is left over is empty.
     panel : tuple of two float
         The width and the height of a panel in inches, with its labels.
     beside : float
@@ -128,15 +128,16 @@ def panel_grid(
     Figure
         The figure.
     array of shape (rows, columns) of Axes
-        The panels, row by row.
+        The panels, row by row; the last is removed from the figure where their number is odd.
     """
     columns = min(count, PANELS_IN_A_ROW)
     rows = -(-count // columns)
     width, height = panel
     size = (width * columns + beside, height * rows)
     fig, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, **options)
+    # An empty panel would take its room in the layout for phones.
     for ax in grid.flat[count:]:
-        ax.set_axis_off()
+        ax.remove()
     return fig, grid
 
 

@@ -29,8 +29,7 @@ def test_shares_of_dimensions_add_up_and_removal_starts_at_the_gap() -> None:
         columns=["source", "k", "gap", "separability"],
     )
     figure = plots.gap_in_few_dimensions(shares, removed, {3: np.full(3, 1 / 3)})
-    first, second, third, empty = figure.axes
-    assert not empty.axison
+    first, second, third = figure.axes
     assert line_points(first.lines[0]) == [(1, 0.7), (2, 0.9), (3, 1)]
     assert line_points(first.lines[2]) == [(1, 0.333333), (2, 0.666667), (3, 1)]
     assert line_points(second.lines[1]) == [(0, 0.5), (2, 0.2)]

@@ -79,12 +79,9 @@ def test_a_palette_makes_a_plot_smaller() -> None:
     assert len(style.palette_png(Image.open(buffer), 48)) < 0.6 * len(buffer.getvalue())
 
 
-@pytest.mark.parametrize(
-    ("count", "shape", "on"),
-    [(1, (1, 1), [True]), (2, (1, 2), [True] * 2), (3, (2, 2), [True] * 3 + [False])],
-)
-def test_at_most_two_panels_stand_in_a_row(count: int, shape: tuple, on: list[bool]) -> None:
+@pytest.mark.parametrize(("count", "shape"), [(1, (1, 1)), (2, (1, 2)), (3, (2, 2)), (5, (3, 2))])
+def test_at_most_two_panels_stand_in_a_row(count: int, shape: tuple) -> None:
     figure, grid = style.panel_grid(count, (3, 2), beside=1, sharey=True)
     assert grid.shape == shape
-    assert [ax.axison for ax in grid.flat] == on
+    assert len(figure.axes) == count
     assert figure.get_size_inches().tolist() == [3 * shape[1] + 1, 2 * shape[0]]
