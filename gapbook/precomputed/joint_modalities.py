@@ -137,7 +137,7 @@ def read_joint_embeddings(model: str, seed: int = 0) -> JointEmbeddings:
     JointEmbeddings
         ``rows``: arrays (1072, 64) of unit rows by modality, row i of each of the same held-out
         character; and ``centers``: mean rows (64,) of the characters of the training part, in the
-        first face and the first voice.
+        first typeface and the first voice.
 
     Raises
     ------
