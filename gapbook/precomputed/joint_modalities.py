@@ -193,8 +193,8 @@ def train_run(
     glyphs = glyphs or load_glyphs()
     curve, model, message = train_modality_run(run, folder, epochs, glyphs)
     tensors = {}
-    for name, rows in half_embeddings(model, glyphs.part("test")).items():
-        tensors[f"{name}.{run.seed}"] = rows
+    for name, half in half_embeddings(model, glyphs.part("test")).items():
+        tensors[f"{name}.{run.seed}"] = half
     for name, rows in embed_modalities(model, glyphs.part("train")).items():
         tensors[f"center.{name}.{run.seed}"] = torch.as_tensor(rows.mean(axis=0))
     write_tensors(folder / f"{run.name}.safetensors", tensors)
@@ -220,7 +220,7 @@ def write_bundle(parts: Path, bundle: Path) -> None:
         return
     bundle.mkdir(parents=True, exist_ok=True)
     for source in sorted({run.source for run in finished}):
-        tensors = {}
+        tensors: dict[str, torch.Tensor] = {}
         for run in finished:
             if run.source == source:
                 tensors |= load_file(parts / f"{run.name}.safetensors")
