@@ -75,4 +75,4 @@ def _draw_marks(
         elinewidth=1,
         label=source,
     )
-    ax.axvline(rows.loc["none", "mean"], color=color, lw=0.9, ls=":", zorder=0)
+    ax.axvline(float(rows["mean"]["none"]), color=color, lw=0.9, ls=":", zorder=0)
