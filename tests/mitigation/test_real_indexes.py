@@ -114,6 +114,17 @@ def one_index(scaled):
     return scaling.queries(queries), np.concatenate(stored)
 
 
+def one_length(scaled):
+    """Return them at unit length, with one more dimension that keeps the order of documents."""
+    queries, stored = one_index(scaled)
+    squares = (stored.astype(float) ** 2).sum(axis=1)
+    rest = np.sqrt(np.clip(squares.max() - squares, 0, None))
+    asked = np.column_stack([queries, np.zeros(len(queries))])
+    rows = [asked, np.column_stack([stored, rest])]
+    units = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in rows]
+    return tuple(side.astype(np.float32) for side in units)
+
+
 def test_two_searches_whose_scores_are_scaled_afterwards_are_one_index(scaled) -> None:
     import faiss
 
@@ -136,16 +147,10 @@ def test_two_searches_whose_scores_are_scaled_afterwards_are_one_index(scaled) -
 def test_one_more_number_makes_one_length_which_cosines_rank_alike(scaled) -> None:
     import faiss
 
-    queries, stored = one_index(scaled)
-    squares = (stored.astype(float) ** 2).sum(axis=1)
-    rest = np.sqrt(np.clip(squares.max() - squares, 0, None))
-    of_one_length = np.column_stack([stored, rest]).astype(np.float32)
-    faiss.normalize_L2(of_one_length)
-    asked = np.column_stack([queries, np.zeros(len(queries))]).astype(np.float32)
-    faiss.normalize_L2(asked)
+    asked, of_one_length = one_length(scaled)
     index = faiss.IndexFlatIP(of_one_length.shape[1])
     index.add(of_one_length)
-    require_same((queries, stored), index.search(asked, K)[1])
+    require_same(one_index(scaled), index.search(asked, K)[1])
 
 
 def recall_of_a_graph(queries, documents, effort):
@@ -168,6 +173,8 @@ def test_a_graph_needs_more_effort_on_one_scale(scaled) -> None:
     assert recall_of_a_graph(queries, raw, 64) > 0.98
     assert 0.7 < recall_of_a_graph(*one_index(scaled), 64) < 0.95
     assert recall_of_a_graph(*one_index(scaled), 1024) > 0.98
+    assert 0.7 < recall_of_a_graph(*one_length(scaled), 64) < 0.95
+    assert recall_of_a_graph(*one_length(scaled), 1024) > 0.98
 
 
 def test_cells_find_on_one_scale_nearly_what_they_found_before(scaled) -> None:
