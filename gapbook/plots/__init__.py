@@ -25,7 +25,7 @@ from gapbook.plots.geometry import (
 )
 from gapbook.plots.labels import colors_of, label, look, ordered, tau_color
 from gapbook.plots.landscape import loss_by_mitigation, loss_curves, shift_frame
-from gapbook.plots.mitigation import tradeoff_panels
+from gapbook.plots.mitigation import mitigation_panels
 from gapbook.plots.mixglyph import methods_by_model
 from gapbook.plots.pages import show
 from gapbook.plots.pairs import (
