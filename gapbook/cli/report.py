@@ -11,6 +11,7 @@ from gapbook.cli.inputs import add_input, holds_shards, load_input, require_diff
 from gapbook.cli.options import (
     Parser,
     add_command,
+    add_scheduler,
     count,
     name_text,
     number,
@@ -133,13 +134,7 @@ def _add_report_options(parser: Parser) -> None:
 
 
 def _add_shard_options(group: "argparse._ArgumentGroup") -> None:
-    group.add_argument(
-        "--scheduler",
-        type=name_text,
-        metavar="ADDRESS",
-        help="a running Dask scheduler (default: a local cluster, which no other user can reach); "
-        "with tls:// Dask's configuration names the certificates",
-    )
+    add_scheduler(group)
     group.add_argument(
         "--sample", type=count, help="pairs for what sums cannot give (default: 5000)"
     )
