@@ -64,7 +64,7 @@ def _add_table_options(parser: Parser) -> None:
         metavar="IDS",
         help="which rows belong together, where an image has several captions: a .npy file with an "
         "integer or a string for each row, or the name of an array or column; given twice, that of "
-        "x, then that of y",
+        "x, then that of y; of a long table the name of a column, which may be ID",
     )
 
 
