@@ -73,17 +73,16 @@ def read_input(
         if long_table is not None:
             raise PairsError("A long table is one file; got two: give the one that has all rows")
         x, y = read_two_files(path, other_path, columns)
-        ids = None if groups is None else read_ids(groups, path, other_path)
+        ids = _ids(groups, path, other_path)
         return Input(x, y, {"source": f"{path.name} and {other_path.name}"}, ids)
     # This folder's path has no name of its own.
     source = path.name or path.resolve().name
     if long_table is not None:
         rows = read_long_table(path, long_table, modalities, groups)
         return Input(rows.x, rows.y, {"source": source, "modalities": rows.modalities}, rows.ids)
-    ids = None if groups is None else read_ids(groups, path)
     if is_clip_retrieval(path):
         x, y, captions = read_clip_retrieval(path)
-        return Input(x, y, {"source": source, "captions": captions}, ids)
+        return Input(x, y, {"source": source, "captions": captions}, _ids(groups, path))
     x, y = read_pairs(path, columns or DEFAULT_COLUMNS)
     n = len(x) if x.ndim else 0
     text = read_metadata(path, x.nbytes + y.nbytes)
@@ -91,4 +90,12 @@ def read_input(
     # Others may call anything groups.
     if states_groups(text):
         metadata[GROUPS] = read_ids(GROUPS, path)[0]
-    return Input(x, y, metadata, ids)
+    return Input(x, y, metadata, _ids(groups, path))
+
+
+def _ids(
+    groups: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None,
+    path: Path,
+    other_path: Path | None = None,
+) -> list[Any] | None:
+    return None if groups is None else read_ids(groups, path, other_path)

@@ -238,6 +238,7 @@ def _measure_folder(options: argparse.Namespace) -> "Measured":
         options.scheduler,
         columns=tuple(options.columns or ("x", "y")),
         modalities=tuple(options.modalities or ("image", "text")),
+        groups=options.groups[0] if options.groups else None,
         seed=options.seed,
         sample=sample,
         skip_bad=options.skip_bad,

@@ -175,7 +175,11 @@ def test_the_command_measures_a_long_table_in_groups(tmp_path):
 # Arguments, changes of the table, and what the one line says.
 BAD_GROUPS = {
     "of other length": (["short.npy"], {}, "of each of the 18 rows of a.csv in short.npy; got 17"),
-    "unknown column": (["none"], {}, "Expected the key none in a.csv; got "),
+    "unknown column": (
+        ["none"],
+        {},
+        "Expected the key none in a.csv; got key, kind, row, vector: name one of them (groups=",
+    ),
     "missing in a column": (["key"], {"key": None}, "column key of a.csv; row 3 has none"),
     "missing in a file": (["missing.npy"], {}, "in missing.npy; row 4 has none: fill it in"),
     "of another type": (["floats.npy"], {}, "as integers or strings; got dtype float64"),
