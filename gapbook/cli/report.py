@@ -77,6 +77,7 @@ EXAMPLES = """examples:
   gapbook report pairs.parquet --columns image_vector text_vector
   gapbook report embeddings.npz --only measures --fail-if "r1<0.3" --fail-if "modality_gap>1"
   gapbook report shards/ --skip-bad --out report.html
+  gapbook report shards/ --groups image_id --out report.html
   gapbook report shards/ --scheduler tcp://10.0.0.1:8786 --out report.html
 
 """

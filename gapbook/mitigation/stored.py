@@ -82,7 +82,13 @@ class Applied:
     left_out: list[str] = field(default_factory=list)
 
     def add(self, other: "Applied") -> None:
-        """Add what became of other files."""
+        """Add what became of other files.
+
+        Parameters
+        ----------
+        other : Applied
+            It stays as it is.
+        """
         self.rows += other.rows
         self.files += other.files
         self.there += other.there
