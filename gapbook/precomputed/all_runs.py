@@ -67,5 +67,6 @@ def read_runs() -> pd.DataFrame:
     pairs = pairs.assign(kind=OTHER_MODALITIES, epochs=lengths)
     runs = pd.concat([curves, pairs], ignore_index=True)
     keys = ["variant", "tau_label", "epochs", "seed"]
-    runs["run"] = runs[keys].astype(str).agg(", ".join, axis=1)
+    names = runs["variant"] + ", " + runs["tau_label"]
+    runs["run"] = names + ", " + runs["epochs"].astype(str) + ", " + runs["seed"].astype(str)
     return runs[["run", "kind", *keys, "epoch", "loss", "tau", "gap"]]
