@@ -315,10 +315,11 @@ def gap_and_fit(curves: pd.DataFrame, ends: pd.DataFrame) -> Figure:
     colors = line_colors([name for name in names if name != SIGMOID])
     if SIGMOID in names:
         colors[SIGMOID] = LOSS_STYLES[SIGMOID][0]
-    for (line, _), run in curves.groupby(["line", "run"]):
-        color = colors.get(line, GRID_COLOR)
-        left.plot(run["loss"], run["gap"], color=color, lw=1, zorder=2 if line else 1)
-    left.set(xlabel="training loss (nats)", xscale="log", ylabel="modality gap", ylim=(0, None))
+    # Those without a line are drawn first, behind all others.
+    for line, color in {"": GRID_COLOR, **colors}.items():
+        for _, run in curves[curves["line"] == line].groupby("run"):
+            left.plot(run["loss"], run["gap"], color=color, lw=1)
+    left.set(xlabel="training loss (nats)", xscale="log", ylabel="modality gap")
     left.set_title("Curves of all runs")
     left.invert_xaxis()
     handles = [plt.Line2D([], [], color=color, lw=2) for color in colors.values()]
@@ -333,4 +334,5 @@ def gap_and_fit(curves: pd.DataFrame, ends: pd.DataFrame) -> Figure:
     right.plot([0, top], [0, top], color=LINE_COLOR, lw=1, zorder=0)
     right.set(xlabel="gap by temperature and loss", title="Ends, over the fit")
     right.legend(ncols=2, **place)
+    _begin_at_zero([left, right])
     return fig

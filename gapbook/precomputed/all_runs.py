@@ -35,7 +35,7 @@ KINDS = {
     NOT_NORMALIZED: NO_NORMALIZATION,
 }
 KINDS |= dict.fromkeys(DIMENSIONS, ORDINARY)
-KINDS |= dict.fromkeys(BATCH_SIZES, ORDINARY)
+KINDS |= dict.fromkeys((name for name in BATCH_SIZES if not is_sigmoid(name)), ORDINARY)
 KINDS |= dict.fromkeys(ROTATED, TURNED)
 KINDS |= dict.fromkeys((*TWINS, *SLOW_TWINS), EQUAL)
 KINDS |= dict.fromkeys(CUTS, CUT)

@@ -7,6 +7,7 @@ from gapbook.exceptions import PairsError
 from gapbook.geometry.variances import (
     chance_distribution_gap,
     distribution_gap,
+    equalize_covariances,
     equalize_variances,
     variance_ratios,
 )
@@ -51,13 +52,36 @@ def test_chance_makes_a_smaller_gap_the_more_pairs_there_are():
 
 
 def test_equal_variances_have_no_ratio_and_no_mean(sides):
+    centered = []
+    for side in sides:
+        unit = side / np.linalg.norm(side, axis=1, keepdims=True)
+        centered.append(unit - unit.mean(axis=0))
+    along = np.linalg.eigh(sum(side.T @ side for side in centered))[1]
     x, y = equalize_variances(*sides)
-    assert x.mean(axis=0) == pytest.approx(0, abs=1e-9)
-    assert y.mean(axis=0) == pytest.approx(0, abs=1e-9)
-    along = np.linalg.eigh(x.T @ x + y.T @ y)[1]
+    np.testing.assert_allclose([x.mean(axis=0), y.mean(axis=0)], 0, atol=1e-9)
     of_x = ((x @ along) ** 2).mean(axis=0)
     of_y = ((y @ along) ** 2).mean(axis=0)
-    assert of_x == pytest.approx(of_y)
+    np.testing.assert_allclose(of_x, of_y, rtol=1e-4)
+
+
+def test_equal_covariances_are_equal_along_every_direction(sides):
+    x, y = equalize_covariances(*sides, shrinkage=0)
+    np.testing.assert_allclose(x.T @ x, y.T @ y, rtol=1e-6, atol=1e-9)
+
+
+def test_unseen_pairs_are_moved_by_what_was_learned_from_others(sides):
+    x, y = sides
+    seen = x[:2000], y[:2000]
+    for equalize in (equalize_variances, equalize_covariances):
+        new, other = equalize(x[2000:], y[2000:], seen)
+        all_new, all_other = equalize(x, y, seen)
+        np.testing.assert_allclose(new, all_new[2000:])
+        np.testing.assert_allclose(other, all_other[2000:])
+
+
+def test_shrinkage_below_zero_is_refused(sides):
+    with pytest.raises(PairsError, match="shrinkage"):
+        equalize_covariances(*sides, shrinkage=-1)
 
 
 def test_what_is_no_pair_is_refused():
