@@ -94,6 +94,9 @@ def test_changes_have_a_line_a_model_in_each_panel_and_their_intervals() -> None
         assert ax.get_xlabel() == "share"
         assert len(ax.containers) == 2
         for bars in ax.containers:
-            np.testing.assert_allclose(bars.lines[0].get_ydata(), [0, 0.05, 0.1])
+            heights = np.asarray(bars.lines[0].get_ydata(), float)
+            np.testing.assert_allclose(heights, [0, 0.05, 0.1], atol=1e-12)
             ends = [segment[:, 1] for segment in bars.lines[2][0].get_segments()]
-            np.testing.assert_allclose(ends, [[-0.02, 0.03], [0.03, 0.08], [0.08, 0.13]])
+            np.testing.assert_allclose(
+                np.asarray(ends, float), [[-0.02, 0.03], [0.03, 0.08], [0.08, 0.13]]
+            )
