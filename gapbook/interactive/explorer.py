@@ -40,7 +40,7 @@ NEAREST = 5
 # The planes among which a reader chooses, with their words and the labels of their axes.
 Method = Literal["gap", "pca", "umap"]
 PLANES: dict[Method, tuple[str, tuple[str, str]]] = {
-    "gap": ("gap axis", ("along the gap vector", "first component of the rest")),
+    "gap": ("gap axis", ("along the line through both means", "largest variance at right angles")),
     "pca": ("PCA", ("first component", "second component")),
     "umap": ("UMAP", ("UMAP 1 (no unit)", "UMAP 2 (no unit)")),
 }
