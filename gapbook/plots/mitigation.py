@@ -8,7 +8,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gapbook.plots.style import BLACK, GREEN, GRID_COLOR, assign, styled
+from gapbook.plots.style import (
+    BLACK,
+    GREEN,
+    GRID_COLOR,
+    GROUP_COLORS,
+    LINE_COLOR,
+    assign,
+    styled,
+)
 
 # The color and the mark of each source, in their order.
 SOURCE_LOOKS = ((BLACK, "^"), (GREEN, "o"))
@@ -76,3 +84,47 @@ def _draw_marks(
         label=source,
     )
     ax.axvline(float(rows["mean"]["none"]), color=color, lw=0.9, ls=":", zorder=0)
+
+
+@styled
+def changes_by_amount(table: pd.DataFrame, label: str) -> Figure:
+    """Draw changes with intervals over the amount of a mitigation, a panel for each measure.
+
+    Parameters
+    ----------
+    table : DataFrame with columns panel, model, amount, change, change_low, change_high
+        One row a panel, model and amount. Up to three models.
+    label : str
+        What the amount is.
+    """
+    panels = table["panel"].unique()
+    colors = assign(table["model"], GROUP_COLORS)
+    markers = assign(table["model"], "osD")
+    size = (0.8 + 3.9 * len(panels), 3.7)
+    fig, row = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharey=True)
+    # Intervals stand beside one another.
+    apart = 0.02
+    for ax, panel in zip(row[0], panels, strict=True):
+        ax.axhline(0, color=LINE_COLOR, lw=0.8)
+        for place, (model, color) in enumerate(colors.items()):
+            rows = table[(table["panel"] == panel) & (table["model"] == model)]
+            rows = rows.sort_values("amount")
+            below = rows["change"] - rows["change_low"]
+            above = rows["change_high"] - rows["change"]
+            ax.errorbar(
+                rows["amount"] + apart * (place - 1),
+                rows["change"],
+                yerr=np.abs([below, above]),
+                color=color,
+                marker=markers[model],
+                ms=5,
+                lw=1.3,
+                elinewidth=1,
+                capsize=3,
+                label=model,
+            )
+        ax.set(title=panel, xlabel=label, xticks=sorted(table["amount"].unique()))
+    row[0, 0].set_ylabel("change of R@1")
+    handles, labels = row[0, 0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=9)
+    return fig

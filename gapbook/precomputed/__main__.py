@@ -24,6 +24,9 @@ PRODUCTS = {
     "clip": Product("data/clip", "a minute"),
     "modality_pairs": Product("data/modalities", "forty minutes"),
     "training_curves": Product("data/training_curves.csv", "five hours"),
+    "sigmoid": Product(
+        "data/glyphclip/sigmoid.safetensors, .../sigmoid_margins.csv", "ten minutes"
+    ),
     "twin_faces": Product("data/twin_faces.csv", "ten minutes"),
     "noise_cosines": Product("data/noise_cosines.csv", "two hours"),
     "references": Product("data/references.csv", "a minute"),

@@ -67,3 +67,26 @@ def test_one_legend_stands_above_the_first_panel() -> None:
 def test_more_sources_than_looks_are_refused() -> None:
     with pytest.raises(ValueError, match="at most 2"):
         plots.mitigation_panels(summary(("a", "b", "c")), MEASURES)
+
+
+def test_changes_have_a_line_a_model_in_each_panel_and_their_intervals() -> None:
+    rows = [
+        (panel, model, amount, 0.1 * amount, 0.1 * amount - 0.02, 0.1 * amount + 0.03)
+        for panel in ("clean", "with noise")
+        for model in ("GlyphCLIP", "CLIP")
+        for amount in (1.0, 0.0, 0.5)
+    ]
+    columns = ["panel", "model", "amount", "change", "change_low", "change_high"]
+    figure = plots.changes_by_amount(pd.DataFrame(rows, columns=columns), "share")
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["clean", "with noise"]
+    assert legend_texts(figure) == ["GlyphCLIP", "CLIP"]
+    for ax in figure.axes:
+        assert ax.get_xlabel() == "share"
+        assert len(ax.containers) == 2
+        for bars in ax.containers:
+            heights = np.asarray(bars.lines[0].get_ydata(), float)
+            np.testing.assert_allclose(heights, [0, 0.05, 0.1], atol=1e-12)
+            ends = [segment[:, 1] for segment in bars.lines[2][0].get_segments()]
+            np.testing.assert_allclose(
+                np.asarray(ends, float), [[-0.02, 0.03], [0.03, 0.08], [0.08, 0.13]]
+            )
