@@ -128,6 +128,19 @@ def checked_groups(groups: ArrayLike, n: int) -> np.ndarray:
     return numbers
 
 
+def group_labels(ids: ArrayLike, n: int) -> np.ndarray:
+    """Return the ids of the groups of n pairs as integers or strings, as they are.
+
+    Raises ``PairsError`` as ``checked_groups`` does, but one group will do.
+
+    Examples
+    --------
+    >>> group_labels([7, 7, 3], 3).tolist()
+    [7, 7, 3]
+    """
+    return _labels(ids, "groups", n)
+
+
 def first_rows(groups: np.ndarray) -> np.ndarray:
     """Return the index of the first row of each group, for groups that are ``numbered``.
 

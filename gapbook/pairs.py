@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike
 from gapbook.array_files import (
     array_names,
     dequantized_sides,
-    read_ids,
     read_input,
     read_pairs,
     suffix_of,
@@ -453,7 +452,9 @@ class PairedEmbeddings:
             Where the ids of rows are: a ``.npy`` file of integers or strings, or the name of an
             array or column of the input. Two are the ids of x and of y, whose rows belong together
             where they have one id. One is a name in each of two files, or the ids of pairs. y may
-            also have the shape (n, k, d), the k rows of each row of x, without any ids.
+            also have the shape (n, k, d), the k rows of each row of x, without any ids. Of a long
+            table it is a column, such as that of ids, or a file with an id for each row: rows of
+            one value are a group, with one row of the first modality.
         **metadata
             ``modalities``, ``captions``, ``source`` and ``license``, in the place of what the file
             says about itself under the name ``meta``. Of that, what is not valid (other programs
@@ -485,17 +486,13 @@ class PairedEmbeddings:
         PairedEmbeddings(2 pairs of image and text, 2 dimensions, from images.npy and texts.npy)
         """
         other = None if other_path is None else Path(other_path)
-        if groups is not None and long_table is not None:
-            raise PairsError("A long table has ids of its own: leave groups out")
-        source = read_input(Path(path), other, columns, long_table, metadata.get("modalities"))
+        stated = metadata.get("modalities")
+        source = read_input(Path(path), other, columns, long_table, stated, groups)
         x = source.x
         y = source.y
         if dequantize is not None:
             x, y = dequantized_sides(x, y, dequantize)
-        ids = None
-        if groups is not None:
-            ids = read_ids(groups, Path(path), other)
-        return cls.from_groups(x, y, ids, **source.metadata | metadata)
+        return cls.from_groups(x, y, source.ids, **source.metadata | metadata)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the pairs to a file, whole or not at all.

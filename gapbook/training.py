@@ -404,6 +404,7 @@ def train(  # noqa: PLR0913 - a training run has that many settings
     rotation: np.ndarray | None = None,
     unit_length: bool = True,
     loss: Loss = "softmax",
+    batch_size: int = BATCH_SIZE,
     held_out: Glyphs | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
@@ -432,6 +433,8 @@ def train(  # noqa: PLR0913 - a training run has that many settings
         Whether embeddings have unit length in the loss. They always have where they are measured.
     loss : {"softmax", "sigmoid"}
         CLIP's symmetric loss, or SigLIP's, for a model with a bias.
+    batch_size : int
+        Pairs of a batch, at least 2.
     held_out : Glyphs, optional
         Characters that are measured after each epoch.
     checkpoint : path, optional
@@ -454,7 +457,7 @@ def train(  # noqa: PLR0913 - a training run has that many settings
         For a temperature that is not positive, fewer characters than a batch, a matrix that is no
         rotation, a sigmoid loss without a bias, or a checkpoint of another recipe.
     """
-    recipe = make_recipe(tau, epochs, seed, len(data), learning_rate)
+    recipe = make_recipe(tau, epochs, seed, len(data), learning_rate, batch_size)
     if rotation is not None:
         recipe["rotation"] = _digest(rotation)
     if not unit_length:
@@ -462,7 +465,7 @@ def train(  # noqa: PLR0913 - a training run has that many settings
     if loss == "sigmoid":
         logit_bias(model)
         recipe["loss"] = loss
-    run = PairsRun(model, recipe, len(data) // BATCH_SIZE, rotation)
+    run = PairsRun(model, recipe, len(data) // batch_size, rotation)
     measure = None
     if held_out:
         measure = partial(evaluate, model, held_out, rotation)
@@ -522,13 +525,18 @@ def run_epochs(
 
 
 def make_recipe(
-    tau: float | None, epochs: int, seed: int, n: int, learning_rate: float = LEARNING_RATE
+    tau: float | None,
+    epochs: int,
+    seed: int,
+    n: int,
+    learning_rate: float = LEARNING_RATE,
+    batch_size: int = BATCH_SIZE,
 ) -> dict[str, Any]:
     """Check what makes a run, and return it in a form that tells checkpoints apart.
 
     Parameters
     ----------
-    tau, epochs, seed, learning_rate
+    tau, epochs, seed, learning_rate, batch_size
         As in ``train``.
     n : int
         How many characters there are to learn from.
@@ -545,9 +553,15 @@ def make_recipe(
     """
     if tau is not None and not tau > 0:
         raise ValueError(f"Expected tau as a positive number or None (learned); got {tau!r}")
-    if n < BATCH_SIZE:
-        raise ValueError(f"Expected at least a batch of {BATCH_SIZE} characters; got {n}")
-    return {"tau": tau, "epochs": epochs, "seed": seed, "n": n, "learning_rate": learning_rate}
+    if batch_size < 2:
+        raise ValueError(f"Expected batches of at least 2 pairs; got {batch_size}")
+    if n < batch_size:
+        raise ValueError(f"Expected at least a batch of {batch_size} characters; got {n}")
+    recipe = {"tau": tau, "epochs": epochs, "seed": seed, "n": n, "learning_rate": learning_rate}
+    if batch_size != BATCH_SIZE:
+        # Checkpoints of the usual size do not mention it.
+        recipe["batch_size"] = batch_size
+    return recipe
 
 
 def _digest(rotation: np.ndarray) -> str:
@@ -602,7 +616,8 @@ def image_views(data: Glyphs) -> Callable[[torch.Tensor, np.random.Generator], t
 def _train_epoch(run: TrainingRun, draw: Drawer, rng: np.random.Generator) -> float:
     """Take the steps of one epoch and return their mean loss."""
     n = run.recipe["n"]
+    size = run.recipe.get("batch_size", BATCH_SIZE)
     # The rest of fewer than a batch waits for another epoch.
-    rows = torch.as_tensor(rng.permutation(n)[: n - n % BATCH_SIZE])
-    losses = [run.step(*draw(batch, rng)) for batch in rows.split(BATCH_SIZE)]
+    rows = torch.as_tensor(rng.permutation(n)[: n - n % size])
+    losses = [run.step(*draw(batch, rng)) for batch in rows.split(size)]
     return float(np.mean(losses))

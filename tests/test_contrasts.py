@@ -1,10 +1,10 @@
-"""Contrasts of runs: paired by seed, with intervals where there are enough of them."""
+"""Comparisons of runs: contrasts paired by seed, and what a fit explains of their ends."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from gapbook.contrasts import contrast_runs
+from gapbook.contrasts import contrast_runs, explain_runs
 from gapbook.exceptions import PairsError
 from gapbook.geometry import t_interval
 
@@ -64,3 +64,46 @@ def test_runs_that_are_missing_or_there_twice_are_an_error():
         contrast_runs(ends, {"a - c": {"a": 1, "c": -1}})
     with pytest.raises(PairsError, match="twice"):
         contrast_runs(pd.concat([ends, ends]), {"a": {"a": 1}})
+
+
+def made_runs(noise=0.0, n=60):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"tau": rng.normal(size=n), "loss": rng.normal(size=n)})
+    table["variant"] = np.arange(n) % 6
+    table["gap"] = 0.5 - 0.3 * table["tau"] + 0.1 * table["loss"] + noise * rng.normal(size=n)
+    return table
+
+
+def test_a_fit_finds_the_law_that_was_put_in():
+    fit = explain_runs(made_runs(), "gap", ["tau", "loss"])
+    expected = {"intercept": 0.5, "tau": -0.3, "loss": 0.1}
+    assert fit.coefficients.to_dict() == pytest.approx(expected)
+    assert fit.r2 == pytest.approx(1)
+    assert fit.residuals.to_numpy() == pytest.approx(0, abs=1e-12)
+
+
+def test_noise_lowers_what_is_explained_as_it_should():
+    # A variance of 0.1 beside one of noise: R squared is about a half.
+    runs = made_runs(noise=0.1**0.5, n=600)
+    fit = explain_runs(runs, "gap", ["tau", "loss"])
+    assert fit.r2 == pytest.approx(0.5, abs=0.1)
+    assert fit.low < fit.r2 < fit.high
+    assert fit.left_out < fit.r2
+    values = runs["gap"].to_numpy()
+    assert fit.r2 == pytest.approx(1 - fit.residuals.var(ddof=0) / values.var())
+
+
+def test_a_variant_with_a_level_of_its_own_is_not_predicted_by_the_others():
+    runs = made_runs()
+    runs.loc[runs["variant"] == 0, "gap"] += 5
+    fit = explain_runs(runs, "gap", ["tau", "loss"])
+    assert fit.left_out < 0.1
+    assert fit.residuals[runs["variant"] == 0].mean() > 3
+
+
+def test_one_variant_or_a_missing_value_is_an_error():
+    runs = made_runs()
+    with pytest.raises(PairsError, match="two groups"):
+        explain_runs(runs.assign(variant="a"), "gap", ["tau"])
+    with pytest.raises(PairsError, match="finite"):
+        explain_runs(runs.assign(tau=np.nan), "gap", ["tau"])

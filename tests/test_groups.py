@@ -344,13 +344,10 @@ def test_large_ids_are_told_apart():
     assert_same(pairs, GROUPED)
 
 
-def test_other_inputs_have_no_groups(tmp_path):
+def test_a_folder_of_clip_retrieval_has_no_names_of_groups(tmp_path):
     (tmp_path / "img_emb").mkdir()
     (tmp_path / "text_emb").mkdir()
     for side in ("img", "text"):
         np.save(tmp_path / f"{side}_emb" / f"{side}_emb_0.npy", IMAGES)
     with pytest.raises(PairsError, match="is a folder, which has no array id"):
         PairedEmbeddings.load(tmp_path, groups="id")
-    (tmp_path / "t.jsonl").write_text('{"v": [1], "m": "image", "i": 1}\n' * 2)
-    with pytest.raises(PairsError, match="A long table"):
-        PairedEmbeddings.load(tmp_path / "t.jsonl", long_table=("v", "m", "i"), groups="i")

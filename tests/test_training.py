@@ -8,7 +8,9 @@ import pytest
 import torch
 from helpers import few_glyphs
 
+from gapbook.checkpoints import read_checkpoint
 from gapbook.encoders import GlyphTwins, build_glyphclip, embed_images, embed_texts
+from gapbook.exceptions import PairsError
 from gapbook.geometry import modality_gap
 from gapbook.glyphs import Glyphs, caption_tokens, load_glyphs
 from gapbook.precomputed.glyphclip import read_history
@@ -36,6 +38,23 @@ def test_a_fixed_temperature_stays_and_a_learned_one_moves(few: Glyphs) -> None:
     assert learned.iloc[0] == pytest.approx(0.07)
     assert abs(learned.iloc[-1] - 0.07) > 1e-4
     assert learned.min() >= 0.01 - 1e-9
+
+
+def test_batches_of_another_size_take_other_steps_and_have_checkpoints_of_their_own(
+    few: Glyphs, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.checkpoint"
+    settings = {"epochs": 1, "progress": False, "checkpoint": path}
+    train(build_glyphclip(0), few, 0.05, batch_size=100, **settings)
+    assert read_checkpoint(path)[0]["step"] == len(few) // 100
+    with pytest.raises(PairsError, match="Expected a checkpoint of"):
+        train(build_glyphclip(0), few, 0.05, **settings)
+
+
+@pytest.mark.parametrize("size", [1, 0, 500])
+def test_batches_of_one_pair_or_of_more_than_there_are_are_refused(few: Glyphs, size: int) -> None:
+    with pytest.raises(ValueError, match="batch"):
+        train(build_glyphclip(0), few, 0.05, batch_size=size, epochs=1, progress=False)
 
 
 def test_the_history_is_what_evaluation_says(few: Glyphs) -> None:

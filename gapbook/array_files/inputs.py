@@ -1,5 +1,6 @@
 """What people have on their disk, recognized: a file of pairs, two files, or a known folder."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,11 +20,12 @@ from gapbook.exceptions import PairsError
 
 
 class Input(NamedTuple):
-    """Two arrays, not yet checked, and what is stated about them."""
+    """Two arrays, not yet checked, what is stated about them, and the ids of rows in groups."""
 
     x: Any
     y: Any
     metadata: dict[str, Any]
+    ids: Sequence[Any] | None = None
 
 
 def is_known_folder(path: Path) -> bool:
@@ -37,6 +39,7 @@ def read_input(
     columns: Sequence[str] | None = None,
     long_table: Sequence[str] | None = None,
     modalities: Sequence[str] | None = None,
+    groups: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
 ) -> Input:
     """Return both sides of pairs, not yet checked, with the metadata that are valid.
 
@@ -52,11 +55,14 @@ def read_input(
         The names of three columns, as ``read_long_table`` takes them.
     modalities : sequence of two str, optional
         Of a long table, which modality is x and which is y.
+    groups : str, path, or sequence of two of them, optional
+        Where the ids of rows in groups are, as ``read_ids`` or ``read_long_table`` takes them.
 
     Returns
     -------
     Input
-        The arrays and metadata, of which ``source`` is always there.
+        The arrays and metadata, of which ``source`` is always there, and with ``groups`` one or
+        two arrays of ids.
 
     Raises
     ------
@@ -67,15 +73,16 @@ def read_input(
         if long_table is not None:
             raise PairsError("A long table is one file; got two: give the one that has all rows")
         x, y = read_two_files(path, other_path, columns)
-        return Input(x, y, {"source": f"{path.name} and {other_path.name}"})
+        ids = _ids(groups, path, other_path)
+        return Input(x, y, {"source": f"{path.name} and {other_path.name}"}, ids)
     # This folder's path has no name of its own.
     source = path.name or path.resolve().name
     if long_table is not None:
-        x, y, both = read_long_table(path, long_table, modalities)
-        return Input(x, y, {"source": source, "modalities": both})
+        rows = read_long_table(path, long_table, modalities, groups)
+        return Input(rows.x, rows.y, {"source": source, "modalities": rows.modalities}, rows.ids)
     if is_clip_retrieval(path):
         x, y, captions = read_clip_retrieval(path)
-        return Input(x, y, {"source": source, "captions": captions})
+        return Input(x, y, {"source": source, "captions": captions}, _ids(groups, path))
     x, y = read_pairs(path, columns or DEFAULT_COLUMNS)
     n = len(x) if x.ndim else 0
     text = read_metadata(path, x.nbytes + y.nbytes)
@@ -83,4 +90,12 @@ def read_input(
     # Others may call anything groups.
     if states_groups(text):
         metadata[GROUPS] = read_ids(GROUPS, path)[0]
-    return Input(x, y, metadata)
+    return Input(x, y, metadata, _ids(groups, path))
+
+
+def _ids(
+    groups: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None,
+    path: Path,
+    other_path: Path | None = None,
+) -> list[Any] | None:
+    return None if groups is None else read_ids(groups, path, other_path)

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from gapbook.array_files.arrow_files import Arrow, DatasetFolder, is_dataset_folder
-from gapbook.array_files.checks import UNSAFE, FileKind, damaged, name_text
+from gapbook.array_files.checks import UNSAFE, FileKind, damaged, name_text, names_text
 from gapbook.array_files.csv_files import Csv
 from gapbook.array_files.jsonl_files import Jsonl
 from gapbook.array_files.numpy_files import Npy, Npz
 from gapbook.array_files.parquet_files import Parquet
 from gapbook.array_files.safetensors_files import Safetensors
 from gapbook.array_files.torch_files import Torch
-from gapbook.exceptions import MissingPackageError, PairsError, quoted
+from gapbook.exceptions import ColumnsError, MissingPackageError, PairsError, quoted
 from gapbook.files import path_text, require_file
 
 KINDS: dict[str, FileKind] = {
@@ -175,6 +175,13 @@ def _ids(path: Path, name: str) -> Any:
             f"{path_text(path)} is a folder, which has no array {name_text(name)}: give the ids as "
             "a file, ids.npy"
         )
+    if path.suffix.lower() != ".npy":
+        known = sorted(array_names(path))
+        if name not in known:
+            raise ColumnsError(
+                f"Expected the key {name_text(name)} in {path_text(path)}; got "
+                f"{names_text(known) or 'none'}: name one of them (groups=, in the shell --groups)"
+            )
     return _read(path, lambda kind: kind.ids(path, name))
 
 

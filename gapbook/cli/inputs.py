@@ -64,7 +64,8 @@ def _add_table_options(parser: Parser) -> None:
         metavar="IDS",
         help="which rows belong together, where an image has several captions: a .npy file with an "
         "integer or a string for each row, or the name of an array or column; given twice, that of "
-        "x, then that of y",
+        "x, then that of y; of a long table the name of a column, which may be ID; of "
+        "a folder of shards an array or column of each, or a folder with a .npy file for each",
     )
 
 
@@ -104,9 +105,10 @@ def _require_a_file(options: argparse.Namespace) -> None:
             f"--dequantize is for files; {quoted(options.input)} is a folder of shards: "
             "dequantize them first"
         )
-    if options.groups:
+    if options.groups and len(options.groups) != 1:
         raise PairsError(
-            f"--groups is for files; {quoted(options.input)} is a folder of shards: name its files"
+            f"Expected --groups once for a folder of shards, whose pairs are row by row; got "
+            f"{len(options.groups)} of them"
         )
     if options.long_table:
         raise PairsError(

@@ -16,7 +16,8 @@ EXIT_CODES = """exit codes:
   0    done
   1    done, and a condition of report --fail-if holds
   2    wrong arguments, or input that cannot be read or measured: one line on stderr says why,
-       with --debug after a traceback; no file was written or changed
+       with --debug after a traceback; no file was written or changed (but apply keeps the
+       files of a folder that are whole)
   130  interrupted (Ctrl-C); no file was written or changed (but fetch keeps what has arrived)
 """
 
@@ -49,6 +50,17 @@ def add_command(
     )
     parser.set_defaults(when_interrupted="nothing was written")
     return parser
+
+
+def add_scheduler(parser: "argparse._ActionsContainer", advice: str = "") -> None:
+    """Add the option that names a Dask scheduler for a folder of shards."""
+    parser.add_argument(
+        "--scheduler",
+        type=name_text,
+        metavar="ADDRESS",
+        help="a running Dask scheduler (default: a local cluster, which no other user can reach)"
+        f"{advice}; with tls:// Dask's configuration names the certificates",
+    )
 
 
 def input_path(text: str) -> Path:

@@ -11,6 +11,7 @@ from gapbook.cli.inputs import add_input, holds_shards, load_input, require_diff
 from gapbook.cli.options import (
     Parser,
     add_command,
+    add_scheduler,
     count,
     name_text,
     number,
@@ -76,6 +77,7 @@ EXAMPLES = """examples:
   gapbook report pairs.parquet --columns image_vector text_vector
   gapbook report embeddings.npz --only measures --fail-if "r1<0.3" --fail-if "modality_gap>1"
   gapbook report shards/ --skip-bad --out report.html
+  gapbook report shards/ --groups image_id --out report.html
   gapbook report shards/ --scheduler tcp://10.0.0.1:8786 --out report.html
 
 """
@@ -133,13 +135,7 @@ def _add_report_options(parser: Parser) -> None:
 
 
 def _add_shard_options(group: "argparse._ArgumentGroup") -> None:
-    group.add_argument(
-        "--scheduler",
-        type=name_text,
-        metavar="ADDRESS",
-        help="a running Dask scheduler (default: a local cluster, which no other user can reach); "
-        "with tls:// Dask's configuration names the certificates",
-    )
+    add_scheduler(group)
     group.add_argument(
         "--sample", type=count, help="pairs for what sums cannot give (default: 5000)"
     )
@@ -243,6 +239,7 @@ def _measure_folder(options: argparse.Namespace) -> "Measured":
         options.scheduler,
         columns=tuple(options.columns or ("x", "y")),
         modalities=tuple(options.modalities or ("image", "text")),
+        groups=options.groups[0] if options.groups else None,
         seed=options.seed,
         sample=sample,
         skip_bad=options.skip_bad,

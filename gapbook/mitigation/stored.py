@@ -1,9 +1,8 @@
-"""Move stored vectors, in files and folders of any size, by a fitted correction.
+"""Move stored vectors, in files of any size, by a fitted correction.
 
 A ``.npy`` file is read and written some rows at a time, with a journal beside the result, so that
-an interrupted run goes on where it was. Of a folder, each file is written whole or not at all, and
-those that are there already are not moved again. ``.safetensors`` are streamed too; a ``.npz`` is
-held in memory, one at a time.
+an interrupted run goes on where it was. ``.safetensors`` are streamed too; a ``.npz`` is held in
+memory. Folders are the work of ``gapbook.mitigation.stored_folders``.
 """
 
 import json
@@ -14,11 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+try:
+    import fcntl
+except ImportError:  # pragma: no cover (Windows)
+    fcntl = None  # type: ignore[assignment]
+
 import numpy as np
 
-from gapbook.array_files import suffix_of
+from gapbook.array_files import array_names, suffix_of
+from gapbook.array_files.read import KINDS
 from gapbook.exceptions import PairsError, quoted, reason
-from gapbook.files import path_text, require_file, whole_file, write_whole
+from gapbook.files import NotWrittenError, path_text, require_file, whole_file, write_whole
 from gapbook.mitigation.fixes import mover_of
 
 SUFFIXES = (".npy", ".npz", ".safetensors")
@@ -26,10 +31,15 @@ SUFFIXES = (".npy", ".npz", ".safetensors")
 NUMBERS_PER_BLOCK = 2**22
 # After so many blocks the journal says how far a file is.
 BLOCKS_PER_ENTRY = 8
-JOURNAL = ".gapbook-apply.json"
+# Of rows without direction, so many are named.
+ROWS_NAMED = 10
 SAFETENSORS_TYPES = {"float16": "F16", "float32": "F32"}
 
 Progress = Callable[[int], None]
+
+
+def no_progress(rows: int) -> None:
+    """Tell nobody that rows are done; a task can be sent to another process with it."""
 
 
 class Vectors(NamedTuple):
@@ -59,6 +69,8 @@ class Applied:
         How many such rows there are.
     bad : dict of str to str
         Why files were left out, by their names.
+    left_out : list of str
+        What looks like such files in a folder, and is left out for its name.
     """
 
     rows: int = 0
@@ -67,6 +79,23 @@ class Applied:
     without_direction: list[str] = field(default_factory=list)
     n_without_direction: int = 0
     bad: dict[str, str] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+    def add(self, other: "Applied") -> None:
+        """Add what became of other files.
+
+        Parameters
+        ----------
+        other : Applied
+            It stays as it is.
+        """
+        self.rows += other.rows
+        self.files += other.files
+        self.there += other.there
+        room = max(0, ROWS_NAMED - len(self.without_direction))
+        self.without_direction += other.without_direction[:room]
+        self.n_without_direction += other.n_without_direction
+        self.bad |= other.bad
 
 
 class Job(NamedTuple):
@@ -85,9 +114,10 @@ class Job(NamedTuple):
 
     @property
     def mark(self) -> str:
-        """The class, the pairs that it was fitted on, its parameters and the side."""
+        """The class, the pairs that it was fitted on, its parameters, the side and the key."""
         correction = self.correction
-        return f"{correction!r} {correction.fingerprint_} {self.side}"
+        mark = f"{correction!r} {correction.fingerprint_} {self.side}"
+        return mark if self.key is None else f"{mark} of {self.key}"
 
 
 def apply_to_stored(  # noqa: PLR0913 (the last three are rarely given)
@@ -99,7 +129,7 @@ def apply_to_stored(  # noqa: PLR0913 (the last three are rarely given)
     key: str | None = None,
     skip_bad: bool = False,
     numbers_per_block: int = NUMBERS_PER_BLOCK,
-    progress: Progress = lambda rows: None,
+    progress: Progress = no_progress,
 ) -> Applied:
     """Move the vectors of a file, or of all files of a folder, and write them to another place.
 
@@ -109,7 +139,8 @@ def apply_to_stored(  # noqa: PLR0913 (the last three are rarely given)
         A fitted correction.
     source : str or path
         A ``.npy`` file of one array (n, d), a ``.npz`` or ``.safetensors`` file, or a folder of
-        such files. Vectors of float16 stay float16; others become float32.
+        such files, which are moved one after the other (``gapbook.shards.apply_to_shards`` moves
+        several at once). Vectors of float16 stay float16; others become float32.
     out : str or path
         A file of the same kind, or a folder. Row i belongs to row i of ``source``.
     side : str
@@ -135,7 +166,10 @@ def apply_to_stored(  # noqa: PLR0913 (the last three are rarely given)
     ------
     PairsError
         For vectors of other dimensions than the correction, for what is damaged, which the message
-        names, and for rows without direction. An earlier file at ``out`` is then unchanged.
+        names, and for rows without direction. An earlier file at ``out`` is then unchanged; of a
+        folder, the other files are moved first. Also if another run writes to the same place.
+    NotWrittenError
+        If writing fails: an ``OSError``.
 
     Examples
     --------
@@ -151,72 +185,99 @@ def apply_to_stored(  # noqa: PLR0913 (the last three are rarely given)
     """
     source = Path(source)
     out = Path(out)
+    job = checked_job(correction, side, key, skip_bad, numbers_per_block, progress)
+    require_another_place(source, out)
+    if source.is_dir():
+        from gapbook.mitigation.stored_folders import apply_one_by_one
+
+        return apply_one_by_one(job, source, out)
+    applied = Applied()
+    apply_to_file(job, source, out, applied)
+    return applied
+
+
+def checked_job(
+    correction: Any,
+    side: str,
+    key: str | None,
+    skip_bad: bool,
+    numbers_per_block: int = NUMBERS_PER_BLOCK,
+    progress: Progress = no_progress,
+) -> Job:
+    """Return a job, and refuse a side that the correction does not have, or none for search."""
     mover_of(correction, side)
     if type(correction).__name__ == "Noise":
         raise PairsError("Noise depends on the place of a row among others; it is for training")
-    job = Job(correction, side, key, skip_bad, numbers_per_block, progress)
+    return Job(correction, side, key, skip_bad, numbers_per_block, progress)
+
+
+def require_another_place(source: Path, out: Path) -> None:
+    """Raise ``PairsError`` if the results would lie in the place of the vectors, or within it."""
     # Of a link that leads back to itself ``Path.resolve`` raises an error of its own.
     target = Path(os.path.realpath(out))
     origin = Path(os.path.realpath(source))
     if target == origin or origin in target.parents:
         raise PairsError(f"Expected another place than {path_text(source)} to write to")
-    applied = Applied()
-    if source.is_dir():
-        _apply_to_folder(job, source, out, applied)
-    else:
-        _apply_to_file(job, source, out, applied)
-    return applied
 
 
-def _apply_to_folder(job: Job, source: Path, out: Path, applied: Applied) -> None:
-    from gapbook.shards.files import list_shards
+@contextmanager
+def only_run(path: Path, out: Path) -> Iterator[None]:
+    """Refuse a second run that writes to ``out`` in the block.
 
-    names = list_shards(source).shards
-    _prepare_folder(job, out)
-    for name in names:
-        target = out / name
-        if _is_newer(target, source / name):
-            applied.there += 1
-            continue
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _apply_to_file(job, source / name, target, applied)
-        except PairsError as error:
-            if not job.skip_bad:
-                raise
-            applied.bad[name] = reason(error)
-
-
-def _prepare_folder(job: Job, out: Path) -> None:
-    """Make the folder of the results, or see that it is that of an earlier run of the same work."""
-    journal = out / JOURNAL
-    if out.exists() and not out.is_dir():
-        raise PairsError(f"Expected a folder to write to; {path_text(out)} is none")
-    if out.is_dir() and any(out.iterdir()):
-        entry = _entry(journal)
-        if entry.get("mark") != job.mark:
-            raise PairsError(
-                f"{path_text(out)} holds other files, or vectors that were moved by another "
-                "correction or as another side: choose an empty folder"
-            )
+    ``path`` is the file or folder that is locked, a file of no length where there is none. The end
+    of the process frees it, however it ends.
+    """
+    if fcntl is None:
+        yield
         return
-    out.mkdir(parents=True, exist_ok=True)
-    write_whole(journal, json.dumps({"mark": job.mark}).encode())
+    flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except OSError as error:
+        raise not_written(out, error) from None
+    try:
+        if not _is_locked(descriptor) or not _is_at(descriptor, path):
+            raise PairsError(
+                f"another run writes to {path_text(out)} just now: wait for its end, or stop it"
+            )
+        yield
+    finally:
+        os.close(descriptor)
 
 
-def _is_newer(target: Path, source: Path) -> bool:
-    return target.is_file() and target.stat().st_mtime_ns >= source.stat().st_mtime_ns
+def _is_locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        # A file system without locks.
+        return True
+    return True
 
 
-def _apply_to_file(job: Job, source: Path, out: Path, applied: Applied) -> None:
-    """Move one file, and say in which file something is wrong."""
-    suffix = suffix_of(source)
-    require_file(source, "stored vectors")
-    if suffix not in SUFFIXES:
-        raise PairsError(
-            f"Expected stored vectors in files ending in {', '.join(SUFFIXES)}; "
-            f"got {path_text(source)}"
-        )
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Say whether an open file is still at its path: a run that has just ended moves it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
+
+
+def not_written(path: Path, error: OSError) -> NotWrittenError:
+    """Return the error that a path cannot be written, in a sentence."""
+    why = error.strerror or str(error)
+    return NotWrittenError(error.errno, f"cannot write {path_text(path)} ({why})")
+
+
+def apply_to_file(
+    job: Job, source: Path, out: Path, applied: Applied, *, in_folder: bool = False
+) -> None:
+    """Move one file, and say in which file something is wrong.
+
+    A file of a folder is written whole or not at all; another ``.npy`` file has a journal.
+    """
+    suffix = _suffix(source)
     if suffix_of(out) != suffix:
         raise PairsError(f"Expected a path ending in {suffix} to write to; got {path_text(out)}")
     with _opened(source, suffix, job) as (vectors, key):
@@ -225,7 +286,9 @@ def _apply_to_file(job: Job, source: Path, out: Path, applied: Applied) -> None:
                 f"{path_text(source)} has vectors of {vectors.d} dimensions; the correction is "
                 f"for {job.correction.n_features_in_}"
             )
-        if suffix == ".npy":
+        if suffix == ".npy" and in_folder:
+            _write_whole_npy(job, source, out, vectors, applied)
+        elif suffix == ".npy":
             _write_npy(job, source, out, vectors, applied)
         elif suffix == ".npz":
             moved: dict[str, Any] = {
@@ -238,10 +301,53 @@ def _apply_to_file(job: Job, source: Path, out: Path, applied: Applied) -> None:
     applied.files += 1
 
 
+def _suffix(source: Path) -> str:
+    """Return the ending of a file of stored vectors, which is there."""
+    suffix = suffix_of(source)
+    require_file(source, "stored vectors")
+    if suffix not in SUFFIXES:
+        raise PairsError(
+            f"Expected stored vectors in files ending in {', '.join(SUFFIXES)}; "
+            f"got {path_text(source)}"
+        )
+    return suffix
+
+
+def is_moved(job: Job, source: Path, target: Path) -> bool:
+    """Say whether a file is there that an earlier run has moved: whole, and not older.
+
+    Only headers are read; no row is compared.
+    """
+    try:
+        if target.stat().st_mtime_ns < source.stat().st_mtime_ns:
+            return False
+        suffix = _suffix(source)
+        key = ""
+        if suffix != ".npy":
+            key = _key(source, [name for name in array_names(source) if name != "meta"], job)
+        n, d = _shape(source, suffix, key)
+        return _shape(target, suffix, key) == (n, _width(job, d))
+    # NumPy, zipfile and safetensors each have their own errors for what is damaged.
+    except Exception:
+        return False
+
+
+def _shape(path: Path, suffix: str, key: str) -> tuple[int, ...]:
+    """Return the shape of vectors in a file that is as long as its header states."""
+    if suffix == ".npy":
+        # Mapped, which fails where rows are missing.
+        return np.load(path, mmap_mode="r", allow_pickle=False).shape
+    return KINDS[suffix].shape(path, key)
+
+
 @contextmanager
 def _opened(path: Path, suffix: str, job: Job) -> Iterator[tuple[Vectors, str]]:
     """Open a file of vectors; whatever is wrong with it is a sentence that names it."""
-    with path.open("rb") as file:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise PairsError(f"{path_text(path)} cannot be read ({error.strerror})") from None
+    with file:
         try:
             if suffix == ".npy":
                 opened = (_npy(path, file), "")
@@ -286,8 +392,6 @@ def _named(path: Path, suffix: str, job: Job) -> tuple[Vectors, str]:
     """Open the array of a ``.npz`` or ``.safetensors`` file that holds vectors."""
     from safetensors import safe_open
 
-    from gapbook.array_files.read import KINDS, array_names
-
     key = _key(path, [name for name in array_names(path) if name != "meta"], job)
     if suffix == ".npz":
         array = np.asarray(KINDS[suffix].read(path, (key,))[0])
@@ -325,9 +429,9 @@ def _result_type(vectors: Vectors) -> np.dtype:
     return np.dtype(np.float16 if vectors.dtype.itemsize == 2 else np.float32)
 
 
-def _width(job: Job, vectors: Vectors) -> int:
+def _width(job: Job, d: int) -> int:
     """Return the number of dimensions after the move."""
-    nothing = np.zeros((0, vectors.d), np.float32)
+    nothing = np.zeros((0, d), np.float32)
     return mover_of(job.correction, job.side)(nothing).shape[1]
 
 
@@ -371,7 +475,7 @@ def _note_without_direction(
             "(skip_bad=True, in the shell --skip-bad)"
         )
     applied.n_without_direction += len(places)
-    room = max(0, 10 - len(applied.without_direction))
+    room = max(0, ROWS_NAMED - len(applied.without_direction))
     applied.without_direction += [f"{path_text(path)} row {place}" for place in places[:room]]
 
 
@@ -379,7 +483,7 @@ def _write_safetensors(
     job: Job, path: Path, out: Path, vectors: Vectors, key: str, applied: Applied
 ) -> None:
     dtype = _result_type(vectors)
-    width = _width(job, vectors)
+    width = _width(job, vectors.d)
     size = vectors.n * width * dtype.itemsize
     entry = {
         "dtype": SAFETENSORS_TYPES[dtype.name],
@@ -395,24 +499,51 @@ def _write_safetensors(
         file.flush()
 
 
+def _write_whole_npy(job: Job, path: Path, out: Path, vectors: Vectors, applied: Applied) -> None:
+    with whole_file(out) as temporary, temporary.open("wb") as file:
+        _write_npy_header(file, vectors.n, _width(job, vectors.d), _result_type(vectors))
+        for rows in _moved(job, path, vectors, 0, applied):
+            file.write(rows.tobytes())
+        file.flush()
+
+
+def _write_npy_header(file: IO[bytes], n: int, width: int, dtype: np.dtype) -> None:
+    header = {
+        "descr": np.lib.format.dtype_to_descr(dtype),
+        "fortran_order": False,
+        "shape": (n, width),
+    }
+    np.lib.format.write_array_header_2_0(file, header)
+
+
 def _write_npy(job: Job, path: Path, out: Path, vectors: Vectors, applied: Applied) -> None:
     """Write a ``.npy`` file beside its place, with a journal, and put it there in the end."""
     if not out.parent.is_dir():
         raise PairsError(f"the folder {path_text(out.parent)} does not exist")
+    if out.is_dir():
+        raise PairsError(f"Expected a file to write; {path_text(out)} is a folder")
     part = out.with_name(f".{out.name}.part")
-    journal = out.with_name(f".{out.name}.journal")
+    with only_run(part, out):
+        _write_part(job, path, part, _journal_of(out), vectors, applied)
+        part.replace(out)
+        _journal_of(out).unlink(missing_ok=True)
+
+
+def _journal_of(out: Path) -> Path:
+    return out.with_name(f".{out.name}.journal")
+
+
+def _write_part(
+    job: Job, path: Path, part: Path, journal: Path, vectors: Vectors, applied: Applied
+) -> None:
+    """Write the rows of a ``.npy`` file that an interrupted run has not written."""
     dtype = _result_type(vectors)
-    width = _width(job, vectors)
+    width = _width(job, vectors.d)
     state = path.stat()
     work = {"mark": job.mark, "size": state.st_size, "changed": state.st_mtime_ns}
     with part.open("r+b" if part.exists() else "w+b") as file:
         done = _rows_done(part, journal, work)
-        header = {
-            "descr": np.lib.format.dtype_to_descr(dtype),
-            "fortran_order": False,
-            "shape": (vectors.n, width),
-        }
-        np.lib.format.write_array_header_2_0(file, header)
+        _write_npy_header(file, vectors.n, width, dtype)
         file.seek(file.tell() + done * width * dtype.itemsize)
         file.truncate()
         job.progress(done)
@@ -423,13 +554,15 @@ def _write_npy(job: Job, path: Path, out: Path, vectors: Vectors, applied: Appli
                 if number % BLOCKS_PER_ENTRY == 0:
                     _write_entry(file, journal, {**work, "rows": done})
         except BaseException:
-            # Also after Ctrl-C: what is done need not be done again.
-            _write_entry(file, journal, {**work, "rows": done})
+            if done:
+                # Also after Ctrl-C: what is done need not be done again.
+                _write_entry(file, journal, {**work, "rows": done})
+            else:
+                part.unlink()
+                journal.unlink(missing_ok=True)
             raise
         file.flush()
         os.fsync(file.fileno())
-    part.replace(out)
-    journal.unlink(missing_ok=True)
 
 
 def _write_entry(file: IO[bytes], journal: Path, entry: dict[str, Any]) -> None:
@@ -441,12 +574,13 @@ def _write_entry(file: IO[bytes], journal: Path, entry: dict[str, Any]) -> None:
 
 def _rows_done(part: Path, journal: Path, work: dict[str, Any]) -> int:
     """Return how many rows an interrupted run of the same work has written."""
-    entry = _entry(journal)
+    entry = read_entry(journal)
     is_same = all(entry.get(key) == value for key, value in work.items())
     return int(entry["rows"]) if is_same and part.stat().st_size else 0
 
 
-def _entry(journal: Path) -> dict[str, Any]:
+def read_entry(journal: Path) -> dict[str, Any]:
+    """Return what a journal says, nothing where it is damaged or missing."""
     try:
         entry = json.loads(journal.read_text())
     except (OSError, ValueError):

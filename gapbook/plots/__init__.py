@@ -25,7 +25,7 @@ from gapbook.plots.geometry import (
 )
 from gapbook.plots.labels import colors_of, label, look, ordered, tau_color
 from gapbook.plots.landscape import loss_by_mitigation, loss_curves, shift_frame
-from gapbook.plots.mitigation import tradeoff_panels
+from gapbook.plots.mitigation import changes_by_amount, mitigation_panels
 from gapbook.plots.mixglyph import methods_by_model
 from gapbook.plots.pages import show
 from gapbook.plots.pairs import (
@@ -37,6 +37,7 @@ from gapbook.plots.pairs import (
     similarity_blocks,
     training_frame,
 )
+from gapbook.plots.sigmoid import cosines_about_thresholds
 from gapbook.plots.simulation import (
     forces_on_the_circle,
     gap_of_free_vectors,
@@ -52,6 +53,7 @@ from gapbook.plots.training import (
     curves_over_epochs,
     ends_by_length,
     ends_by_model,
+    gap_and_fit,
     gap_and_recall_by_scale,
     gap_by_loss,
     gap_decay_with_fits,

@@ -1,7 +1,6 @@
 """Figures of ways to close the gap (chapter 8): what each gains and costs on unseen pairs."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,102 +11,120 @@ from matplotlib.figure import Figure
 from gapbook.plots.style import (
     BLACK,
     GREEN,
-    LEGEND_RIGHT,
-    ORANGE,
-    PURPLE,
-    SKY,
+    GRID_COLOR,
+    GROUP_COLORS,
+    LINE_COLOR,
+    assign,
     styled,
 )
 
-# The color of a mitigation is that of its kind: none, along the gap, each modality by itself,
-# alignment of pairs, noise, correction of scores.
-MITIGATION_MARKERS = {
-    "none": (BLACK, "*"),
-    "translation": (PURPLE, "o"),
-    "rotation": (PURPLE, "s"),
-    "gap direction out": (PURPLE, "^"),
-    "2 dimensions out": (PURPLE, "v"),
-    "centering": (GREEN, "o"),
-    "standardizing": (GREEN, "s"),
-    "Procrustes": (ORANGE, "D"),
-    "noise": ("#888888", "X"),
-    "NNN": (SKY, "P"),
-}
+# The color and the mark of each source, in their order.
+SOURCE_LOOKS = ((BLACK, "^"), (GREEN, "o"))
+
+# The part of the distance between two rows by which marks of the sources stand apart.
+DODGE = 0.36
 
 
 @styled
-def tradeoff_panels(
-    summary: pd.DataFrame, against: Mapping[str, str], measure: str, label: str
-) -> Figure:
-    """Draw one measure over others for each mitigation, a column of panels for each source.
+def mitigation_panels(summary: pd.DataFrame, measures: Mapping[str, str]) -> Figure:
+    """Draw a row for each mitigation, with a panel for each measure.
 
     Parameters
     ----------
     summary : DataFrame with columns source, measure, mitigation, mean, low, high
-        Mitigations are those of ``MITIGATION_MARKERS``, and "none" must be one of them: a dotted
-        line. Bars are the intervals of both measures.
-    against : mapping of str to str
-        The label of each horizontal axis, by measure.
-    measure : str
-        The measure on the vertical axes.
-    label : str
-        Their label.
+        Up to two sources. "none" must be one of the mitigations: dotted lines show its means. Bars
+        are intervals.
+    measures : mapping of str to str
+        The label of each panel, by measure. Mitigations with a larger mean of the first measure
+        over all sources stand higher.
     """
-    sources = list(summary["source"].unique())
-    fig, grid = plt.subplots(
-        len(against),
-        len(sources),
-        figsize=(3.4 * len(sources) + 1.9, 2.8 * len(against)),
+    looks = assign(summary["source"], SOURCE_LOOKS)
+    first = next(iter(measures))
+    by_first = summary[summary["measure"] == first].groupby("mitigation")["mean"].mean()
+    order = list(by_first.sort_values(ascending=False, kind="stable").index)
+    fig, panels = plt.subplots(
+        1,
+        len(measures),
+        figsize=(2.0 * len(measures) + 1.4, 0.36 * len(order) + 1.2),
         squeeze=False,
-        sharex="row",
-        sharey="col",
+        sharey=True,
     )
-    for column, source in zip(grid.T, sources, strict=True):
-        rows = summary[summary["source"] == source].set_index(["measure", "mitigation"])
-        upward = rows.loc[measure]
-        for ax, other in zip(column, against, strict=True):
-            _draw_marks(ax, rows.loc[other].loc[upward.index], upward)
-            ax.axhline(upward["mean"]["none"], color="k", lw=0.8, ls=":", zorder=0)
-        column[0].set(ylim=(0, None), title=source)
-    for row, text in zip(grid, against.values(), strict=True):
-        row[0].set_ylabel(label)
-        for ax in row:
-            ax.set_xlabel(text)
-    fig.legend(*grid[0, 0].get_legend_handles_labels(), loc=LEGEND_RIGHT, fontsize=9)
-    for ax in grid.flat:
-        ax.get_legend().remove()
+    for ax, (measure, words) in zip(panels[0], measures.items(), strict=True):
+        of_measure = summary[summary["measure"] == measure]
+        for number, (source, look) in enumerate(looks.items()):
+            rows = of_measure[of_measure["source"] == source].set_index("mitigation").loc[order]
+            apart = DODGE * (number - (len(looks) - 1) / 2)
+            _draw_marks(ax, rows, apart, look, str(source))
+        ax.set_xlabel(words)
+        ax.set_xlim(left=min(0, ax.get_xlim()[0]))
+        ax.grid(axis="y", color=GRID_COLOR)
+        ax.set_axisbelow(True)
+    panels[0, 0].set_yticks(range(len(order)), order)
+    panels[0, 0].invert_yaxis()
+    # Above the first panel, so that a phone shows it first.
+    panels[0, 0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=9)
     return fig
 
 
-def _draw_marks(ax: Axes, across: pd.DataFrame, upward: pd.DataFrame) -> None:
-    """Draw a mark for each mitigation, with the intervals of both measures."""
-    import seaborn as sns
-
-    names = list(upward.index)
-    colors = {name: MITIGATION_MARKERS[name][0] for name in names}
-    # Matplotlib takes a color for each bar, which its types do not know.
-    of_bars: Any = list(colors.values())
-    ends = [
-        np.abs(rows[["low", "high"]].to_numpy() - rows[["mean"]].to_numpy()).T
-        for rows in (across, upward)
-    ]
+def _draw_marks(
+    ax: Axes, rows: pd.DataFrame, apart: float, look: tuple[str, str], source: str
+) -> None:
+    """Draw a mark with its interval for each mitigation, and a line at the mean of "none"."""
+    color, marker = look
+    means = rows["mean"].to_numpy()
+    ends = [means - rows["low"].to_numpy(), rows["high"].to_numpy() - means]
     ax.errorbar(
-        across["mean"],
-        upward["mean"],
-        xerr=ends[0],
-        yerr=ends[1],
-        fmt="none",
-        ecolor=of_bars,
-        elinewidth=0.7,
+        means,
+        np.arange(len(rows)) + apart,
+        xerr=ends,
+        fmt=marker,
+        color=color,
+        markersize=5,
+        elinewidth=1,
+        label=source,
     )
-    sns.scatterplot(
-        x=across["mean"].to_numpy(),
-        y=upward["mean"].to_numpy(),
-        hue=names,
-        style=names,
-        palette=colors,
-        markers={name: MITIGATION_MARKERS[name][1] for name in names},
-        s=45,
-        zorder=3,
-        ax=ax,
-    )
+    ax.axvline(float(rows["mean"]["none"]), color=color, lw=0.9, ls=":", zorder=0)
+
+
+@styled
+def changes_by_amount(table: pd.DataFrame, label: str) -> Figure:
+    """Draw changes with intervals over the amount of a mitigation, a panel for each measure.
+
+    Parameters
+    ----------
+    table : DataFrame with columns panel, model, amount, change, change_low, change_high
+        One row a panel, model and amount. Up to three models.
+    label : str
+        What the amount is.
+    """
+    panels = table["panel"].unique()
+    colors = assign(table["model"], GROUP_COLORS)
+    markers = assign(table["model"], "osD")
+    size = (0.8 + 3.9 * len(panels), 3.7)
+    fig, row = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharey=True)
+    # Intervals stand beside one another.
+    apart = 0.02
+    for ax, panel in zip(row[0], panels, strict=True):
+        ax.axhline(0, color=LINE_COLOR, lw=0.8)
+        for place, (model, color) in enumerate(colors.items()):
+            rows = table[(table["panel"] == panel) & (table["model"] == model)]
+            rows = rows.sort_values("amount")
+            below = rows["change"] - rows["change_low"]
+            above = rows["change_high"] - rows["change"]
+            ax.errorbar(
+                rows["amount"] + apart * (place - 1),
+                rows["change"],
+                yerr=np.abs([below, above]),
+                color=color,
+                marker=markers[model],
+                ms=5,
+                lw=1.3,
+                elinewidth=1,
+                capsize=3,
+                label=model,
+            )
+        ax.set(title=panel, xlabel=label, xticks=sorted(table["amount"].unique()))
+    row[0, 0].set_ylabel("change of R@1")
+    handles, labels = row[0, 0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=9)
+    return fig

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gapbook.plots.labels import colors_of, label, ordered
-from gapbook.plots.style import GRID_COLOR, LEGEND_BESIDE, styled
+from gapbook.plots.style import GRID_COLOR, styled
 
 # The part of the distance between two methods that the marks of all models take.
 SPREAD = 0.5
@@ -27,7 +27,7 @@ def methods_by_model(table: pd.DataFrame, measure: str) -> Figure:
     methods = list(table["method"].unique())
     models = ordered(table["model"].unique())
     colors = colors_of(models)
-    fig, ax = plt.subplots(figsize=(6.4, 0.42 * len(methods) + 0.9))
+    fig, ax = plt.subplots(figsize=(5.2, 0.42 * len(methods) + 1.5))
     for place, model in enumerate(models):
         rows = table[table["model"] == model].set_index("method").loc[methods]
         shift = SPREAD * (place / max(len(models) - 1, 1) - 0.5)
@@ -47,5 +47,6 @@ def methods_by_model(table: pd.DataFrame, measure: str) -> Figure:
     ax.invert_yaxis()
     ax.set(xlabel=measure, xlim=(0, 1))
     ax.grid(axis="x", color=GRID_COLOR)
-    ax.legend(**LEGEND_BESIDE)
+    # Above the marks, so that a phone shows it first.
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1))
     return fig

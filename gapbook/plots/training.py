@@ -18,6 +18,7 @@ from gapbook.plots.style import (
     GRID_COLOR,
     GROUP_COLORS,
     LEGEND_RIGHT,
+    LINE_COLOR,
     ORANGE,
     PURPLE,
     SKY,
@@ -50,10 +51,20 @@ LOSS_STYLES: dict[str, tuple[Any, Dashes]] = {
     "softmax": VARIANT_STYLES["ordinary"],
     "sigmoid": (VERMILION, DOTTED),
 }
+SIGMOID = "sigmoid"
 LEARNED_STYLE: tuple[Any, Dashes] = (PURPLE, DASHED)
 
 # Every second temperature from 1/20 on has dashes, so that neighbors differ in more than a shade.
 TEMPERATURE_DASHES: dict[str, Dashes] = {"1/20": DOTTED, "1/50": DASH_DOTTED}
+
+# The color and the mark of each kind of runs.
+KIND_STYLES: tuple[tuple[str, str], ...] = (
+    (BLACK, "o"),
+    (PURPLE, "s"),
+    (VERMILION, "^"),
+    (GREEN, "D"),
+    (SKY, "v"),
+)
 
 # The color of each length of training, from short to long.
 LENGTH_COLORS = (ORANGE, BLACK)
@@ -288,6 +299,47 @@ def ends_by_length(ends: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
     handles = [plt.Line2D([], [], color=colors[e], marker="o", ls="", ms=4.5) for e in lengths]
     labels = [f"{epochs} epochs" for epochs in lengths]
     fig.legend(handles, labels, loc=LEGEND_RIGHT, fontsize=9)
+    return fig
+
+
+@styled
+def gap_and_fit(curves: pd.DataFrame, ends: pd.DataFrame) -> Figure:
+    """Draw the gap over the training loss of all runs, and their final gap over a fitted one.
+
+    Parameters
+    ----------
+    curves : DataFrame with columns run, line, epoch, loss, gap
+        One row an epoch of a run. Lines are labels of temperatures, or "sigmoid"; runs without one
+        are gray.
+    ends : DataFrame with columns kind, fitted, gap
+        One row a run; up to five kinds.
+    """
+    fig, (left, right) = plt.subplots(1, 2, figsize=(8.8, 4.9), sharey=True)
+    names = [name for name in curves["line"].unique() if name]
+    curves = curves.dropna(subset=["loss"]).sort_values("epoch")
+    colors = line_colors([name for name in names if name != SIGMOID])
+    if SIGMOID in names:
+        colors[SIGMOID] = LOSS_STYLES[SIGMOID][0]
+    # Those without a line are drawn first, behind all others.
+    for line, color in {"": GRID_COLOR, **colors}.items():
+        for _, run in curves[curves["line"] == line].groupby("run"):
+            left.plot(run["loss"], run["gap"], color=color, lw=1)
+    left.set(xlabel="training loss (nats)", xscale="log", ylabel="modality gap")
+    left.set_title("Curves of all runs")
+    left.invert_xaxis()
+    handles = [plt.Line2D([], [], color=color, lw=2) for color in colors.values()]
+    handles.append(plt.Line2D([], [], color=GRID_COLOR, lw=2))
+    labels = [*colors, "others"]
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.17), "fontsize": 9}
+    left.legend(handles, labels, ncols=3, **place)
+    for kind, (color, mark) in assign(ends["kind"], KIND_STYLES).items():
+        rows = ends[ends["kind"] == kind]
+        right.plot(rows["fitted"], rows["gap"], mark, color=color, ms=5, alpha=0.7, label=kind)
+    top = max(ends["fitted"].max(), ends["gap"].max())
+    right.plot([0, top], [0, top], color=LINE_COLOR, lw=1, zorder=0)
+    right.set(xlabel="gap by temperature and loss", title="Ends, over the fit")
+    right.legend(ncols=2, **place)
+    _begin_at_zero([left, right])
     return fig
 
 

@@ -25,6 +25,9 @@ PRODUCTS = {
     "modality_pairs": Product("data/modalities", "forty minutes"),
     "joint_modalities": Product("data/modalities/four-*", "twenty minutes"),
     "training_curves": Product("data/training_curves.csv", "five hours"),
+    "sigmoid": Product(
+        "data/glyphclip/sigmoid.safetensors, .../sigmoid_margins.csv", "ten minutes"
+    ),
     "twin_faces": Product("data/twin_faces.csv", "ten minutes"),
     "noise_cosines": Product("data/noise_cosines.csv", "two hours"),
     "references": Product("data/references.csv", "a minute"),

@@ -20,7 +20,7 @@ from gapbook.glyphs import Glyphs, first_words, load_glyphs, share_image_by_capt
 from gapbook.landscape.sigmoid import FIRST_BIAS
 from gapbook.precomputed.glyphclip import SEEDS, TAUS, read_history
 from gapbook.precomputed.jobs import run_side_by_side
-from gapbook.training import EPOCHS, LEARNING_RATE, TwoEncoders, embed_pairs, train
+from gapbook.training import BATCH_SIZE, EPOCHS, LEARNING_RATE, TwoEncoders, embed_pairs, train
 
 # Temperatures by their labels, in the order of tables and figures; None is learned.
 TAUS_BY_LABEL: dict[str, float | None] = {
@@ -59,6 +59,8 @@ VARIANTS = {
     "same seed, third of the rate": "the same, at a third of the learning rate",
     "same seed, tenth of the rate": "the same, at a tenth of the learning rate",
     "sigmoid": "the loss of SigLIP instead of CLIP's, from its start",
+    "batches of 256": "batches of 256 pairs instead of 64, in as many epochs",
+    "sigmoid, batches of 256": "the loss of SigLIP, in batches of 256 pairs",
 }
 
 # Variants whose texts are rotated before training.
@@ -86,6 +88,9 @@ NOT_NORMALIZED_LABELS = ("1", "learned")
 
 # The temperatures at which the loss of SigLIP is trained.
 SIGMOID_LABELS = ("learned", "1/100", "1/10")
+
+# Variants whose batches have another size than ``BATCH_SIZE``.
+BATCH_SIZES = {"batches of 256": 256, "sigmoid, batches of 256": 256}
 
 # A model that is trained already is trained on in small steps.
 FINE_TUNING_RATE = LEARNING_RATE / 10
@@ -135,6 +140,17 @@ class Experiment:
         return f"{variant}-{tau}-{self.epochs}-{seed}"
 
 
+def is_sigmoid(variant: str) -> bool:
+    """Say whether a variant is trained with the loss of SigLIP.
+
+    Parameters
+    ----------
+    variant : str
+        One of ``VARIANTS``.
+    """
+    return variant.startswith("sigmoid")
+
+
 def bundled_models() -> dict[str, str]:
     """Return the names of the bundled models by the label of their temperature."""
     return {
@@ -162,6 +178,7 @@ def experiments() -> list[Experiment]:
     listed += [Experiment(variant, "1/100", LONG_EPOCHS) for variant in LONG_VARIANTS]
     listed += [Experiment(variant, "1/100") for variant in SLOW_TWINS]
     listed += [Experiment("sigmoid", label) for label in SIGMOID_LABELS]
+    listed += [Experiment(variant, "learned") for variant in BATCH_SIZES]
     return listed + supplementary_experiments()
 
 
@@ -292,7 +309,8 @@ def run_experiment(
         learning_rate=RATES.get(experiment.variant, LEARNING_RATE),
         rotation=rotation,
         unit_length=experiment.variant != NOT_NORMALIZED,
-        loss="sigmoid" if experiment.variant == "sigmoid" else "softmax",
+        loss="sigmoid" if is_sigmoid(experiment.variant) else "softmax",
+        batch_size=BATCH_SIZES.get(experiment.variant, BATCH_SIZE),
         held_out=select_glyphs(experiment, "test", glyphs),
         checkpoint=done and done.with_suffix(".checkpoint"),
         progress=progress,
@@ -339,7 +357,7 @@ def build_variant(
         return encoders.build_glyphclip(seed, text_layers=DEEP_TEXT_LAYERS), None
     if variant in DIMENSIONS:
         return encoders.build_glyphclip(seed, dim=DIMENSIONS[variant]), None
-    if variant == "sigmoid":
+    if is_sigmoid(variant):
         return encoders.build_glyphclip(seed, first_bias=FIRST_BIAS), None
     model = encoders.build_glyphclip(seed, shared=variant == "shared")
     if variant not in ROTATED:

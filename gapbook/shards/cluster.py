@@ -6,15 +6,17 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from gapbook.exceptions import PairsError, one_line, quoted
 from gapbook.extras import from_extra
+from gapbook.files import NotWrittenError
 
 if TYPE_CHECKING:
     from distributed import Client, Future, Security
@@ -134,8 +136,57 @@ def wait_for(client: "Client", future: "Future", patience: float | None = None) 
         # A client whose scheduler is lost cannot.
         with suppress(Exception):
             future.cancel()
-    raise PairsError(
-        f"the Dask scheduler has had no workers for {patience:g} seconds: start some, and measure "
+    raise _no_workers(patience)
+
+
+def as_they_end(
+    client: "Client", futures: "Sequence[Future]", patience: float | None = None
+) -> "Generator[Future, None, None]":
+    """Yield tasks as they end, in any order; those that are left end with the wait for them.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        The client of the scheduler.
+    futures : sequence of distributed.Future
+        The tasks.
+    patience : float, optional
+        After how many seconds without any worker to stop; by default it waits for ever.
+
+    Yields
+    ------
+    distributed.Future
+        A task that is done, failed or lost.
+
+    Raises
+    ------
+    PairsError
+        If there is no worker for so long.
+    """
+    ended: SimpleQueue[Future] = SimpleQueue()
+    for future in futures:
+        future.add_done_callback(ended.put)
+    left = len(futures)
+    alone = 0.0
+    try:
+        while left:
+            try:
+                yield ended.get(timeout=SECONDS_BETWEEN_LOOKS)
+                left -= 1
+                alone = 0.0
+            except Empty:
+                alone = 0.0 if client.nthreads() else alone + SECONDS_BETWEEN_LOOKS
+            if patience is not None and alone >= patience:
+                raise _no_workers(patience)
+    finally:
+        # A client whose scheduler is lost cannot.
+        with suppress(Exception):
+            client.cancel(list(futures))
+
+
+def _no_workers(patience: float | None) -> PairsError:
+    return PairsError(
+        f"the Dask scheduler has had no workers for {patience:g} seconds: start some, and run this "
         "again"
     )
 
@@ -145,9 +196,12 @@ def lost_scheduler_named() -> Iterator[None]:
     """Let the loss of the scheduler be an error in one sentence."""
     try:
         yield
+    except NotWrittenError:
+        # A disk, and no connection.
+        raise
     except (asyncio.CancelledError, CancelledError, OSError):
         raise PairsError(
-            "the Dask scheduler was lost while shards were measured: start it, and measure again"
+            "the Dask scheduler was lost before the work was done: start it, and run this again"
         ) from None
 
 

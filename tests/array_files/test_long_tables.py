@@ -1,5 +1,8 @@
 """Long tables: a vector in each row, with its modality and its id."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyarrow
@@ -111,3 +114,110 @@ def test_the_command_takes_a_long_table(tmp_path, capsys):
     assert "Expected rows of modality sound in column kind" in capsys.readouterr().err
     assert cli.main(["report", str(tmp_path), *options]) == 2
     assert "--long-table is for a file; " in capsys.readouterr().err
+
+
+# ---- several rows of one id
+
+
+def grouped_table():
+    """Return six images with two captions each, and in any order."""
+    ids = [str(i) for i in range(6)]
+    rows = pd.DataFrame(
+        {
+            "vector": [*X[:6].tolist(), *Y.tolist()],
+            "kind": ["image"] * 6 + ["text"] * 12,
+            "key": ids + ids + ids,
+            "row": [f"r{i}" for i in range(18)],
+        }
+    )
+    return rows.sample(frac=1, random_state=0).reset_index(drop=True)
+
+
+def expected_groups():
+    """Return the pairs of ``grouped_table`` in its order of texts."""
+    table = grouped_table()
+    texts = table[table["kind"] == "text"]
+    ids = texts["key"].astype(int).to_numpy()
+    return PairedEmbeddings.from_groups(X[:6], texts["vector"].tolist(), (np.arange(6), ids))
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".feather", ".jsonl", ".csv"])
+def test_the_column_of_ids_names_groups(tmp_path, suffix):
+    path = write(grouped_table(), tmp_path / f"a{suffix}")
+    loaded = PairedEmbeddings.load(path, long_table=COLUMNS, groups="key")
+    expected = expected_groups()
+    np.testing.assert_array_equal(loaded.groups, expected.groups)
+    np.testing.assert_allclose(loaded.x, expected.x, atol=1e-6)
+    np.testing.assert_allclose(loaded.y, expected.y, atol=1e-6)
+
+
+def test_another_column_or_a_file_names_groups(tmp_path):
+    table = grouped_table()
+    path = write(table, tmp_path / "a.parquet")
+    np.save(tmp_path / "groups.npy", table["key"].astype(int).to_numpy())
+    expected = expected_groups()
+    for groups in ("key", tmp_path / "groups.npy", [str(tmp_path / "groups.npy")]):
+        loaded = PairedEmbeddings.load(path, long_table=("vector", "kind", "row"), groups=groups)
+        np.testing.assert_array_equal(loaded.groups, expected.groups)
+        np.testing.assert_allclose(loaded.x, expected.x, atol=1e-6)
+
+
+def test_the_command_measures_a_long_table_in_groups(tmp_path):
+    path = write(grouped_table(), tmp_path / "a.csv")
+    options = ["--long-table", *COLUMNS, "--groups", "key", "--only", "measures", "--quiet"]
+    out = tmp_path / "r.json"
+    assert cli.main(["report", str(path), *options, "--out", str(out)]) == 0
+    report = json.loads(out.read_text())
+    assert report["groups"] == 6
+    assert report["notes"][0].startswith("12 pairs in 6 groups: 2 rows of text for each row of im")
+
+
+# Arguments, changes of the table, and what the one line says.
+BAD_GROUPS = {
+    "of other length": (["short.npy"], {}, "of each of the 18 rows of a.csv in short.npy; got 17"),
+    "unknown column": (
+        ["none"],
+        {},
+        "Expected the key none in a.csv; got key, kind, row, vector: name one of them (groups=",
+    ),
+    "missing in a column": (["key"], {"key": None}, "column key of a.csv; row 3 has none"),
+    "missing in a file": (["missing.npy"], {}, "in missing.npy; row 4 has none: fill it in"),
+    "of another type": (["floats.npy"], {}, "as integers or strings; got dtype float64"),
+    "twice": (
+        ["key", "key"],
+        {},
+        "once, as the name of a column such as key or a .npy file; got 2",
+    ),
+    "not there": (["gone.npy"], {}, "gone.npy does not exist"),
+    "without partner": (["key"], {"key": "x"}, "have an id without partner (first: "),
+    "all in one": (["one.npy"], {}, "The id '0' comes more than once in x"),
+    "the other way round": (
+        ["key", "--modalities", "text", "image"],
+        {},
+        "Expected one row of modality text for each value of column key of a.csv",
+    ),
+    "not said": ([], {}, "that rows of one id are a group (groups=, in the shell --groups key)"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_GROUPS)
+def test_bad_groups_of_a_long_table_are_one_line(tmp_path, monkeypatch, capsys, case):
+    groups, values, message = BAD_GROUPS[case]
+    monkeypatch.chdir(tmp_path)
+    table = grouped_table()
+    for column, value in values.items():
+        table.loc[3, column] = value
+    write(table, Path("a.csv"))
+    np.save("short.npy", np.arange(17))
+    np.save("missing.npy", np.where(np.arange(18) == 4, np.nan, np.arange(18)))
+    np.save("floats.npy", np.arange(18) / 2)
+    np.save("one.npy", np.zeros(18, int))
+    names = [name for name in groups if name.endswith(".npy") or name in ("key", "none")]
+    rest = groups[len(names) :]
+    options = [part for name in names for part in ("--groups", name)]
+    arguments = ["a.csv", "--long-table", *COLUMNS, *options, *rest, "--out", "r.json", "--quiet"]
+    assert cli.main(["report", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "r.json").exists()

@@ -135,5 +135,6 @@ def test_what_is_skipped_is_named_on_stderr(folder, capsys) -> None:
     assert run("apply", *arguments, "--skip-bad") == 0
     captured = capsys.readouterr()
     assert "left out b.npy" in captured.err
-    assert "1 rows without direction are zeros (first: shards/a.npy row 3)" in captured.err
+    assert "1 rows without direction are zeros (first: " in captured.err
+    assert "shards/a.npy row 3)" in captured.err
     assert "200 vectors moved into 1 file" in captured.out

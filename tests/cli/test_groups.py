@@ -183,12 +183,6 @@ def test_two_names_after_one_groups_are_told_apart(tmp_path, capsys):
     assert "before the options, and --groups before each of its names" in capsys.readouterr().err
 
 
-def test_a_folder_of_shards_has_no_groups(tmp_path, capsys):
-    np.save(tmp_path / "a.npy", np.stack([IMAGES, IMAGES]))
-    assert run(tmp_path, "--groups", "id") == 2
-    assert "--groups is for files" in capsys.readouterr().err
-
-
 def test_help_says_how_groups_are_named(capsys):
     with pytest.raises(SystemExit):
         cli.main(["report", "--help"])

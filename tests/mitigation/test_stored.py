@@ -128,7 +128,7 @@ def moved_folder(out):
 def test_a_folder_becomes_a_folder_and_what_is_there_is_not_moved_again(tmp_path) -> None:
     folder = folder_of(tmp_path)
     out = tmp_path / "out"
-    progress, _ = stop_after(2)
+    progress, _ = stop_after(1)
     with pytest.raises(StoppedError):
         apply_to_stored(FIX, folder, out, "x", progress=progress)
     assert (out / "a.npy").exists()

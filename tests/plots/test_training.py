@@ -182,6 +182,32 @@ def test_a_later_panel_that_reaches_higher_is_not_cut() -> None:
         assert ax.get_ylim()[1] > 5.1
 
 
+def test_all_runs_have_a_curve_and_their_ends_a_mark_of_their_kind() -> None:
+    rows = [
+        (run, line, epoch, 4 / (epoch + 1) if epoch else None, 1 - 0.1 * epoch)
+        for run, line in [("a", "1/10"), ("b", "sigmoid"), ("c", "")]
+        for epoch in range(4)
+    ]
+    curves = pd.DataFrame(rows, columns=["run", "line", "epoch", "loss", "gap"])
+    ends = pd.DataFrame({"kind": ["ordinary", "cut"], "fitted": [0.4, 0.6], "gap": [0.5, 0.7]})
+    figure = plots.gap_and_fit(curves, ends)
+    left, right = figure.axes
+    assert len(left.lines) == 3
+    assert all(len(line.get_xdata()) == 3 for line in left.lines)
+    first, second = left.get_xlim()
+    assert first > second, "training runs from left to right"
+    assert [text.get_text() for text in left.get_legend().get_texts()] == [
+        "1/10",
+        "sigmoid",
+        "others",
+    ]
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ["ordinary", "cut"]
+    marks, other_marks, diagonal = right.lines
+    assert line_points(marks) == [(0.4, 0.5)]
+    assert line_points(other_marks) == [(0.6, 0.7)]
+    assert line_points(diagonal)[0] == (0, 0)
+
+
 def test_ends_of_models_have_a_color_each_and_are_hollow_where_nothing_was_trained() -> None:
     rows = [
         ("a, b", "alone", True, 0.7, 0.2),

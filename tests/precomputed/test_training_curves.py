@@ -25,6 +25,7 @@ from gapbook.precomputed.training_curves import (
     bundled_models,
     experiments,
     gap_at_loss,
+    is_sigmoid,
     merge_curves,
     read_curves,
     run_experiment,
@@ -88,7 +89,7 @@ def test_a_fixed_temperature_stays_and_a_learned_one_moves() -> None:
 def test_all_but_the_loss_of_an_untrained_model_is_measured() -> None:
     curves = read_curves()
     assert curves.drop(columns=["loss", "bias"]).notna().all().all()
-    assert (curves["bias"].notna() == (curves["variant"] == "sigmoid")).all()
+    assert (curves["bias"].notna() == curves["variant"].map(is_sigmoid)).all()
     assert curves["gap"].between(0, 2).all()
     assert (curves["loss"].isna() == (curves["epoch"] == 0)).all()
 

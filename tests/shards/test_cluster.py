@@ -284,6 +284,6 @@ def test_a_task_that_runs_out_of_time_is_an_error_of_its_own():
 
 @pytest.mark.parametrize("error", [OSError("in <TCP>: closed\nby peer"), asyncio.CancelledError()])
 def test_the_loss_of_a_scheduler_is_one_sentence(error):
-    expected = "^the Dask scheduler was lost .*: start it, and measure again$"
+    expected = "^the Dask scheduler was lost .*: start it, and run this again$"
     with pytest.raises(PairsError, match=expected), lost_scheduler_named():
         raise error

@@ -1,0 +1,89 @@
+"""Variances of two modalities by direction, after centering."""
+
+import numpy as np
+import pytest
+
+from gapbook.exceptions import PairsError
+from gapbook.geometry.variances import (
+    chance_distribution_gap,
+    distribution_gap,
+    equalize_covariances,
+    equalize_variances,
+    variance_ratios,
+)
+
+
+@pytest.fixture
+def sides():
+    """Two modalities that differ in mean and in variance, but for the last direction's."""
+    rng = np.random.default_rng(0)
+    scales = np.array([0.1, 0.05, 0.02, 0.02])
+    far = np.array([0, 0, 0, 5.0])
+    x = far + 2 * scales * rng.standard_normal((4000, 4))
+    y = far + [1, 0, 0, 0] + scales * rng.standard_normal((4000, 4))
+    return x, y
+
+
+def test_ratios_are_those_that_were_put_in(sides):
+    table = variance_ratios(*sides)
+    assert table["share"].sum() == pytest.approx(1)
+    assert table["variance"].is_monotonic_decreasing
+    # Across the mean, four times the variance; unit length bends the sides slightly.
+    assert table["ratio"].iloc[:3].to_numpy() == pytest.approx(4, rel=0.15)
+    assert distribution_gap(*sides) == pytest.approx(2, abs=0.2)
+
+
+def test_order_of_modalities_turns_the_ratio_and_leaves_the_gap(sides):
+    x, y = sides
+    there = variance_ratios(x, y)["ratio"].to_numpy()
+    back = variance_ratios(y, x)["ratio"].to_numpy()
+    assert there == pytest.approx(1 / back)
+    assert distribution_gap(x, y) == pytest.approx(distribution_gap(y, x))
+
+
+def test_chance_makes_a_smaller_gap_the_more_pairs_there_are():
+    rng = np.random.default_rng(1)
+    x, y = rng.standard_normal((2, 4000, 5))
+    assert distribution_gap(x, y) < 0.15
+    few = chance_distribution_gap(x[:100], y[:100])
+    many = chance_distribution_gap(x, y)
+    assert many < few / 3
+    assert many == pytest.approx(distribution_gap(x, y), rel=0.8)
+
+
+def test_equal_variances_have_no_ratio_and_no_mean(sides):
+    centered = []
+    for side in sides:
+        unit = side / np.linalg.norm(side, axis=1, keepdims=True)
+        centered.append(unit - unit.mean(axis=0))
+    along = np.linalg.eigh(sum(side.T @ side for side in centered))[1]
+    x, y = equalize_variances(*sides)
+    np.testing.assert_allclose([x.mean(axis=0), y.mean(axis=0)], 0, atol=1e-9)
+    of_x = ((x @ along) ** 2).mean(axis=0)
+    of_y = ((y @ along) ** 2).mean(axis=0)
+    np.testing.assert_allclose(of_x, of_y, rtol=1e-4)
+
+
+def test_equal_covariances_are_equal_along_every_direction(sides):
+    x, y = equalize_covariances(*sides, shrinkage=0)
+    np.testing.assert_allclose(x.T @ x, y.T @ y, rtol=1e-6, atol=1e-9)
+
+
+def test_unseen_pairs_are_moved_by_what_was_learned_from_others(sides):
+    x, y = sides
+    seen = x[:2000], y[:2000]
+    for equalize in (equalize_variances, equalize_covariances):
+        new, other = equalize(x[2000:], y[2000:], seen)
+        all_new, all_other = equalize(x, y, seen)
+        np.testing.assert_allclose(new, all_new[2000:])
+        np.testing.assert_allclose(other, all_other[2000:])
+
+
+def test_shrinkage_below_zero_is_refused(sides):
+    with pytest.raises(PairsError, match="shrinkage"):
+        equalize_covariances(*sides, shrinkage=-1)
+
+
+def test_what_is_no_pair_is_refused():
+    with pytest.raises(PairsError):
+        variance_ratios(np.eye(3), np.eye(4))

@@ -1,0 +1,27 @@
+"""All stored runs in one table."""
+
+from gapbook.precomputed.all_runs import COMPARABLE, KINDS, SIGMOID, read_runs
+from gapbook.precomputed.training_curves import VARIANTS, is_sigmoid
+
+
+def test_every_variant_has_a_kind() -> None:
+    assert {name for name in VARIANTS if not is_sigmoid(name)} == set(KINDS)
+
+
+def test_runs_have_one_row_an_epoch_and_end_at_their_length() -> None:
+    runs = read_runs()
+    assert not runs.duplicated(["run", "epoch"]).any()
+    last = runs.sort_values("epoch").groupby("run").last()
+    assert (last["epoch"] == last["epochs"]).all()
+    assert set(COMPARABLE) <= set(runs["kind"])
+    assert (runs["variant"].map(is_sigmoid) == (runs["kind"] == SIGMOID)).all()
+
+
+def test_ends_of_comparable_runs_have_a_loss_and_a_gap() -> None:
+    last = read_runs().sort_values("epoch").groupby("run").last()
+    last = last[last["kind"].isin(COMPARABLE)]
+    assert (last[["loss", "tau", "gap"]] > 0).all().all()
+
+
+def test_no_run_is_counted_twice_as_a_pair_of_modalities() -> None:
+    assert "image-name" not in set(read_runs()["variant"])
