@@ -24,7 +24,9 @@ from gapbook.pairs import PairedEmbeddings, unit_pair
 
 ROWS_PER_BLOCK = 256  # queries that are compared with the whole corpus at once
 NEIGHBORS = 10  # of a query, for hubness and mixed search
+AFTER_ALL = -4  # below all cosines by more than any error
 CLUSTERS = 10  # of both modalities, without labels
+SAME_ENTRY = 1e-6  # a smaller difference between entries of unit rows is rounding
 NOISE_LENGTH = 0.5  # of the noise in "noisy"; a row's length is 1
 HELD_OUT_MEASURES = (
     "image_to_text",
@@ -160,15 +162,14 @@ def _partner_ranks(
     for start in range(0, n, ROWS_PER_BLOCK):
         block = slice(start, start + ROWS_PER_BLOCK)
         cosines = x[block] @ y.T
-        places = _places(cosines, best[block, None], x[block], y)
+        of_y += _places(cosines, partners[None], x[block], y, axis=0)
         rows = np.arange(start, start + len(cosines))
         # What is right stands not before the best of it.
         if groups is None:
-            places[rows - start, rows] = 0
+            cosines[rows - start, rows] = AFTER_ALL
         else:
-            places[rows[:, None] == groups] = 0
-        of_x[block] = places.sum(1, dtype=int)
-        of_y += _places(cosines, partners[None], x[block], y).sum(0, dtype=int)
+            cosines[rows[:, None] == groups] = AFTER_ALL
+        of_x[block] = _places(cosines, best[block, None], x[block], y, axis=1)
     # The one right row of x ties with itself.
     return of_x / 2, (of_y - 1) / 2
 
@@ -198,11 +199,10 @@ def _ranks_within(
         block = slice(start, start + ROWS_PER_BLOCK)
         cosines = own[block] @ own.T
         rows = np.arange(len(cosines))
-        places = _places(cosines, partners[block, None], own[block], own)
-        places[rows, start + rows] = 0
+        cosines[rows, start + rows] = AFTER_ALL
         if groups is not None:
-            places[groups[start + rows][:, None] == groups] = 0
-        ranks[block] = places.sum(1, dtype=int) / 2
+            cosines[groups[start + rows][:, None] == groups] = AFTER_ALL
+        ranks[block] = _places(cosines, partners[block, None], own[block], own, axis=1) / 2
     return ranks
 
 
@@ -220,17 +220,22 @@ def _mixed_recalls(
 
 
 def _places(
-    cosines: np.ndarray, partners: np.ndarray, queries: np.ndarray, candidates: np.ndarray
+    cosines: np.ndarray,
+    partners: np.ndarray,
+    queries: np.ndarray,
+    candidates: np.ndarray,
+    axis: int,
 ) -> np.ndarray:
-    """Return 2 for a candidate before the partner, 1 for one that ties with it, 0 for one after.
+    """Return sums of 2 for a candidate before the partner, 1 for one that ties, 0 for one after.
 
-    ``cosines`` are float32. What their rounding leaves open is computed again in float64.
+    ``cosines`` are float32. What their rounding leaves open is computed again in float64. Sums are
+    those over candidates (axis 1), or over queries (axis 0).
     """
     # Rounding errors of a sum of d products grow like the square root of d; four times that.
     margin = np.float32(4 * TIE * queries.shape[1] ** 0.5)
     lead = cosines - partners.astype(np.float32)
-    places = 2 * (lead > margin).view(np.int8)
-    rows, columns = np.nonzero(np.abs(lead) <= margin)
+    sums = 2 * np.count_nonzero(lead > margin, axis=axis)
+    rows, columns = np.divmod(np.flatnonzero(np.abs(lead, out=lead) <= margin), lead.shape[1])
     if len(rows) > len(candidates):
         exact = queries.astype(float) @ candidates.astype(float).T
         exact = exact[rows, columns]
@@ -238,8 +243,9 @@ def _places(
         exact = _cosines_of(queries[rows], candidates[columns])
     of_partners = np.broadcast_to(partners, cosines.shape)[rows, columns]
     is_before = exact > of_partners + TIE
-    places[rows, columns] = is_before.astype(np.int8) + (exact >= of_partners - TIE)
-    return places
+    places = is_before.astype(int) + (exact >= of_partners - TIE)
+    np.add.at(sums, columns if axis == 0 else rows, places)
+    return sums
 
 
 def _cosines_of(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -432,7 +438,8 @@ def evaluate_on_held_out(
     for split in range(splits):
         halves = _draw_halves(pairs, labels, np.random.default_rng([seed, split]))
         for name, mitigation in mitigations.items():
-            fitted = clone(mitigation).fit(halves.fit.x, halves.fit.y)
+            fitted = clone(mitigation)
+            _fit(fitted, halves.fit)
             values = _measure(fitted, halves, set(wanted))
             row = {"split": split, "mitigation": name}
             row |= {measure: values[measure] for measure in known if measure in wanted}
@@ -441,13 +448,15 @@ def evaluate_on_held_out(
 
 
 class _Halves(NamedTuple):
-    """One split: pairs to fit on and pairs to test on, noise for the latter, labels of both."""
+    """One split: pairs to fit on and pairs to test on, the latter with noise, labels of both."""
 
     fit: PairedEmbeddings
     test: PairedEmbeddings
-    noise: np.ndarray  # (2, n, d), for x and y of the test half
+    noisy: tuple[np.ndarray, np.ndarray]  # x and y of the test half with noise, at unit length
     fit_labels: np.ndarray  # "" for none
     test_labels: np.ndarray
+    # Measures of the embeddings of the test half as they are, once a mitigation left them so.
+    of_unmoved: dict[str, float]
 
 
 def _draw_halves(
@@ -468,7 +477,24 @@ def _draw_halves(
         # An image has one noise, whichever of its captions it stands beside.
         noise[0] = noise[0][first_rows(test.groups)][test.groups]
     known_labels = np.full(n, "") if labels is None else np.asarray(labels)
-    return _Halves(fit, test, noise, known_labels[fit_rows], known_labels[test_rows])
+    noisy = unit_pair(test.x + noise[0], test.y + noise[1])
+    return _Halves(fit, test, noisy, known_labels[fit_rows], known_labels[test_rows], {})
+
+
+def _fit(mitigation: Mitigation, pairs: PairedEmbeddings) -> None:
+    """Fit a mitigation on pairs, whose unit rows need no further check."""
+    if isinstance(mitigation, Mitigation):
+        mitigation._fit_unit_rows(pairs.x, pairs.y)
+    else:
+        # Whatever else has fit and transform is measured too.
+        mitigation.fit(pairs.x, pairs.y)
+
+
+def _transform(fitted: Mitigation, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Transform unit rows, which need no further check."""
+    if isinstance(fitted, Mitigation):
+        return fitted._transform_unit_rows(x, y)
+    return fitted.transform(x, y)
 
 
 def _measure(fitted: Mitigation, halves: _Halves, wanted: set[str]) -> dict[str, float]:
@@ -476,14 +502,56 @@ def _measure(fitted: Mitigation, halves: _Halves, wanted: set[str]) -> dict[str,
     test = halves.test
     groups = several_a_group(test.groups)
     # What mitigations return has unit length: it is not checked and normalized once more.
-    scored = fitted.transform(test.x, test.y)
+    scored = _transform(fitted, test.x, test.y)
     # what a mitigation appends to the embeddings corrects scores alone
     d = test.x.shape[1]
     appends = scored[0].shape[1] > d
-    x, y = _unit_arrays(*(rows[:, :d] for rows in scored)) if appends else scored
-    values = _measure_recalls(fitted, halves, wanted, scored, (x, y) if appends else None)
+    embeddings = _unit_arrays(*(rows[:, :d] for rows in scored)) if appends else scored
+    ranks = None
+    values: dict[str, float] = {}
+    if wanted & {"image_to_text", "text_to_image", "recall"} or ("mixed" in wanted and not appends):
+        ranks = _ranks_of_rows(*scored, groups)
+        values |= _recalls(ranks)
     if "hubness" in wanted:
         values["hubness"] = hubness(*scored, NEIGHBORS, groups)["skewness"].mean()
+    values |= _measure_others(fitted, halves, wanted)
+    values |= _measure_embeddings(embeddings, halves, wanted, None if appends else ranks)
+    if "transfer" in wanted:
+        values["transfer"] = _transfer(fitted, halves, embeddings[0])
+    return values
+
+
+def _measure_others(fitted: Mitigation, halves: _Halves, wanted: set[str]) -> dict[str, float]:
+    """Return the wanted recalls on other rows than the test half as it is."""
+    values: dict[str, float] = {}
+    if "fitted" in wanted:
+        moved = _transform(fitted, halves.fit.x, halves.fit.y)
+        of_fit = several_a_group(halves.fit.groups)
+        values["fitted"] = _recalls(_ranks_of_rows(*moved, of_fit))["recall"]
+    if "noisy" in wanted:
+        noisy = _transform(fitted, *halves.noisy)
+        groups = several_a_group(halves.test.groups)
+        values["noisy"] = _recalls(_ranks_of_rows(*noisy, groups))["recall"]
+    return values
+
+
+def _measure_embeddings(
+    embeddings: tuple[np.ndarray, np.ndarray],
+    halves: _Halves,
+    wanted: set[str],
+    ranks: tuple[np.ndarray, np.ndarray] | None,
+) -> dict[str, float]:
+    """Return the wanted measures of unit rows; ``ranks`` of partners where they are known."""
+    x, y = embeddings
+    is_unmoved = _is_same(x, halves.test.x) and _is_same(y, halves.test.y)
+    if is_unmoved and halves.of_unmoved:
+        return halves.of_unmoved
+    groups = several_a_group(halves.test.groups)
+    values: dict[str, float] = {}
+    if "mixed" in wanted:
+        if ranks is None:
+            ranks = _ranks_of_rows(x, y, groups)
+        values["mixed"] = float(np.mean(_mixed_recalls(_once(x, groups), y, ranks, groups)))
     if "gap" in wanted:
         values["gap"] = modality_gap(x, y)
     if "other" in wanted:
@@ -493,40 +561,16 @@ def _measure(fitted: Mitigation, halves: _Halves, wanted: set[str]) -> dict[str,
         values["together"] = _agreement_of_unit_rows(_once(x, groups), y, groups=groups)
     if "labels" in wanted:
         values["labels"] = cluster_agreement(x, y, labels=halves.test_labels, groups=groups)
-    if "transfer" in wanted:
-        values["transfer"] = _transfer(fitted, halves, x)
+    if is_unmoved:
+        halves.of_unmoved.update(values)
     return values
 
 
-def _measure_recalls(
-    fitted: Mitigation,
-    halves: _Halves,
-    wanted: set[str],
-    scored: tuple[np.ndarray, np.ndarray],
-    embeddings: tuple[np.ndarray, np.ndarray] | None,
-) -> dict[str, float]:
-    """Return the wanted recalls; ``embeddings`` are given where they are not what is scored."""
-    values: dict[str, float] = {}
-    groups = several_a_group(halves.test.groups)
-    if wanted & {"image_to_text", "text_to_image", "recall", "mixed"}:
-        ranks = _ranks_of_rows(*scored, groups)
-        values |= _recalls(ranks)
-    if "mixed" in wanted:
-        rows = scored
-        if embeddings is not None:
-            rows = embeddings
-            ranks = _ranks_of_rows(*rows, groups)
-        x, y = rows
-        values["mixed"] = float(np.mean(_mixed_recalls(_once(x, groups), y, ranks, groups)))
-    if "fitted" in wanted:
-        moved = fitted.transform(halves.fit.x, halves.fit.y)
-        of_fit = several_a_group(halves.fit.groups)
-        values["fitted"] = _recalls(_ranks_of_rows(*moved, of_fit))["recall"]
-    if "noisy" in wanted:
-        test = halves.test
-        noisy = fitted.transform(test.x + halves.noise[0], test.y + halves.noise[1])
-        values["noisy"] = _recalls(_ranks_of_rows(*noisy, groups))["recall"]
-    return values
+def _is_same(rows: np.ndarray, others: np.ndarray) -> bool:
+    """Say whether unit rows are the same to rounding; most are told apart by the first one."""
+    return bool(
+        np.abs(rows[0] - others[0]).max() < SAME_ENTRY and np.abs(rows - others).max() < SAME_ENTRY
+    )
 
 
 def _ranks_of_rows(
@@ -551,7 +595,7 @@ def _transfer(fitted: Mitigation, halves: _Halves, images: np.ndarray) -> float:
     from sklearn.linear_model import LogisticRegression
 
     d = images.shape[1]
-    texts = fitted.transform(halves.fit.x, halves.fit.y)[1][:, :d]
+    texts = _transform(fitted, halves.fit.x, halves.fit.y)[1][:, :d]
     learned = halves.fit_labels != ""
     groups = several_a_group(halves.test.groups)
     images = _once(images, groups)
