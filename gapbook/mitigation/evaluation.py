@@ -19,6 +19,7 @@ from gapbook.groups import (
     rows_in_order,
     several_a_group,
 )
+from gapbook.mitigation.scores import ScoreScaling
 from gapbook.mitigation.transformers import Mitigation
 from gapbook.pairs import PairedEmbeddings, unit_pair
 
@@ -359,6 +360,7 @@ def evaluate_on_held_out(
     labels: Sequence[str] | np.ndarray | None = None,
     seed: int = 0,
     measures: Sequence[str] | None = None,
+    scalings: Mapping[str, ScoreScaling] | None = None,
 ) -> pd.DataFrame:
     """Fit each mitigation on a random half of the pairs and measure the other half, many times.
 
@@ -376,6 +378,9 @@ def evaluate_on_held_out(
         The seed of the splits and of the noise.
     measures : sequence of str, optional
         The measures that are wanted, by default all of them. The others are not computed.
+    scalings : mapping of str to ScoreScaling, optional
+        Scalings of scores by name. They have rows of their own, with the measure ``mixed`` alone:
+        within a modality they change no order, and they move no embeddings.
 
     Returns
     -------
@@ -444,6 +449,10 @@ def evaluate_on_held_out(
             row = {"split": split, "mitigation": name}
             row |= {measure: values[measure] for measure in known if measure in wanted}
             rows.append(row)
+        if scalings and "mixed" in wanted:
+            recalls = _mixed_recalls_of_scores(scalings, halves)
+            for name, recall in recalls.items():
+                rows.append({"split": split, "mitigation": name, "mixed": recall})
     return pd.DataFrame(rows)
 
 
@@ -571,6 +580,71 @@ def _is_same(rows: np.ndarray, others: np.ndarray) -> bool:
     return bool(
         np.abs(rows[0] - others[0]).max() < SAME_ENTRY and np.abs(rows - others).max() < SAME_ENTRY
     )
+
+
+def _mixed_recalls_of_scores(
+    scalings: Mapping[str, ScoreScaling], halves: _Halves
+) -> dict[str, float]:
+    """Return the recall at 1 in one index of both modalities by scaled scores.
+
+    Queries of each modality have a scale of their own; the recall is the mean of both.
+    """
+    from sklearn.base import clone
+
+    test = halves.test
+    fit = halves.fit.one_of_each_group()
+    groups = several_a_group(test.groups)
+    of_y = np.arange(len(test)) if groups is None else groups
+    x = _once(test.x, groups)
+    side_x = _Side("x", x, np.arange(len(x)))
+    side_y = _Side("y", test.y, of_y)
+    recalls: dict[str, list[float]] = {name: [] for name in scalings}
+    for own, other in ((side_x, side_y), (side_y, side_x)):
+        fitted = {}
+        for name, scaling in scalings.items():
+            fitted[name] = clone(scaling)
+            queries = fit.x if own.name == "x" else fit.y
+            fitted[name]._fit_unit_rows(queries, {"x": fit.x, "y": fit.y})
+        for name, recall in _recalls_of_scalings(fitted, own, other).items():
+            recalls[name].append(recall)
+    return {name: float(np.mean(values)) for name, values in recalls.items()}
+
+
+class _Side(NamedTuple):
+    """The unit rows of one side of a half, and the group of each."""
+
+    name: str
+    rows: np.ndarray
+    groups: np.ndarray
+
+
+def _recalls_of_scalings(
+    fitted: Mapping[str, ScoreScaling], own: _Side, other: _Side
+) -> dict[str, float]:
+    """Return the share of own rows before whose partner no other row of both sides stands."""
+    hits = dict.fromkeys(fitted, 0)
+    for start in range(0, len(own.rows), ROWS_PER_BLOCK):
+        block = slice(start, start + ROWS_PER_BLOCK)
+        with_own = own.rows[block] @ own.rows.T
+        with_other = own.rows[block] @ other.rows.T
+        is_partner = own.groups[block, None] == other.groups
+        # A query is not among its own results, nor are the other captions of an image.
+        is_left_out = own.groups[block, None] == own.groups
+        for name, scaling in fitted.items():
+            of_other = scaling.scale_[other.name] * with_other + scaling.offset_[other.name]
+            best = np.where(is_partner, of_other, -np.inf).max(axis=1, keepdims=True)
+            of_own = scaling.scale_[own.name] * with_own + scaling.offset_[own.name]
+            # Scores that differ by less are taken as ties, which count half.
+            tie = 4 * TIE * max(scaling.scale_.values())
+            ranks = _half_places(np.where(is_partner, -np.inf, of_other - best), tie)
+            ranks += _half_places(np.where(is_left_out, -np.inf, of_own - best), tie)
+            hits[name] += int((ranks < 2).sum())
+    return {name: count / len(own.rows) for name, count in hits.items()}
+
+
+def _half_places(leads: np.ndarray, tie: float) -> np.ndarray:
+    """Return for each query 2 for each row that leads, and 1 for each that ties."""
+    return np.count_nonzero(leads > tie, axis=1) + np.count_nonzero(leads >= -tie, axis=1)
 
 
 def _ranks_of_rows(
