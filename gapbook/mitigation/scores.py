@@ -274,7 +274,8 @@ def _mean_and_spread(
         return _moments([np.einsum("ij,ij->i", queries, documents, dtype=np.float64)])
     scores = _blocks_of_scores(queries, documents, are_queries)
     if by == "all":
-        return _moments(block[np.isfinite(block)] for block in scores)
+        # Only queries that are documents leave anything out: themselves.
+        return _moments(block[np.isfinite(block)] if are_queries else block for block in scores)
     return _moments(block.max(axis=1) for block in scores)
 
 
