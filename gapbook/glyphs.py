@@ -35,7 +35,7 @@ BASELINE = 24
 # The font size of all characters, in pixels: one scale, so that letter case shows.
 POINTS = 24
 
-# The first face is the one that models are tested on; the others are augmentation.
+# The first typeface is the one that models are tested on; the others are augmentation.
 FACES = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique")
 
 # A word of the vocabulary stands in at least so many training captions; rarer ones are spelled.
@@ -47,7 +47,7 @@ NEIGHBOR_SHARPNESS = 30.0
 
 @dataclass(frozen=True)
 class Glyphs:
-    """Characters of one font face, with their captions.
+    """Characters in one typeface, with their captions.
 
     Attributes
     ----------
@@ -151,7 +151,7 @@ def font_path(face: str) -> str:
     Raises
     ------
     ValueError
-        If Matplotlib has no such face; the message lists those there are.
+        If Matplotlib has no such typeface; the message lists those there are.
     """
     import matplotlib
 
@@ -159,14 +159,14 @@ def font_path(face: str) -> str:
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("DejaVu*.ttf")))
         raise ValueError(
-            f"Expected a face that ships with Matplotlib; got {face!r}; there are {known}"
+            f"Expected a typeface that ships with Matplotlib; got {face!r}; there are {known}"
         )
     return str(path)
 
 
 @cache
 def _font(face: str, points: float) -> "FreeTypeFont":
-    """Load one face of DejaVu at one size."""
+    """Load one typeface of DejaVu at one size."""
     from PIL import ImageFont
 
     return ImageFont.truetype(font_path(face), points, layout_engine=ImageFont.Layout.BASIC)
@@ -190,7 +190,7 @@ def render(char: str, face: str = "DejaVuSans") -> np.ndarray:
     Raises
     ------
     ValueError
-        If Matplotlib has no such face; the message lists those there are.
+        If Matplotlib has no such typeface; the message lists those there are.
 
     Examples
     --------
@@ -217,7 +217,7 @@ def render(char: str, face: str = "DejaVuSans") -> np.ndarray:
 
 @cache
 def _supported(face: str) -> frozenset[int]:
-    """Return the code points that a face has a drawing of."""
+    """Return the code points that a typeface has a drawing of."""
     from matplotlib.ft2font import FT2Font
 
     return frozenset(FT2Font(_font(face, POINTS).path).get_charmap())
@@ -225,7 +225,7 @@ def _supported(face: str) -> frozenset[int]:
 
 @cache
 def load_glyphs(face: str = "DejaVuSans") -> Glyphs:
-    """Draw all characters that a face has, in the order of their code points.
+    """Draw all characters that a typeface has, in the order of their code points.
 
     Parameters
     ----------
@@ -252,19 +252,19 @@ def load_glyphs(face: str = "DejaVuSans") -> Glyphs:
 
 
 def all_faces(glyphs: Glyphs, faces: Sequence[str] = FACES) -> np.ndarray:
-    """Draw the same characters in several faces.
+    """Draw the same characters in several typefaces.
 
     Parameters
     ----------
     glyphs : Glyphs
-        The characters, in the first face.
+        The characters, in the first typeface.
     faces : sequence of str
-        Their faces. A face that lacks a character keeps the image of the first.
+        Their typefaces. One that lacks a character keeps the image of the first.
 
     Returns
     -------
     array of shape (n_faces, n, 32, 32), uint8
-        The images, by face and by character.
+        The images, by typeface and by character.
     """
     stack = np.repeat(glyphs.images[None], len(faces), axis=0)
     for drawn, face in zip(stack[1:], faces[1:], strict=True):
@@ -296,7 +296,7 @@ def share_image_by_caption(glyphs: Glyphs) -> Glyphs:
     """Give all characters that share a caption the same image, that of the first one.
 
     So images carry no more information than captions. The result has no code points (all are -1),
-    so that ``all_faces`` finds no other face of these images.
+    so that ``all_faces`` finds no other typeface of these images.
 
     Parameters
     ----------

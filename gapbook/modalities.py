@@ -52,7 +52,7 @@ Views = Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
 
 
 def _outline_views(data: Glyphs) -> Views:
-    """Return a function that draws outlines in random faces, shifted."""
+    """Return a function that draws outlines in random typefaces, shifted."""
     outlines = torch.as_tensor(load_outlines(data))
 
     def view(rows: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
@@ -94,7 +94,7 @@ VIEWS: dict[str, Callable[[Glyphs], Views]] = {
     "name": _name_views,
 }
 
-# What a modality is measured on: the first face, the first voice, and nothing random.
+# What a modality is measured on: the first typeface, the first voice, and nothing random.
 INPUTS: dict[str, Callable[[Glyphs], torch.Tensor]] = {
     "image": lambda glyphs: pixels(glyphs.images),
     "outline": lambda glyphs: torch.as_tensor(load_outlines(glyphs, ["DejaVuSans"])[0]),

@@ -67,7 +67,7 @@ def outline(char: str, face: str = "DejaVuSans") -> Outline:
     Raises
     ------
     ValueError
-        If Matplotlib has no such face; the message lists those there are.
+        If Matplotlib has no such typeface; the message lists those there are.
 
     Notes
     -----
@@ -158,7 +158,7 @@ def _segments(commands: Outline) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @cache
 def _face_steps(face: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the code points that a face has, and their steps of the pen."""
+    """Return the code points that a typeface has, and their steps of the pen."""
     codepoints = load_glyphs(face).codepoints
     steps = np.stack([pen_steps(outline(chr(codepoint), face)) for codepoint in codepoints])
     # All callers get the same arrays, since they are kept.
@@ -167,19 +167,19 @@ def _face_steps(face: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def load_outlines(glyphs: Glyphs, faces: Sequence[str] = FACES) -> np.ndarray:
-    """Return how characters are drawn in several faces.
+    """Return how characters are drawn in several typefaces.
 
     Parameters
     ----------
     glyphs : Glyphs
         Characters of DejaVu Sans.
     faces : sequence of str
-        Their faces. A face that lacks a character keeps the outline of the first.
+        Their typefaces. One that lacks a character keeps the outline of the first.
 
     Returns
     -------
     array of shape (n_faces, n, 48, 5), float32
-        The steps of the pen (``pen_steps``) by face and by character.
+        The steps of the pen (``pen_steps``) by typeface and by character.
 
     Examples
     --------

@@ -20,6 +20,13 @@ BANDS = 24
 # Time between frames, in seconds: a vowel or a consonant lasts two frames or more.
 SECONDS_PER_FRAME = 0.025
 
+# Hertz of the lowest and the highest band: what tells sounds of speech apart.
+LOWEST = 80
+HIGHEST = 8000
+
+# The range of the levels 0 to 255, as natural logarithms of power.
+RANGE = 17
+
 # Frames a name: 2.5 s, at which the end of a few names is cut off.
 MAX_FRAMES = 100
 
@@ -33,6 +40,28 @@ class Voice(NamedTuple):
 
 # The first voice is the one that models are tested on; the others are augmentation.
 VOICES = (Voice("en-us", 290), Voice("en-gb+f3", 290))
+
+
+def band_corners() -> np.ndarray:
+    """Return where the bands of a spectrogram begin, peak and end.
+
+    Returns
+    -------
+    array of shape (26,)
+        Frequencies in hertz, evenly spaced in mel. Band i begins at item i, peaks at item i + 1 and
+        ends at item i + 2.
+
+    Notes
+    -----
+    ``mel = 2595 log10(1 + hertz / 700)``, the pitch that ears hear.
+
+    Examples
+    --------
+    >>> band_corners()[[0, 1, -1]].round().tolist()
+    [80.0, 159.0, 8000.0]
+    """
+    low, high = 2595 * np.log10(1 + np.array([LOWEST, HIGHEST]) / 700)
+    return 700 * (10 ** (np.linspace(low, high, BANDS + 2) / 2595) - 1)
 
 
 @cache

@@ -163,7 +163,7 @@ def embed_pairs(
     ----------
     model : TwoEncoders
         Such as ``build_glyphclip`` and ``GlyphTwins`` make. Its second encoder sees the captions,
-        or the same characters in the oblique face where it takes images.
+        or the same characters in the oblique typeface where it takes images.
     glyphs : Glyphs
         Characters.
     rotation : numpy.ndarray of shape (d, d), optional
@@ -578,7 +578,7 @@ def _drawer_of_views(data: Glyphs, second_sees: Literal["captions", "images"]) -
 
 
 def image_views(data: Glyphs) -> Callable[[torch.Tensor, np.random.Generator], torch.Tensor]:
-    """Return a function that draws images of some characters, in random faces and shifted.
+    """Return a function that draws images of some characters, in random typefaces and shifted.
 
     Parameters
     ----------

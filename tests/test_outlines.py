@@ -78,5 +78,5 @@ def test_callers_may_change_what_they_get() -> None:
 
 
 def test_other_faces_are_refused() -> None:
-    with pytest.raises(ValueError, match="a face that ships with Matplotlib; got 'Arial'"):
+    with pytest.raises(ValueError, match="a typeface that ships with Matplotlib; got 'Arial'"):
         outline("A", "Arial")

@@ -10,5 +10,6 @@ from gapbook.interactive.explorer import (
 )
 from gapbook.interactive.free import free_vectors
 from gapbook.interactive.markup import Interactive
+from gapbook.interactive.modalities import explore_modalities
 from gapbook.interactive.sliders import slider
 from gapbook.interactive.softmax import softmax_matrix

@@ -1,7 +1,6 @@
 document.querySelectorAll(".gap-explore:not([data-ready])").forEach((figure) => {
   figure.dataset.ready = "true";
   const captions = figure.dataset.captions.split("|");
-  const modalities = figure.dataset.modalities.split("|");
   const n = captions.length; // points 0 to n-1 are of the first modality, n to 2n-1 their partners
   const stored = JSON.parse(figure.querySelector(".gap-views")?.textContent ?? "null");
   const plot = figure.querySelector(".gap-plot");
@@ -10,7 +9,8 @@ document.querySelectorAll(".gap-explore:not([data-ready])").forEach((figure) => 
   const drawn = [".gap-pairs", ".gap-m0", ".gap-m1"].map((name) => svg.querySelector(`:scope > ${name}`));
   const active = svg.querySelector(".gap-active");
   const [line, ...marks] = active.children;
-  const image = figure.querySelector(".gap-image");
+  const images = figure.querySelectorAll(".gap-image");
+  const names = figure.querySelectorAll(".gap-legend span");
   const readout = figure.querySelector(".gap-readout");
   const list = figure.querySelector(".gap-nearest");
   const note = figure.querySelector(".gap-note");
@@ -42,8 +42,16 @@ document.querySelectorAll(".gap-explore:not([data-ready])").forEach((figure) => 
     active.setAttribute("visibility", "visible");
   };
   const cosine = (hundredths) => (hundredths / 100).toFixed(2).replace("-", "\u2212");
+  const sides = () => view?.modalities ?? figure.dataset.modalities.split("|");
+  const label = () => {
+    sides().forEach((name, m) => { names[m].lastChild.textContent = name; });
+    figure.querySelectorAll("[data-modality]").forEach((tile) => {
+      tile.hidden = !sides().includes(tile.dataset.modality);
+    });
+  };
   const describe = () => {
     if (current < 0) return;
+    const modalities = sides();
     const pair = current % n;
     const modality = Math.floor(current / n);
     const other = modalities[1 - modality];
@@ -75,12 +83,13 @@ document.querySelectorAll(".gap-explore:not([data-ready])").forEach((figure) => 
     const pair = point % n;
     figure.dataset.active = pair;
     highlight();
-    if (image) {
+    images.forEach((image) => {
       const { columns, rows } = image.dataset;
       const share = (i, of) => (of > 1 ? (100 * i) / (of - 1) : 0);
       image.style.backgroundSize = `${columns * 100}% ${rows * 100}%`;
       image.style.backgroundPosition = `${share(pair % columns, columns)}% ${share(Math.floor(pair / columns), rows)}%`;
-    }
+    });
+    figure.dispatchEvent(new CustomEvent("gap-show"));
     describe();
   };
 
@@ -127,6 +136,7 @@ document.querySelectorAll(".gap-explore:not([data-ready])").forEach((figure) => 
     svg.setAttribute("aria-label", view.alt);
     note.textContent = view.note;
     move(pairsOf(view.points));
+    label();
     describe();
   };
   let timer = null;
@@ -181,6 +191,7 @@ document.querySelectorAll(".gap-explore:not([data-ready])").forEach((figure) => 
     show(step());
   });
   settle(pairsOf(figure.dataset.points));
+  label();
   plot.tabIndex = 0;
   figure.querySelector(".gap-card").hidden = false;
   const choices = figure.querySelector(".gap-choices");

@@ -30,7 +30,6 @@ TOP = 12
 # Gray levels of the sheet of images: glyphs need no more.
 IMAGE_COLORS = 16
 
-MODALITIES = ("image", "text")
 KEYS = "Arrow keys left and right walk through the points, up and down go to the partner"
 # Steps of 1/100 are as fine as a reader can use, and short to store.
 COSINE_STEPS = 100
@@ -41,7 +40,7 @@ NEAREST = 5
 # The planes among which a reader chooses, with their words and the labels of their axes.
 Method = Literal["gap", "pca", "umap"]
 PLANES: dict[Method, tuple[str, tuple[str, str]]] = {
-    "gap": ("gap axis", ("along the gap vector", "first component of the rest")),
+    "gap": ("gap axis", ("along the line through both means", "largest variance at right angles")),
     "pca": ("PCA", ("first component", "second component")),
     "umap": ("UMAP", ("UMAP 1 (no unit)", "UMAP 2 (no unit)")),
 }
@@ -90,6 +89,8 @@ class View:
         A few words that stand above the plot, such as the gap.
     matches : Matches, optional
         What retrieval finds for these pairs.
+    modalities : tuple of two str
+        What the two sides are, in the singular.
     """
 
     x2: np.ndarray
@@ -98,6 +99,7 @@ class View:
     alt: str
     note: str = ""
     matches: Matches | None = None
+    modalities: tuple[str, str] = ("image", "text")
 
 
 def find_matches(x: np.ndarray, y: np.ndarray, rows: Sequence[int] | np.ndarray) -> Matches:
@@ -202,6 +204,7 @@ def explore_views(  # noqa: PLR0913 - each is one line of the figure
     start: tuple[Any, ...] | None = None,
     sliders: bool = False,
     same_axes: bool = False,
+    contents: str = "",
 ) -> Interactive:
     """Plot the same pairs in several views, which the reader switches.
 
@@ -228,6 +231,10 @@ def explore_views(  # noqa: PLR0913 - each is one line of the figure
         Whether choices are made with sliders; with lists if not.
     same_axes : bool
         Whether all views have the same limits.
+    contents : str
+        The markup of what shows one pair, beside its images. Elements with an attribute
+        ``data-modality`` are shown in views of this modality. The figure keeps the place of the
+        pair in ``data-active``, and an event ``gap-show`` says that it changed.
 
     Returns
     -------
@@ -264,6 +271,7 @@ def explore_views(  # noqa: PLR0913 - each is one line of the figure
                 "alt": view.alt,
                 "note": view.note,
                 "matches": found,
+                "modalities": view.modalities,
             }
         )
     place = 0 if start is None else list(views).index(start)
@@ -276,16 +284,16 @@ def explore_views(  # noqa: PLR0913 - each is one line of the figure
         f"{asset('explorer.css')}"
         '<figure class="gap-explore" data-lm-suppress-shortcuts="true" '
         f'data-points="{first["points"]}" data-captions="{_joined(captions)}" '
-        f'data-modalities="{_joined(MODALITIES)}">'
+        f'data-modalities="{_joined(first["modalities"])}">'
         f"<figcaption><strong>{name}</strong>"
-        f'<span class="gap-legend">{_legend()}</span></figcaption>'
+        f'<span class="gap-legend">{_legend(first["modalities"])}</span></figcaption>'
         f"{_controls(labels, choices, first, sliders)}"
         '<div class="gap-body">'
         f'<div class="gap-plot" role="application" aria-label="{name}. {KEYS}.">'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'aria-label="{html.escape(first["alt"])}">'
         f"{plot}{_highlight()}</svg></div>"
-        f'<div class="gap-card" hidden>{sprite(images)}<div>'
+        f'<div class="gap-card" hidden>{sprite(images)}{contents}<div>'
         f'<p class="gap-readout" aria-live="polite">{HINT}</p>'
         '<div class="gap-nearest"></div></div></div>'
         f"</div>{_stored(stored, matches, candidates)}</figure>"
@@ -474,12 +482,12 @@ def _single_marks() -> list[str]:
     return [_mark_path(modality, np.zeros((1, 2), int)) for modality in (0, 1)]
 
 
-def _legend() -> str:
+def _legend(modalities: tuple[str, str]) -> str:
     """Return a mark and a name for each modality."""
     return "".join(
         '<span><svg viewBox="-8 -8 16 16" aria-hidden="true">'
         f"{mark}</svg>{html.escape(name)}</span>"
-        for mark, name in zip(_single_marks(), MODALITIES, strict=True)
+        for mark, name in zip(_single_marks(), modalities, strict=True)
     )
 
 
@@ -543,15 +551,26 @@ def sprite(images: np.ndarray | None) -> str:
     """
     if images is None:
         return ""
+    sheet, columns, rows = sheet_of(images)
+    address = data_uri(sheet, IMAGE_COLORS)
+    return (
+        f'<div class="gap-image" data-columns="{columns}" data-rows="{rows}" '
+        f'style="background-image:url({address})"></div>'
+    )
+
+
+def sheet_of(images: np.ndarray) -> tuple[Image.Image, int, int]:
+    """Put images row by row on one sheet, and return it with its numbers of columns and rows.
+
+    Parameters
+    ----------
+    images : array of shape (n, h, w), uint8
+        The images.
+    """
     n, height, width = images.shape
     columns = int(np.ceil(np.sqrt(n)))
     rows = -(-n // columns)
     sheet = np.zeros((rows * columns, height, width), np.uint8)
     sheet[:n] = images
     sheet = sheet.reshape(rows, columns, height, width).swapaxes(1, 2)
-    sheet = sheet.reshape(rows * height, columns * width)
-    address = data_uri(Image.fromarray(sheet), IMAGE_COLORS)
-    return (
-        f'<div class="gap-image" data-columns="{columns}" data-rows="{rows}" '
-        f'style="background-image:url({address})"></div>'
-    )
+    return Image.fromarray(sheet.reshape(rows * height, columns * width)), columns, rows

@@ -38,14 +38,14 @@ def free_vectors(tau: float = 0.1, mismatched: float = 0.0, *, seed: int = 0) ->
     tau : float
         The temperature at first, from 1/100 to 1.
     mismatched : float
-        The share of pairs with a wrong partner at first, from 0 to 0.3.
+        The share of wrong pairs at first, from 0 to 0.3.
     seed : int
         Draws where vectors start.
 
     Returns
     -------
     Interactive
-        A sphere and the gap after each step, with a start, a temperature and a share of mismatched
+        A sphere and the gap after each step, with a start, a temperature and a share of wrong
         pairs to choose. Where motion is unwelcome it goes on by a button.
 
     Notes
@@ -68,7 +68,7 @@ def free_vectors(tau: float = 0.1, mismatched: float = 0.0, *, seed: int = 0) ->
     options = "".join(f"<option>{name}</option>" for name in STARTS)
     controls = f'<label><span>start</span><select name="start">{options}</select></label>'
     controls += Slider("tau", "temperature", 0.01, 1, tau, log=True).markup()
-    controls += Slider("mismatched", "wrong partners", 0, 0.3, mismatched, step=0.01).markup()
+    controls += Slider("mismatched", "wrong pairs", 0, 0.3, mismatched, step=0.01).markup()
     for name, label in (("run", "Run"), ("step", "Step"), ("reset", "Start again")):
         controls += f'<button type="button" class="gap-{name}">{label}</button>'
     data = html.escape(json.dumps(starts, separators=(",", ":")))

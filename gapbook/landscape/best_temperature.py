@@ -62,7 +62,7 @@ def loss_at_best_temperature(
     --------
     >>> longitudes = np.radians(20) * np.arange(6)
     >>> images = np.stack([np.cos(longitudes), np.sin(longitudes)], axis=1)
-    >>> texts = images[[1, 0, 2, 3, 4, 5]]  # two are mismatched
+    >>> texts = images[[1, 0, 2, 3, 4, 5]]  # two are crossed
     >>> best = loss_at_best_temperature(images, texts)
     >>> round(1 / best.tau, 1), round(best.loss, 5)
     (21.2, 0.80952)

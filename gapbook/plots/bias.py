@@ -18,6 +18,7 @@ from gapbook.plots.style import (
     PURPLE,
     SKY,
     assign,
+    panel_grid,
     styled,
 )
 
@@ -66,9 +67,9 @@ def group_rates(
     offsets = np.linspace(-0.3, 0.3, len(shifts))
     shades = plt.get_cmap("viridis")(np.linspace(0, 0.88, len(shifts)))
     colors = dict(zip(shifts, map(to_hex, shades), strict=True))
-    size = (2 + 3.2 * len(panels), 0.62 * len(groups) + 1.2)
-    fig, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
-    for ax, panel in zip(axes[0], panels, strict=True):
+    panel_size = (3.3, 0.52 * len(groups) + 1.1)
+    fig, grid = panel_grid(len(panels), panel_size, beside=2, sharey=True)
+    for ax, panel in zip(grid.flat, panels, strict=False):
         here = table[table["panel"] == panel]
         for shift, offset in zip(shifts, offsets, strict=True):
             rows = here[here["shift"] == shift].set_index("group").reindex(groups)
@@ -84,9 +85,9 @@ def group_rates(
             sns.scatterplot(rows, x="percent", y="height", zorder=3, ax=ax, **dots)
         _set_root_axis(ax, 100 * here["high"].max())
         ax.set(title=panel, xlabel=f"{label}\n(square-root axis)", ylabel="")
-    axes[0, 0].set_yticks(range(len(groups)), groups)
-    axes[0, 0].invert_yaxis()
-    handles: list[Any] = axes[0, 0].get_legend_handles_labels()[0]
+    grid[0, 0].set_yticks(range(len(groups)), groups)
+    grid[0, 0].invert_yaxis()
+    handles: list[Any] = grid[0, 0].get_legend_handles_labels()[0]
     if printed is not None:
         handles.append(plt.Line2D([], [], ms=8, label="printed", **PRINTED))
     fig.legend(handles=handles, loc=LEGEND_RIGHT, title="shift δ", fontsize=9)
@@ -116,9 +117,8 @@ def paired_p_by_changes(curves: pd.DataFrame, marks: pd.DataFrame) -> Figure:
         erred independently, and the printed p, an open circle where it is not missing.
     """
     panels = list(curves["panel"].unique())
-    size = (1.8 + 4 * len(panels), 3.5)
-    fig, row = plt.subplots(1, len(panels), figsize=size, sharey=True, sharex=True, squeeze=False)
-    for ax, panel in zip(row[0], panels, strict=True):
+    fig, grid = panel_grid(len(panels), (3.6, 3.5), beside=1.8, sharey=True)
+    for ax, panel in zip(grid.flat, panels, strict=False):
         for name, line in curves[curves["panel"] == panel].groupby("name", sort=False):
             color, dash = DATA_SET_STYLES[str(name)]
             ax.plot(100 * line["share"], line["p"], dash, color=color, lw=1.6, label=name)
@@ -130,7 +130,8 @@ def paired_p_by_changes(curves: pd.DataFrame, marks: pd.DataFrame) -> Figure:
         ax.set(title=panel, xlabel="images that changed sides, %", xscale="log")
         ax.set(yscale="log", ylim=(1e-9, 2))
         ax.set_xticks([0.1, 1, 10], ["0.1", "1", "10"])
-    row[0, 0].set_ylabel("p")
+    for row in grid:
+        row[0].set_ylabel("p")
     lines = {
         name: plt.Line2D([], [], color=color, ls=dash)
         for name, (color, dash) in DATA_SET_STYLES.items()

@@ -21,6 +21,7 @@ from gapbook.plots.style import (
     PURPLE,
     SKY,
     assign,
+    panel_grid,
     styled,
 )
 
@@ -155,9 +156,8 @@ def cosine_by_depth(table: pd.DataFrame, sharey: bool = True) -> Figure:
         Whether all panels have one vertical axis.
     """
     panels = table["panel"].unique()
-    size = (1.4 + 3.6 * len(panels), 4.2)
-    fig, row = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharey=sharey)
-    for ax, panel in zip(row[0], panels, strict=True):
+    fig, grid = panel_grid(len(panels), (4.3, 4.2), sharey=sharey)
+    for ax, panel in zip(grid.flat, panels, strict=False):
         rows = table[table["panel"] == panel]
         names = rows["network"].unique().tolist()
         others = colors_of([n for n in names if n not in NETWORK_STYLES], (*GROUP_COLORS, BLACK))
@@ -170,7 +170,8 @@ def cosine_by_depth(table: pd.DataFrame, sharey: bool = True) -> Figure:
         ax.set(title=panel, xlabel="layers", ylabel="", xlim=(0, table["depth"].max() + 0.5))
         below = (0.5, -0.17)
         ax.legend(fontsize=8, handlelength=2.2, ncols=2, loc="upper center", bbox_to_anchor=below)
-    row[0, 0].set_ylabel("mean cosine")
+    for row in grid:
+        row[0].set_ylabel("mean cosine")
     return fig
 
 
@@ -302,14 +303,15 @@ def seed_clouds(
     Parameters
     ----------
     views : mapping of str to mapping of str to array of shape (seeds, n, 2)
-        The points, by view (a row each) and by encoder (a column each, three of them).
+        The points, by view (a column each, two of them) and by encoder (a row each).
     highlight : sequence of int
         The seeds in color, up to five; all others are gray.
     """
-    size = (9, 2.9 * len(views))
-    fig, grid = plt.subplots(len(views), 3, figsize=size, squeeze=False)
-    for row, (view, panels) in zip(grid, views.items(), strict=True):
-        for ax, (encoder, points) in zip(row, panels.items(), strict=True):
+    encoders = len(next(iter(views.values())))
+    size = (4 * len(views), 2.9 * encoders)
+    fig, grid = plt.subplots(encoders, len(views), figsize=size, squeeze=False)
+    for column, (view, panels) in zip(grid.T, views.items(), strict=True):
+        for ax, (encoder, points) in zip(column, panels.items(), strict=True):
             _draw_seeds(ax, points, highlight)
             ax.set(title=f"{view}: {encoder}", xticks=[], yticks=[])
     return fig

@@ -24,6 +24,7 @@ from gapbook.plots.style import (
     SECOND_MARKER,
     SKY,
     assign,
+    panel_grid,
     styled,
 )
 
@@ -82,22 +83,23 @@ def gap_in_few_dimensions(
     chance : mapping of int to array of shape (d,)
         The mean shares of a random direction, by number of dimensions d.
     """
-    fig, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.5))
-    _draw_cumulative_shares(left, shares, chance)
+    fig, grid = panel_grid(3, (3.5, 3), beside=2)
+    first, second, third = grid.flat[:3]
+    _draw_cumulative_shares(first, shares, chance)
     for source, color in assign(shares, SOURCE_COLORS).items():
         rows = removed[removed["source"] == source]
-        for ax, column in ((middle, "gap"), (right, "separability")):
+        for ax, column in ((second, "gap"), (third, "separability")):
             ax.plot(rows["k"], rows[column], "o-", ms=3.5, color=color, lw=1.2, clip_on=False)
-    middle.set(title="Gap without them", ylabel="modality gap", ylim=(0, None))
-    right.axhline(0.5, color=LINE_COLOR, lw=0.8, ls=":", zorder=0)
-    right.set(title="Still told apart", ylabel="held-out accuracy", ylim=(0.48, 1.02))
-    for ax in (middle, right):
+    second.set(title="Gap without them", ylabel="modality gap", ylim=(0, None))
+    third.axhline(0.5, color=LINE_COLOR, lw=0.8, ls=":", zorder=0)
+    third.set(title="Still told apart", ylabel="held-out accuracy", ylim=(0.48, 1.02))
+    for ax in (second, third):
         ax.set_xlabel("dimensions removed")
         ax.set_xscale("symlog", linthresh=2)
         ax.set_xlim(0, removed["k"].max())
         ax.set_xticks(REMOVED_TICKS, [str(k) for k in REMOVED_TICKS], minor=False)
         ax.minorticks_off()
-    fig.legend(*left.get_legend_handles_labels(), loc=LEGEND_RIGHT, fontsize=9)
+    fig.legend(*first.get_legend_handles_labels(), loc=LEGEND_RIGHT, fontsize=9)
     return fig
 
 

@@ -20,6 +20,7 @@ from gapbook.plots.style import (
     LINE_COLOR,
     PURPLE,
     SKY,
+    panel_grid,
     styled,
 )
 
@@ -42,7 +43,6 @@ def loss_curves(
     table: pd.DataFrame,
     present: Mapping[str, float],
     legend_title: str = "",
-    columns: int = 2,
 ) -> Figure:
     """Draw losses over the signed distance of the means, with a dot at the minimum of each line.
 
@@ -54,14 +54,10 @@ def loss_curves(
         The gap of the pairs as they are, a dashed line, by panel.
     legend_title : str
         What tells the lines apart.
-    columns : int
-        How many panels stand side by side.
     """
     panels = table["panel"].unique()
     colors = _line_colors(list(table["line"].unique()))
-    rows = -(-len(panels) // columns)
-    size = (4.6 * columns, 3.2 * rows + 0.4)
-    fig, grid = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    fig, grid = panel_grid(len(panels), (3.6, 3), beside=1.4)
     for ax, panel in zip(grid.flat, panels, strict=False):
         for name, line in table[table["panel"] == panel].groupby("line", sort=False):
             color = colors[name]
@@ -70,8 +66,6 @@ def loss_curves(
             ax.plot(lowest["signed"], lowest["loss"], "o", color=color, ms=6, mec="k")
         ax.axvline(present[panel], color=LINE_COLOR, ls="--", lw=1, zorder=0)
         ax.set(title=panel, ylim=(0, None), xlim=SIGNED_LIMITS)
-    for ax in grid.flat[len(panels) :]:
-        ax.set_axis_off()
     fig.supxlabel(SIGNED_DISTANCE, fontsize=10)
     fig.supylabel("loss (nats)", fontsize=10)
     handles, labels = grid[0, 0].get_legend_handles_labels()

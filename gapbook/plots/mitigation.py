@@ -39,7 +39,7 @@ MITIGATION_MARKERS = {
 def tradeoff_panels(
     summary: pd.DataFrame, against: Mapping[str, str], measure: str, label: str
 ) -> Figure:
-    """Draw one measure over others for each mitigation, a row of panels for each source.
+    """Draw one measure over others for each mitigation, a column of panels for each source.
 
     Parameters
     ----------
@@ -55,22 +55,24 @@ def tradeoff_panels(
     """
     sources = list(summary["source"].unique())
     fig, grid = plt.subplots(
-        len(sources),
         len(against),
-        figsize=(2.9 * len(against) + 1.9, 2.9 * len(sources)),
+        len(sources),
+        figsize=(3.4 * len(sources) + 1.9, 2.8 * len(against)),
         squeeze=False,
-        sharex="col",
-        sharey="row",
+        sharex="row",
+        sharey="col",
     )
-    for row, source in zip(grid, sources, strict=True):
+    for column, source in zip(grid.T, sources, strict=True):
         rows = summary[summary["source"] == source].set_index(["measure", "mitigation"])
         upward = rows.loc[measure]
-        for ax, other in zip(row, against, strict=True):
+        for ax, other in zip(column, against, strict=True):
             _draw_marks(ax, rows.loc[other].loc[upward.index], upward)
             ax.axhline(upward["mean"]["none"], color="k", lw=0.8, ls=":", zorder=0)
-        row[0].set(ylabel=label, ylim=(0, None), title=source)
-    for ax, text in zip(grid[-1], against.values(), strict=True):
-        ax.set_xlabel(text)
+        column[0].set(ylim=(0, None), title=source)
+    for row, text in zip(grid, against.values(), strict=True):
+        row[0].set_ylabel(label)
+        for ax in row:
+            ax.set_xlabel(text)
     fig.legend(*grid[0, 0].get_legend_handles_labels(), loc=LEGEND_RIGHT, fontsize=9)
     for ax in grid.flat:
         ax.get_legend().remove()

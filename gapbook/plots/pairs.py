@@ -33,7 +33,7 @@ MAX_LINKS = 150
 MODALITIES = ("image", "text")
 
 # What the two axes of ``project(x, y)`` are.
-GAP_VIEW_LABELS = ("along the gap (cosine units)", "first component of the rest")
+GAP_VIEW_LABELS = ("along the line through both means", "largest variance at right angles")
 
 # Characters of a line of a caption beside a row of cosines.
 CAPTION_CHARACTERS = 10

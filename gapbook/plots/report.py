@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gapbook.plots.names import add_legend
-from gapbook.plots.pairs import clouds
+from gapbook.plots.pairs import GAP_VIEW_LABELS, clouds
 from gapbook.plots.style import (
     BLACK,
     FIRST_COLOR,
@@ -43,7 +43,7 @@ def pairs_along_gap(a: np.ndarray, b: np.ndarray, names: Sequence[str]) -> Figur
     with plt.rc_context(STYLE):
         fig, ax = plt.subplots(figsize=(6, 3.6))
         clouds(ax, a, b)
-        ax.set(xlabel="along the gap (cosine units)", ylabel="first component of the rest")
+        ax.set(xlabel=GAP_VIEW_LABELS[0], ylabel=GAP_VIEW_LABELS[1])
         add_legend(ax, names, loc="best", markerscale=2)
     return fig
 

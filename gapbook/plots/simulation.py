@@ -24,6 +24,7 @@ from gapbook.plots.style import (
     SECOND_COLOR,
     SECOND_MARKER,
     assign,
+    panel_grid,
     styled,
 )
 
@@ -57,15 +58,15 @@ def toy_losses(table: pd.DataFrame, xlabel: str) -> Figure:
     panels = list(table["panel"].unique())
     scales = sorted(table["scale"].unique())
     table = table.assign(dashed=table.get("dashed", False))
-    size = (3.2 * len(panels) + 1.2, 3.5)
-    fig, row = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharey=True)
-    for ax, panel in zip(row[0], panels, strict=True):
+    fig, grid = panel_grid(len(panels), (3.5, 3.2), beside=1.2, sharey=True)
+    for ax, panel in zip(grid.flat, panels, strict=False):
         rows = table[table["panel"] == panel]
         for (scale, dashed), line in rows.groupby(["scale", "dashed"]):
             _draw_toy_line(ax, line, tau_color(1 / scale), bool(dashed))
         ticks = np.linspace(table["x"].min(), table["x"].max(), 5)
         ax.set(title=panel, xlabel=xlabel, xticks=ticks)
-    row[0, 0].set(ylabel="loss", ylim=(0, None))
+    for row in grid:
+        row[0].set(ylabel="loss", ylim=(0, None))
     _add_temperature_legend(fig, scales)
     return fig
 
@@ -231,9 +232,8 @@ def gap_of_free_vectors(runs: pd.DataFrame, xlabel: str = "step") -> Figure:
     colors = line_colors(names)
     dashes = {"two cones": "", "one cone": (3.7, 1.6)}
     half_width = stats.t.ppf(0.975, runs["seed"].nunique() - 1)
-    size = (3.7 * len(panels) + 1.2, 3.5)
-    fig, row = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharey=True)
-    for ax, panel in zip(row[0], panels, strict=True):
+    fig, grid = panel_grid(len(panels), (3.7, 3.5), beside=1.2, sharey=True)
+    for ax, panel in zip(grid.flat, panels, strict=False):
         # The scale comes first, since seaborn averages over positions on it.
         ax.set_xscale("log")
         sns.lineplot(
@@ -251,7 +251,8 @@ def gap_of_free_vectors(runs: pd.DataFrame, xlabel: str = "step") -> Figure:
             ax=ax,
         )
         ax.set(title=panel, xlabel=xlabel, ylabel="")
-    row[0, 0].set(ylabel="modality gap", ylim=(0, None))
+    for row in grid:
+        row[0].set(ylabel="modality gap", ylim=(0, None))
     handles = [plt.Line2D([], [], color=color, lw=2) for color in colors.values()]
     handles += [plt.Line2D([], [], color="k", ls=line) for line in ("-", "--")]
     fig.legend(handles, [*colors, *dashes], loc=LEGEND_RIGHT, fontsize=9)
@@ -362,9 +363,8 @@ def gap_of_ladder(curves: pd.DataFrame) -> Figure:
         import seaborn as sns
 
     panels = list(curves["panel"].unique())
-    size = (3.1 * len(panels) + 0.6, 3.6)
-    fig, row = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharey=True)
-    for ax, panel in zip(row[0], panels, strict=True):
+    fig, grid = panel_grid(len(panels), (4, 3.6), sharey=True)
+    for ax, panel in zip(grid.flat, panels, strict=False):
         drawn = curves[(curves["panel"] == panel) & (curves["step"] > 0)]
         lines = list(drawn["line"].unique())
         ax.set_xscale("log")
@@ -384,5 +384,6 @@ def gap_of_ladder(curves: pd.DataFrame) -> Figure:
         ax.set(title=panel, xlabel="step of Adam", ylabel="")
         ax.legend(title="", loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=9)
     # When all panels are drawn: a limit that is set before keeps the top of the first.
-    row[0, 0].set(ylabel="modality gap", ylim=(0, None))
+    for row in grid:
+        row[0].set(ylabel="modality gap", ylim=(0, None))
     return fig

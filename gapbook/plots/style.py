@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -46,6 +48,9 @@ STYLE: Any = {
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
 }
+
+# A column of text is about 720 pixels wide: two panels beside each other keep letters of 9 pixels.
+PANELS_IN_A_ROW = 2
 
 # Pixels an inch at which a page shows a figure sharp without being heavy.
 DPI = 130
@@ -100,6 +105,40 @@ def styled(draw: Callable[Parameters, Drawn]) -> Callable[Parameters, Drawn]:
             return draw(*args, **kwargs)
 
     return draw_in_style
+
+
+def panel_grid(
+    count: int, panel: tuple[float, float], beside: float = 0, **options: Any
+) -> tuple[Figure, np.ndarray]:
+    """Return a figure of panels, two in a row, so that letters stay readable on a page.
+
+    Parameters
+    ----------
+    count : int
+        The number of panels. A place that is left over is empty.
+    panel : tuple of two float
+        The width and the height of a panel in inches, with its labels.
+    beside : float
+        Inches beside all panels, as for a legend.
+    **options
+        Options of ``matplotlib.pyplot.subplots``.
+
+    Returns
+    -------
+    Figure
+        The figure.
+    array of shape (rows, columns) of Axes
+        The panels, row by row; the last is removed from the figure where their number is odd.
+    """
+    columns = min(count, PANELS_IN_A_ROW)
+    rows = -(-count // columns)
+    width, height = panel
+    size = (width * columns + beside, height * rows)
+    fig, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, **options)
+    # An empty panel would take its room in the layout for phones.
+    for ax in grid.flat[count:]:
+        ax.remove()
+    return fig, grid
 
 
 def palette_png(image: "Image", colors: int = 256) -> bytes:

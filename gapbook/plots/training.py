@@ -22,6 +22,7 @@ from gapbook.plots.style import (
     SKY,
     VERMILION,
     assign,
+    panel_grid,
     styled,
 )
 
@@ -112,9 +113,8 @@ def curves_over_epochs(
 
     panels = table["panel"].unique()
     styles = line_styles(list(table["line"].unique()))
-    size = (2.2 + 3.4 * len(panels), 3.5)
-    fig, row = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharey=sharey)
-    for ax, panel in zip(row[0], panels, strict=True):
+    fig, grid = panel_grid(len(panels), (3.4, 3.5), beside=2.2, sharey=sharey)
+    for ax, panel in zip(grid.flat, panels, strict=False):
         sns.lineplot(
             table[table["panel"] == panel],
             x="epoch",
@@ -131,8 +131,9 @@ def curves_over_epochs(
             ax=ax,
         )
         ax.set(title=panel, xlabel="epoch", ylabel="")
-    _begin_at_zero(row[0])
-    row[0, 0].set_ylabel(label)
+    _begin_at_zero(grid.flat)
+    for row in grid:
+        row[0].set_ylabel(label)
     handles = [
         plt.Line2D([], [], color=color, linestyle=(0, dashes) if dashes else "-")
         for color, dashes in styles.values()
@@ -192,7 +193,7 @@ def gap_and_recall_by_scale(runs: pd.DataFrame, authors: pd.DataFrame) -> Figure
         ax.set(xlabel="1 / temperature", xscale="log", ylim=(0, None))
     left.set(ylabel="modality gap", title="A lower temperature keeps more of the gap")
     right.set(ylabel="R@1, both directions", title="From 1/10 on, retrieval hardly changes")
-    left.legend(fontsize=8)
+    left.legend(fontsize=9)
     return fig
 
 
@@ -209,17 +210,17 @@ def gap_decay_with_fits(
     fits : mapping of str to mapping of str to Series
         Up to three laws fitted to each run, by its title and by their names in the legend.
     """
-    size = (1.2 + 3.1 * len(measured), 3.6)
-    fig, row = plt.subplots(1, len(measured), figsize=size, squeeze=False, sharey=True)
-    for ax, (title, gaps) in zip(row[0], measured.items(), strict=True):
+    fig, grid = panel_grid(len(measured), (3.8, 3.1), sharey=True)
+    for ax, (title, gaps) in zip(grid.flat, measured.items(), strict=False):
         ax.plot(gaps.index, gaps, color=GREEN, lw=2.5, label="measured")
         laws = fits[title]
         for law, dash in assign(laws, LAW_DASHES).items():
             ax.plot(laws[law].index, laws[law], "k" + dash, lw=1.2, label=law)
         ax.set(title=title, xlabel="training time (epochs at full rate)")
         ax.set(xscale="log", yscale="log")
-    row[0, 0].set_ylabel("modality gap")
-    row[0, -1].legend(fontsize=8, loc="lower left")
+    for row in grid:
+        row[0].set_ylabel("modality gap")
+    grid.flat[len(measured) - 1].legend(fontsize=9, loc="lower left")
     return fig
 
 
@@ -236,17 +237,17 @@ def gap_by_loss(curves: pd.DataFrame) -> Figure:
     panels = curves["panel"].unique()
     lengths = sorted(curves["epochs"].unique())
     colors = dict(zip(lengths, LENGTH_COLORS, strict=False))
-    size = (1.2 + 2.6 * len(panels), 3.4)
-    fig, row = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharey=True)
-    for ax, panel in zip(row[0], panels, strict=True):
+    fig, grid = panel_grid(len(panels), (3.4, 2.8), beside=1.3, sharey=True)
+    for ax, panel in zip(grid.flat, panels, strict=False):
         runs = curves[curves["panel"] == panel].dropna(subset=["loss"]).sort_values("epoch")
         for (epochs, _), run in runs.groupby(["epochs", "seed"]):
             ax.plot(run["loss"], run["gap"], color=colors[epochs], lw=1.2)
             ax.plot(run["loss"].iloc[-1], run["gap"].iloc[-1], "o", color=colors[epochs], ms=4)
         ax.set(title=panel, xlabel="training loss (nats)", xscale="log")
         ax.invert_xaxis()
-    _begin_at_zero(row[0])
-    row[0, 0].set_ylabel("modality gap")
+    _begin_at_zero(grid.flat)
+    for row in grid:
+        row[0].set_ylabel("modality gap")
     handles = [plt.Line2D([], [], color=colors[epochs]) for epochs in lengths]
     labels = [f"{epochs} epochs" for epochs in lengths]
     fig.legend(handles, labels, loc=LEGEND_RIGHT, fontsize=9)
@@ -267,9 +268,9 @@ def ends_by_length(ends: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
     names = list(ends["run"].unique())
     lengths = sorted(ends["epochs"].unique())
     colors = dict(zip(lengths, LENGTH_COLORS, strict=False))
-    size = (1.8 + 3.2 * len(columns), 0.8 + 0.34 * len(names))
-    fig, row = plt.subplots(1, len(columns), figsize=size, squeeze=False, sharey=True)
-    for ax, (column, label) in zip(row[0], columns.items(), strict=True):
+    panel = (3.4, 0.8 + 0.3 * len(names))
+    fig, grid = panel_grid(len(columns), panel, beside=1.8, sharey=True)
+    for ax, (column, label) in zip(grid.flat, columns.items(), strict=False):
         for place, name in enumerate(names):
             of_run = ends[ends["run"] == name]
             means = of_run.groupby("epochs")[column].mean()
@@ -279,7 +280,7 @@ def ends_by_length(ends: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
                 ax.plot(values, at, "o", color=colors[epochs], ms=4.5, alpha=0.8)
         ax.set(xlabel=label, xlim=(0, None), yticks=range(len(names)), yticklabels=names)
     # All panels have one vertical axis: the first run stands at the top.
-    row[0, 0].invert_yaxis()
+    grid[0, 0].invert_yaxis()
     handles = [plt.Line2D([], [], color=colors[e], marker="o", ls="", ms=4.5) for e in lengths]
     labels = [f"{epochs} epochs" for epochs in lengths]
     fig.legend(handles, labels, loc=LEGEND_RIGHT, fontsize=9)

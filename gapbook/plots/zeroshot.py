@@ -11,7 +11,15 @@ from matplotlib.figure import Figure
 
 from gapbook.extras import from_extra
 from gapbook.plots.labels import colors_of, ordered
-from gapbook.plots.style import GREEN, GROUP_COLORS, LEGEND_RIGHT, LINE_COLOR, assign, styled
+from gapbook.plots.style import (
+    GREEN,
+    GROUP_COLORS,
+    LEGEND_RIGHT,
+    LINE_COLOR,
+    assign,
+    panel_grid,
+    styled,
+)
 
 # How chosen amounts are marked: filled or not, and the size of the circle.
 BEST: dict[str, Any] = {"mfc": "none", "ms": 9}
@@ -28,7 +36,7 @@ LARGEST_SHIFT = 5.0
 def accuracy_by_shift(
     evaluated: pd.DataFrame, deltas: Sequence[float], largest_class: Mapping[str, float]
 ) -> Figure:
-    """Draw accuracy over the shift, a panel a task and a line a model, three panels in a row.
+    """Draw accuracy over the shift, a panel a task and a line a model.
 
     An open circle marks the best of all amounts on the images that are shown, a dot the amount that
     was chosen on others.
@@ -48,8 +56,7 @@ def accuracy_by_shift(
 
     tasks = list(evaluated["task"].unique())
     colors = colors_of(ordered(evaluated["tau"]))
-    rows = -(-len(tasks) // 3)
-    fig, grid = plt.subplots(rows, 3, figsize=(10.7, 2.5 * rows), squeeze=False, sharex=True)
+    fig, grid = panel_grid(len(tasks), (3.5, 2.4), beside=1.8, sharex=True)
     for ax, task in zip(grid.flat, tasks, strict=False):
         here = evaluated[evaluated["task"] == task]
         baseline = largest_class[task]

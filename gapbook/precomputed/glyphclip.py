@@ -156,7 +156,7 @@ def draw_cover(path: Path) -> None:
         pairs = load_pairs(name)
         gap = modality_gap(pairs.x, pairs.y)
         views[f"{title}: gap {gap:.2f}"] = project(pairs.x, pairs.y)
-    axes = ("along the gap vector", "first component of the rest")
+    axes = ("along the line through both means", "largest variance at right angles")
     clouds_grid(views, columns=3, axis_labels=axes).savefig(path, dpi=110)
 
 

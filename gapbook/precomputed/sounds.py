@@ -17,23 +17,26 @@ import numpy as np
 from gapbook.files import data_path, write_whole
 from gapbook.glyphs import characters
 from gapbook.precomputed.jobs import WORKERS
-from gapbook.sounds import BANDS, FILE, MAX_FRAMES, SECONDS_PER_FRAME, VOICES, Voice
+from gapbook.sounds import (
+    FILE,
+    MAX_FRAMES,
+    RANGE,
+    SECONDS_PER_FRAME,
+    VOICES,
+    Voice,
+    band_corners,
+)
 
 PROGRAM = "espeak-ng"
 
 # What a frame listens to, in seconds: twice the time between frames, as usual.
 SECONDS_HEARD = 0.05
 
-# Hertz of the lowest and the highest band: what tells sounds of speech apart.
-LOWEST = 80
-HIGHEST = 8000
-
 # Points of the Fourier transform, a power of 2 above the samples of a frame.
 FOURIER_POINTS = 2048
 
-# The natural logarithm of the least power that is told from silence, and of the range above it.
+# The natural logarithm of the least power that is told from silence.
 QUIETEST = -8
-RANGE = 17
 
 # Levels are rounded to steps of so many, 2.3 decibels: the file shrinks by half.
 STEP = 8
@@ -84,8 +87,7 @@ def mel_filters(rate: int) -> np.ndarray:
     ``mel = 2595 log10(1 + hertz / 700)``; each band rises from the center of the one below and
     falls to that of the one above.
     """
-    low, high = 2595 * np.log10(1 + np.array([LOWEST, HIGHEST]) / 700)
-    corners = 700 * (10 ** (np.linspace(low, high, BANDS + 2) / 2595) - 1)
+    corners = band_corners()
     frequencies = np.linspace(0, rate / 2, FOURIER_POINTS // 2 + 1)
     rising = (frequencies - corners[:-2, None]) / np.diff(corners)[:-1, None]
     falling = (corners[2:, None] - frequencies) / np.diff(corners)[1:, None]

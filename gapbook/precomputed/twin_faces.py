@@ -1,7 +1,8 @@
-"""What the gap of two image encoders is a gap of, encoders or faces: ``data/twin_faces.csv``.
+"""What the gap of two image encoders is a gap of, encoders or typefaces: ``data/twin_faces.csv``.
 
-``gapbook.training.evaluate`` shows upright faces to the first encoder of twins and oblique ones to
-the second, so the gap that it measures is of encoders *and* of faces. Here each is measured alone.
+``gapbook.training.evaluate`` shows upright typefaces to the first encoder of twins and oblique
+ones to the second, so the gap that it measures is of encoders *and* of typefaces. Here each is
+measured alone.
 """
 
 from pathlib import Path
@@ -24,7 +25,7 @@ from gapbook.precomputed.training_curves import (
 )
 from gapbook.training import TwoEncoders, train
 
-# Encoder and face of either side, by what is compared.
+# Encoder and typeface of either side, by what is compared.
 COMPARISONS = {
     "two encoders, two faces": (("first", "upright"), ("second", "oblique")),
     "two encoders, upright": (("first", "upright"), ("second", "upright")),
@@ -50,7 +51,7 @@ def read_twin_faces() -> pd.DataFrame:
 
 
 def gaps_by_faces(model: TwoEncoders, glyphs: Glyphs) -> dict[str, float]:
-    """Measure the gap between two encoders, and between two faces.
+    """Measure the gap between two encoders, and between two typefaces.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ def gaps_by_faces(model: TwoEncoders, glyphs: Glyphs) -> dict[str, float]:
     dict of str to float
         The distance of the means, by what is compared. Both encoders see the same images in
         "two encoders, upright" and "two encoders, oblique"; one encoder sees the same characters
-        in two faces in the last two.
+        in two typefaces in the last two.
 
     Notes
     -----

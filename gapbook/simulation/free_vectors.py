@@ -59,9 +59,9 @@ def free_embeddings(  # noqa: PLR0913 - a simulation has that many settings
         d log s / dt = -scale_rate dL / d log s of the mean loss, s = 1 / tau, without CLIP's
         limit of 100.
     mismatched : float
-        Share of pairs with a wrong partner, from 0 to below 1, drawn anew at each step, in
-        expectation (targets 1 - share and share / (n - 1)). A swap that stays is no mismatch to
-        free vectors, which just follow it.
+        Share of wrong pairs, from 0 to below 1, drawn anew at each step, in
+        expectation (targets 1 - share and share / (n - 1)). Pairs that stay crossed are not wrong
+        to free vectors, which just follow them.
     optimizer : {"flow", "adam"}
         "flow" is gradient flow in steps as long as the curvature allows, so that ``time`` grows
         by orders of magnitude. "adam" takes steps of 0.01.

@@ -129,7 +129,7 @@ class BestScale(NamedTuple):
 
 
 def best_logit_scale(spacing: float = 20) -> BestScale:
-    """Find the logit scale at which the six pairs with two mismatched have the least loss.
+    """Find the logit scale at which the six pairs with two crossed have the least loss.
 
     Parameters
     ----------

@@ -29,15 +29,15 @@ def test_shares_of_dimensions_add_up_and_removal_starts_at_the_gap() -> None:
         columns=["source", "k", "gap", "separability"],
     )
     figure = plots.gap_in_few_dimensions(shares, removed, {3: np.full(3, 1 / 3)})
-    left, middle, right = figure.axes
-    assert line_points(left.lines[0]) == [(1, 0.7), (2, 0.9), (3, 1)]
-    assert line_points(left.lines[2]) == [(1, 0.333333), (2, 0.666667), (3, 1)]
-    assert line_points(middle.lines[1]) == [(0, 0.5), (2, 0.2)]
-    # the first line at the right is a guess of two
-    assert line_points(right.lines[0]) == [(0, 1), (2, 0.9)]
-    assert right.lines[2].get_ydata() == [0.5, 0.5]
+    first, second, third = figure.axes
+    assert line_points(first.lines[0]) == [(1, 0.7), (2, 0.9), (3, 1)]
+    assert line_points(first.lines[2]) == [(1, 0.333333), (2, 0.666667), (3, 1)]
+    assert line_points(second.lines[1]) == [(0, 0.5), (2, 0.2)]
+    # the first line of the third panel is a guess of two
+    assert line_points(third.lines[0]) == [(0, 1), (2, 0.9)]
+    assert third.lines[2].get_ydata() == [0.5, 0.5]
     assert legend_texts(figure) == ["a", "b", "by chance, 3 dimensions"]
-    assert same_color(left.lines[1].get_color(), middle.lines[1].get_color())
+    assert same_color(first.lines[1].get_color(), second.lines[1].get_color())
 
 
 def test_an_arrow_leads_from_the_start_to_the_end_of_each_run() -> None:

@@ -41,10 +41,10 @@ def test_many_lines_get_a_sequence_of_colors() -> None:
     assert len({tuple(line.get_color()) for line in lines}) == 5
 
 
-def test_panels_without_a_curve_are_off() -> None:
+def test_there_is_a_panel_for_each_curve_and_no_other() -> None:
     table = pd.concat([losses(panel, "1/100", 1) for panel in "abc"])
     figure = plots.loss_curves(table, dict.fromkeys("abc", 1))
-    assert [ax.axison for ax in figure.axes] == [True, True, True, False]
+    assert [ax.get_title(loc="left") for ax in figure.axes] == [*"abc"]
 
 
 def test_each_mitigation_has_its_value_its_interval_and_its_style() -> None:

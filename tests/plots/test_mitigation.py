@@ -27,13 +27,14 @@ def draw(table: pd.DataFrame):
     return plots.tradeoff_panels(table, against, "recall", "held-out R@1")
 
 
-def test_panels_are_a_row_a_source_and_a_column_a_measure() -> None:
+def test_panels_are_a_column_a_source_and_a_row_a_measure() -> None:
     figure = draw(summary())
     assert len(figure.axes) == 4
     titles = [ax.get_title(loc="left") for ax in figure.axes]
-    assert titles == ["CLIP", "", "GlyphCLIP", ""]
+    assert titles == ["CLIP", "GlyphCLIP", "", ""]
     assert [ax.get_ylabel() for ax in figure.axes] == ["held-out R@1", "", "held-out R@1", ""]
-    assert [ax.get_xlabel() for ax in figure.axes[2:]] == ["modality gap", "hubness (skewness)"]
+    of_gap, of_hubs = ["modality gap"] * 2, ["hubness (skewness)"] * 2
+    assert [ax.get_xlabel() for ax in figure.axes] == of_gap + of_hubs
 
 
 def marks(ax) -> np.ndarray:
@@ -66,7 +67,7 @@ def test_marks_of_mitigations_have_shapes_of_their_own() -> None:
 
 
 def test_a_dotted_line_shows_where_nothing_is_done() -> None:
-    for ax, recall in zip(draw(summary()).axes, (0.3, 0.3, 1.3, 1.3), strict=True):
+    for ax, recall in zip(draw(summary()).axes, (0.3, 1.3, 0.3, 1.3), strict=True):
         assert ax.lines[-1].get_linestyle() == ":"
         assert ax.lines[-1].get_ydata() == pytest.approx([recall, recall])
 

@@ -155,4 +155,4 @@ def test_frames_of_training_have_the_same_axes_whatever_they_show() -> None:
     for ax in frames:
         assert ax.get_xlim() == (-1, 1)
         assert ax.get_ylim() == (-2, 2)
-        assert axis_labels(ax)[0] == "along the gap (cosine units)"
+        assert axis_labels(ax)[0] == "along the line through both means"

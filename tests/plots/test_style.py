@@ -77,3 +77,11 @@ def test_a_palette_makes_a_plot_smaller() -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer)
     assert len(style.palette_png(Image.open(buffer), 48)) < 0.6 * len(buffer.getvalue())
+
+
+@pytest.mark.parametrize(("count", "shape"), [(1, (1, 1)), (2, (1, 2)), (3, (2, 2)), (5, (3, 2))])
+def test_at_most_two_panels_stand_in_a_row(count: int, shape: tuple) -> None:
+    figure, grid = style.panel_grid(count, (3, 2), beside=1, sharey=True)
+    assert grid.shape == shape
+    assert len(figure.axes) == count
+    assert figure.get_size_inches().tolist() == [3 * shape[1] + 1, 2 * shape[0]]

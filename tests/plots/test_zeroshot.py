@@ -79,11 +79,11 @@ def test_the_share_of_the_largest_class_is_a_dashed_line() -> None:
     assert dashed[0].get_ydata() == [20, 20]
 
 
-def test_three_panels_stand_in_a_row_with_labels_at_the_edges() -> None:
+def test_two_panels_stand_in_a_row_with_labels_at_the_edges() -> None:
     figure = accuracy(*"abcd")
-    assert len(figure.axes) == 6
-    assert [ax.get_ylabel() for ax in figure.axes] == ["accuracy, %", "", ""] * 2
-    assert [bool(ax.get_xlabel()) for ax in figure.axes] == [False] * 3 + [True] * 3
+    assert len(figure.axes) == 4
+    assert [ax.get_ylabel() for ax in figure.axes] == ["accuracy, %", ""] * 2
+    assert [bool(ax.get_xlabel()) for ax in figure.axes] == [False] * 2 + [True] * 2
     expected = ["1/10", "1/100", "best of 40 here", "chosen elsewhere", "largest class"]
     assert legend_texts(figure) == expected
 
