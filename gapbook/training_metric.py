@@ -228,10 +228,13 @@ class GapMetric:
         Raises
         ------
         PairsError
-            If it is of a metric with other settings, or lacks something. This metric is then
-            unchanged.
+            If it is of a metric with other settings, lacks something, or holds something of
+            another shape. This metric is then unchanged.
         """
         names = ["settings", "n_pairs", "tau"]
+        for name, shape in (("n_pairs", ()), ("settings", (2,)), ("tau", (2,))):
+            if name in state_dict:
+                _require_shape(state_dict, name, shape)
         n_pairs = int(state_dict.get("n_pairs", torch.tensor(0)))
         if n_pairs:
             names += [*SUMS, "sample_keys", "sample_rows"]
@@ -240,6 +243,8 @@ class GapMetric:
             raise PairsError(f"Expected the state of a GapMetric; it lacks {', '.join(missing)}")
         covariances, sample = state_dict["settings"].tolist()
         self._require_settings(bool(covariances), sample)
+        if n_pairs:
+            _require_shapes(state_dict, bool(covariances))
         self.reset()
         total, pairs = state_dict["tau"].tolist()
         self._tau_total = total
@@ -276,6 +281,30 @@ class GapMetric:
             part.load_state_dict(load(content))
             total.merge(part)
         return total
+
+
+def _require_shapes(state: Mapping[str, torch.Tensor], covariances: bool) -> None:
+    """Refuse sums and samples whose shapes do not fit one another."""
+    if state["x"].ndim != 1:
+        raise PairsError(
+            f"Expected the state of a GapMetric with x of shape (d,); got {tuple(state['x'].shape)}"
+        )
+    d = len(state["x"])
+    n_sampled = len(state["sample_keys"]) if state["sample_keys"].ndim else 0
+    of_products = (d, d) if covariances else (d,)
+    _require_shape(state, "y", (d,))
+    for name in ("xx", "yy", "xy"):
+        _require_shape(state, name, of_products)
+    _require_shape(state, "sample_keys", (n_sampled,))
+    _require_shape(state, "sample_rows", (n_sampled, 2, d))
+
+
+def _require_shape(state: Mapping[str, torch.Tensor], name: str, shape: tuple[int, ...]) -> None:
+    if tuple(state[name].shape) != shape:
+        raise PairsError(
+            f"Expected the state of a GapMetric with {name} of shape {shape}; "
+            f"got {tuple(state[name].shape)}"
+        )
 
 
 def _keys(rows: np.ndarray) -> np.ndarray:

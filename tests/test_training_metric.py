@@ -300,3 +300,26 @@ def test_metrics_of_other_settings_or_dimensions_do_not_merge():
     with pytest.raises(PairsError, match="it lacks settings, n_pairs, tau"):
         metric.load_state_dict({})
     assert metric.compute() == before
+
+
+@pytest.mark.parametrize("covariances", [True, False])
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("x", (D, 1)),
+        ("y", (D + 1,)),
+        ("xy", (D, D + 1)),
+        ("tau", (3,)),
+        ("settings", (1,)),
+        ("n_pairs", (2,)),
+        ("sample_keys", ()),
+        ("sample_rows", (4, 2, D - 1)),
+    ],
+)
+def test_a_state_of_other_shapes_is_refused_in_one_sentence(name, shape, covariances):
+    metric = of_batches(*cloud(12), [12], covariances=covariances)
+    before = metric.compute()
+    state = metric.state_dict() | {name: torch.ones(shape, dtype=metric.state_dict()[name].dtype)}
+    with pytest.raises(PairsError, match=r"Expected the state of a GapMetric with .* of shape"):
+        metric.load_state_dict(state)
+    assert_same(metric.compute(), before)

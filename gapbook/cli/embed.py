@@ -74,8 +74,9 @@ def _embed(options: argparse.Namespace) -> None:
     try:
         encoder = load_encoder(options.model, options.revision, options.library, options.device)
     except ValueError as error:
-        # It words what is wrong with a model in errors of another kind than those of pairs.
-        raise PairsError(str(error)) from error
+        # It words what is wrong with a model in errors of another kind than those of pairs, and
+        # names its parameter, which is an option here.
+        raise PairsError(str(error).replace("give revision,", "give --revision,")) from error
     with tqdm(unit=" items", disable=options.quiet, leave=False) as bar:
         pairs = embed_folder(
             encoder,

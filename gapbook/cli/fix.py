@@ -2,14 +2,18 @@
 
 import argparse
 import json
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gapbook.cli.inputs import add_input, load_input, require_different_names
+from gapbook.cli.inputs import add_input, load_input, load_vectors, require_different_names
 from gapbook.cli.options import Parser, add_command, name_text, output_path
 from gapbook.exceptions import PairsError, quoted
 from gapbook.terminal import print_text
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from gapbook.pairs import PairedEmbeddings
 
 FIX = """Fit a correction on pairs and save it: plain arrays in a safetensors file, no pickle.
@@ -28,6 +32,7 @@ lines of NumPy that need no gapbook. Judge a correction on pairs that it was not
 EXAMPLES = """examples:
   gapbook fix embeddings.npz --with Center --out fix.safetensors
   gapbook fix embeddings.npz --with ScoreScaling --queries y --out fix.safetensors
+  gapbook fix images.npy texts.npy --with ScoreScaling --queries queries.npy --out s.safetensors
   gapbook fix embeddings.npz --with ProjectOut --set k=3 --set by=gap --out fix.safetensors
 
 """
@@ -47,10 +52,10 @@ def add_fix(commands: "argparse._SubParsersAction[Parser]") -> None:
     parser.add_argument(
         "--queries",
         type=name_text,
-        metavar="SIDE",
+        metavar="SIDE_OR_FILE",
         default="y",
         help="for corrections of scores: the side that queries are like, x or y or the name of its "
-        "modality (default: y)",
+        "modality, or a file of query vectors (n, d), any number of them (default: y)",
     )
     parser.add_argument(
         "--set",
@@ -71,21 +76,48 @@ def _fix(options: argparse.Namespace) -> None:
     _set_parameters(correction, options.set)
     pairs = load_input(options)
     if isinstance(correction, ScoreCorrection):
-        queries = pairs.x if _side(options.queries, pairs) == "x" else pairs.y
+        queries = _queries(options.queries, pairs)
         documents = dict(zip(pairs.modalities, (pairs.x, pairs.y), strict=True))
-        correction.fit(queries, documents)
+        # Queries of a file may be any; those of a side are the other side's partners.
+        correction.fit(queries, documents, paired=options.queries in _sides(pairs))
     else:
+        if options.queries not in _sides(pairs):
+            raise PairsError(
+                f"Expected --queries with ScoreScaling, QueryCenter or CSLS alone; "
+                f"{type(correction).__name__} moves both sides of the pairs"
+            )
         correction.fit(pairs.x, pairs.y)
     correction.save(options.out)
     print_text(_summary(correction, pairs, options))
 
 
-def _side(name: str, pairs: "PairedEmbeddings") -> str:
-    """Return x or y, which may be named as its modality."""
-    sides = dict(zip(pairs.modalities, "xy", strict=True)) | {"x": "x", "y": "y"}
-    if name not in sides:
-        raise PairsError(f"Expected --queries among {', '.join(sides)}; got {quoted(name)}")
-    return sides[name]
+def _sides(pairs: "PairedEmbeddings") -> "dict[str, np.ndarray]":
+    """Return the rows of both sides, by the names of their modalities and as x and y."""
+    return dict(zip(pairs.modalities, (pairs.x, pairs.y), strict=True)) | {
+        "x": pairs.x,
+        "y": pairs.y,
+    }
+
+
+def _queries(name: str, pairs: "PairedEmbeddings") -> "np.ndarray":
+    """Return the rows of a side, or those of a file; a side comes before a file of its name."""
+    sides = _sides(pairs)
+    if name in sides:
+        return sides[name]
+    path = Path(name)
+    if not path.is_file():
+        raise PairsError(
+            f"Expected --queries as a file of query vectors, or among {', '.join(sides)}; "
+            f"got {quoted(name)}"
+        )
+    rows = load_vectors(path)
+    d = pairs.x.shape[1]
+    if rows.shape[1] != d:
+        raise PairsError(
+            f"Expected queries of {d} dimensions, those of the pairs; {quoted(path)} has "
+            f"{rows.shape[1]}"
+        )
+    return rows
 
 
 def _set_parameters(correction: Any, settings: list[str]) -> None:
@@ -105,19 +137,28 @@ def _set_parameters(correction: Any, settings: list[str]) -> None:
         correction.set_params(**{name: value})
 
 
+def _fitted_on(correction: Any, pairs: "PairedEmbeddings", options: argparse.Namespace) -> str:
+    """Return how many pairs there were, and how many queries of a file."""
+    if options.queries in _sides(pairs):
+        return f"{len(pairs)} pairs"
+    return f"{correction.n_pairs_} queries of {quoted(options.queries)} and {len(pairs)} pairs"
+
+
 def _summary(correction: Any, pairs: "PairedEmbeddings", options: argparse.Namespace) -> str:
     """Return what was fitted, and the recipe for each side."""
     from gapbook.mitigation.fixes import recipe, sides_of
 
     lines = [
-        f"{correction!r}, fitted on {correction.n_pairs_} pairs of "
+        f"{correction!r}, fitted on {_fitted_on(correction, pairs, options)} of "
         f"{' and '.join(pairs.modalities)} in {correction.n_features_in_} dimensions "
         f"(fingerprint {correction.fingerprint_}), is saved in {options.out}",
         "",
         "stored vectors:",
     ]
     sides = sides_of(correction)
-    lines += [f"  gapbook apply {options.out} VECTORS --side {side} --out MOVED" for side in sides]
+    out = shlex.quote(str(options.out))
+    for side in sides:
+        lines.append(f"  gapbook apply {out} VECTORS --side {shlex.quote(side)} --out MOVED")
     lines += ["", "one vector v (d,), with NumPy alone:"]
     lines += ["  import numpy as np; from safetensors.numpy import load_file"]
     for side in sides:

@@ -1,12 +1,17 @@
 """The input that commands share: the pairs that a file or folder holds."""
 
 import argparse
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gapbook.cli.options import Parser, input_path, name_text, number
-from gapbook.exceptions import PairsError, quoted
+from gapbook.exceptions import ColumnsError, PairsError, one_line, quoted
+from gapbook.terminal import readable
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from gapbook.pairs import PairedEmbeddings
 
 
@@ -115,6 +120,40 @@ def _require_a_file(options: argparse.Namespace) -> None:
             f"--long-table is for a file; {quoted(options.input)} is a folder of shards: "
             "name one of its files"
         )
+
+
+def input_words(options: argparse.Namespace) -> str:
+    """Return the arguments that name the input, as a shell takes them in another command."""
+    words = [options.input]
+    if options.other_input:
+        words.append(options.other_input)
+    for option in ("columns", "long_table", "modalities"):
+        names = getattr(options, option)
+        if names:
+            words += [f"--{option.replace('_', '-')}", *names]
+    for ids in options.groups or []:
+        words += ["--groups", ids]
+    for low, high in options.dequantize or []:
+        words += ["--dequantize", f"{low:g}", f"{high:g}"]
+    return " ".join(shlex.quote(one_line(readable(str(word)))) for word in words)
+
+
+def load_vectors(path: Path, cosine: bool = False) -> "np.ndarray":
+    """Read the one array (n, d) of a file, of unit rows if they are to be compared by cosines."""
+    from gapbook.array_files import array_names, read_side
+    from gapbook.checks.arrays import as_numpy, plain_matrix
+    from gapbook.files import path_text
+    from gapbook.pairs import unit_rows
+
+    name = path_text(path)
+    try:
+        rows = read_side(path)
+    except ColumnsError:
+        raise PairsError(
+            f"Expected one array of shape (n, d) in {name}; it has "
+            f"{quoted(', '.join(array_names(path)))}: write the vectors alone, with np.save"
+        ) from None
+    return as_numpy(unit_rows(rows, name) if cosine else plain_matrix(rows, name))
 
 
 def load_input(options: argparse.Namespace) -> "PairedEmbeddings":

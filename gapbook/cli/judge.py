@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gapbook.checks.seeds import MAX_SEED
+from gapbook.cli.inputs import load_vectors
 from gapbook.cli.options import Parser, add_command, count, input_path, output_path, seed
-from gapbook.exceptions import ColumnsError, PairsError, one_line, quoted
+from gapbook.exceptions import PairsError, one_line, quoted
 from gapbook.terminal import print_text, readable
 
 if TYPE_CHECKING:
@@ -78,10 +79,10 @@ def _judge(options: argparse.Namespace) -> None:
     from gapbook.search_quality import compare_searches, search_quality
 
     queries_after = options.queries_after or options.queries
-    before = _vectors(options.before, options.cosine)
-    after = _vectors(options.after, options.cosine)
-    asked_before = _vectors(options.queries, options.cosine)
-    asked_after = _vectors(queries_after, options.cosine)
+    before = load_vectors(options.before, options.cosine)
+    after = load_vectors(options.after, options.cosine)
+    asked_before = load_vectors(options.queries, options.cosine)
+    asked_after = load_vectors(queries_after, options.cosine)
     _require_as_many(before, after, "documents", options.before, options.after)
     _require_as_many(asked_before, asked_after, "queries", options.queries, queries_after)
     _require_dimension(asked_before, before, options.queries, options.before)
@@ -109,24 +110,6 @@ def _judge(options: argparse.Namespace) -> None:
     write_all(contents)
     if not contents:
         print_text(_content(table, notes, options.k, ".md").decode())
-
-
-def _vectors(path: Path, cosine: bool) -> "np.ndarray":
-    """Read the one array (n, d) of a file, of unit rows if they are to be compared by cosines."""
-    from gapbook.array_files import array_names, read_side
-    from gapbook.checks.arrays import as_numpy, plain_matrix
-    from gapbook.files import path_text
-    from gapbook.pairs import unit_rows
-
-    name = path_text(path)
-    try:
-        rows = read_side(path)
-    except ColumnsError:
-        raise PairsError(
-            f"Expected one array of shape (n, d) in {name}; it has "
-            f"{quoted(', '.join(array_names(path)))}: write the vectors alone, with np.save"
-        ) from None
-    return as_numpy(unit_rows(rows, name) if cosine else plain_matrix(rows, name))
 
 
 def _require_as_many(

@@ -7,7 +7,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gapbook.checks.seeds import MAX_SEED
-from gapbook.cli.inputs import add_input, holds_shards, load_input, require_different_names
+from gapbook.cli.inputs import (
+    add_input,
+    holds_shards,
+    input_words,
+    load_input,
+    require_different_names,
+)
 from gapbook.cli.options import (
     Parser,
     add_command,
@@ -278,7 +284,7 @@ def _report_on(
         )
     if options.logit_scale is not None:
         report.notes.append(_note_on_sigmoid(options, report.measured.pairs))
-    return report
+    return report.with_input(input_words(options))
 
 
 def _note_on_sigmoid(options: argparse.Namespace, pairs: "PairedEmbeddings") -> str:

@@ -231,6 +231,42 @@ def nearest_candidates(queries: Array, candidates: Array, count: int) -> np.ndar
     return np.concatenate([to_numpy(part) for part in lists])
 
 
+def occurrence_and_lists(
+    queries: Array, candidates: Array, k: int, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what ``k_occurrence`` counts and what ``nearest_candidates`` lists, in one pass.
+
+    Queries and candidates are unit rows of different sides.
+    """
+    counts = zeros((len(candidates),), like=candidates)
+    lists = []
+    for _, cosines in cosines_with_all(queries, candidates):
+        counts += shares_of_places(cosines, k).sum(0)
+        lists.append(places_of_largest(_without_ties(cosines), min(count, len(candidates))))
+    return to_numpy(counts), np.concatenate([to_numpy(part) for part in lists])
+
+
+def overlap_and_lists(
+    x: Array, y: Array, k: int, count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return ``neighbor_overlap`` and both sides' ``nearest_candidates``, in one pass."""
+    overlap = zeros((len(x),), like=x)
+    lists_x = []
+    lists_y = []
+    width = min(count, len(x) - 1)
+    both = zip(cosines_with_all(x, x), cosines_with_all(y, y), strict=True)
+    for (rows, cosines_x), (_, cosines_y) in both:
+        _leave_out_itself(cosines_x, rows)
+        _leave_out_itself(cosines_y, rows)
+        common = array_namespace(x).minimum(
+            shares_of_places(cosines_x, k), shares_of_places(cosines_y, k)
+        )
+        overlap[rows] = common.sum(1) / k
+        lists_x.append(to_numpy(places_of_largest(_without_ties(cosines_x), width)))
+        lists_y.append(to_numpy(places_of_largest(_without_ties(cosines_y), width)))
+    return to_numpy(overlap), np.concatenate(lists_x), np.concatenate(lists_y)
+
+
 def cosines_with_all(
     queries: Array, candidates: Array, cosines_at_once: int = COSINES_AT_ONCE
 ) -> Iterator[tuple[slice, Array]]:

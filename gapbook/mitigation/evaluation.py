@@ -19,12 +19,15 @@ from gapbook.groups import (
     rows_in_order,
     several_a_group,
 )
+from gapbook.mitigation.scores import ScoreScaling
 from gapbook.mitigation.transformers import Mitigation
 from gapbook.pairs import PairedEmbeddings, unit_pair
 
 ROWS_PER_BLOCK = 256  # queries that are compared with the whole corpus at once
 NEIGHBORS = 10  # of a query, for hubness and mixed search
+AFTER_ALL = -4  # below all cosines by more than any error
 CLUSTERS = 10  # of both modalities, without labels
+SAME_ENTRY = 1e-6  # a smaller difference between entries of unit rows is rounding
 NOISE_LENGTH = 0.5  # of the noise in "noisy"; a row's length is 1
 HELD_OUT_MEASURES = (
     "image_to_text",
@@ -160,15 +163,14 @@ def _partner_ranks(
     for start in range(0, n, ROWS_PER_BLOCK):
         block = slice(start, start + ROWS_PER_BLOCK)
         cosines = x[block] @ y.T
-        places = _places(cosines, best[block, None], x[block], y)
+        of_y += _places(cosines, partners[None], x[block], y, axis=0)
         rows = np.arange(start, start + len(cosines))
         # What is right stands not before the best of it.
         if groups is None:
-            places[rows - start, rows] = 0
+            cosines[rows - start, rows] = AFTER_ALL
         else:
-            places[rows[:, None] == groups] = 0
-        of_x[block] = places.sum(1, dtype=int)
-        of_y += _places(cosines, partners[None], x[block], y).sum(0, dtype=int)
+            cosines[rows[:, None] == groups] = AFTER_ALL
+        of_x[block] = _places(cosines, best[block, None], x[block], y, axis=1)
     # The one right row of x ties with itself.
     return of_x / 2, (of_y - 1) / 2
 
@@ -198,11 +200,10 @@ def _ranks_within(
         block = slice(start, start + ROWS_PER_BLOCK)
         cosines = own[block] @ own.T
         rows = np.arange(len(cosines))
-        places = _places(cosines, partners[block, None], own[block], own)
-        places[rows, start + rows] = 0
+        cosines[rows, start + rows] = AFTER_ALL
         if groups is not None:
-            places[groups[start + rows][:, None] == groups] = 0
-        ranks[block] = places.sum(1, dtype=int) / 2
+            cosines[groups[start + rows][:, None] == groups] = AFTER_ALL
+        ranks[block] = _places(cosines, partners[block, None], own[block], own, axis=1) / 2
     return ranks
 
 
@@ -220,17 +221,22 @@ def _mixed_recalls(
 
 
 def _places(
-    cosines: np.ndarray, partners: np.ndarray, queries: np.ndarray, candidates: np.ndarray
+    cosines: np.ndarray,
+    partners: np.ndarray,
+    queries: np.ndarray,
+    candidates: np.ndarray,
+    axis: int,
 ) -> np.ndarray:
-    """Return 2 for a candidate before the partner, 1 for one that ties with it, 0 for one after.
+    """Return sums of 2 for a candidate before the partner, 1 for one that ties, 0 for one after.
 
-    ``cosines`` are float32. What their rounding leaves open is computed again in float64.
+    ``cosines`` are float32. What their rounding leaves open is computed again in float64. Sums are
+    those over candidates (axis 1), or over queries (axis 0).
     """
     # Rounding errors of a sum of d products grow like the square root of d; four times that.
     margin = np.float32(4 * TIE * queries.shape[1] ** 0.5)
     lead = cosines - partners.astype(np.float32)
-    places = 2 * (lead > margin).view(np.int8)
-    rows, columns = np.nonzero(np.abs(lead) <= margin)
+    sums = 2 * np.count_nonzero(lead > margin, axis=axis)
+    rows, columns = np.divmod(np.flatnonzero(np.abs(lead, out=lead) <= margin), lead.shape[1])
     if len(rows) > len(candidates):
         exact = queries.astype(float) @ candidates.astype(float).T
         exact = exact[rows, columns]
@@ -238,8 +244,9 @@ def _places(
         exact = _cosines_of(queries[rows], candidates[columns])
     of_partners = np.broadcast_to(partners, cosines.shape)[rows, columns]
     is_before = exact > of_partners + TIE
-    places[rows, columns] = is_before.astype(np.int8) + (exact >= of_partners - TIE)
-    return places
+    places = is_before.astype(int) + (exact >= of_partners - TIE)
+    np.add.at(sums, columns if axis == 0 else rows, places)
+    return sums
 
 
 def _cosines_of(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -353,6 +360,7 @@ def evaluate_on_held_out(
     labels: Sequence[str] | np.ndarray | None = None,
     seed: int = 0,
     measures: Sequence[str] | None = None,
+    scalings: Mapping[str, ScoreScaling] | None = None,
 ) -> pd.DataFrame:
     """Fit each mitigation on a random half of the pairs and measure the other half, many times.
 
@@ -370,6 +378,9 @@ def evaluate_on_held_out(
         The seed of the splits and of the noise.
     measures : sequence of str, optional
         The measures that are wanted, by default all of them. The others are not computed.
+    scalings : mapping of str to ScoreScaling, optional
+        Scalings of scores by name. They have rows of their own, with the measure ``mixed`` alone:
+        within a modality they change no order, and they move no embeddings.
 
     Returns
     -------
@@ -432,22 +443,29 @@ def evaluate_on_held_out(
     for split in range(splits):
         halves = _draw_halves(pairs, labels, np.random.default_rng([seed, split]))
         for name, mitigation in mitigations.items():
-            fitted = clone(mitigation).fit(halves.fit.x, halves.fit.y)
+            fitted = clone(mitigation)
+            _fit(fitted, halves.fit)
             values = _measure(fitted, halves, set(wanted))
             row = {"split": split, "mitigation": name}
             row |= {measure: values[measure] for measure in known if measure in wanted}
             rows.append(row)
+        if scalings and "mixed" in wanted:
+            recalls = _mixed_recalls_of_scores(scalings, halves)
+            for name, recall in recalls.items():
+                rows.append({"split": split, "mitigation": name, "mixed": recall})
     return pd.DataFrame(rows)
 
 
 class _Halves(NamedTuple):
-    """One split: pairs to fit on and pairs to test on, noise for the latter, labels of both."""
+    """One split: pairs to fit on and pairs to test on, the latter with noise, labels of both."""
 
     fit: PairedEmbeddings
     test: PairedEmbeddings
-    noise: np.ndarray  # (2, n, d), for x and y of the test half
+    noisy: tuple[np.ndarray, np.ndarray]  # x and y of the test half with noise, at unit length
     fit_labels: np.ndarray  # "" for none
     test_labels: np.ndarray
+    # Measures of the embeddings of the test half as they are, once a mitigation left them so.
+    of_unmoved: dict[str, float]
 
 
 def _draw_halves(
@@ -468,7 +486,24 @@ def _draw_halves(
         # An image has one noise, whichever of its captions it stands beside.
         noise[0] = noise[0][first_rows(test.groups)][test.groups]
     known_labels = np.full(n, "") if labels is None else np.asarray(labels)
-    return _Halves(fit, test, noise, known_labels[fit_rows], known_labels[test_rows])
+    noisy = unit_pair(test.x + noise[0], test.y + noise[1])
+    return _Halves(fit, test, noisy, known_labels[fit_rows], known_labels[test_rows], {})
+
+
+def _fit(mitigation: Mitigation, pairs: PairedEmbeddings) -> None:
+    """Fit a mitigation on pairs, whose unit rows need no further check."""
+    if isinstance(mitigation, Mitigation):
+        mitigation._fit_unit_rows(pairs.x, pairs.y)
+    else:
+        # Whatever else has fit and transform is measured too.
+        mitigation.fit(pairs.x, pairs.y)
+
+
+def _transform(fitted: Mitigation, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Transform unit rows, which need no further check."""
+    if isinstance(fitted, Mitigation):
+        return fitted._transform_unit_rows(x, y)
+    return fitted.transform(x, y)
 
 
 def _measure(fitted: Mitigation, halves: _Halves, wanted: set[str]) -> dict[str, float]:
@@ -476,14 +511,56 @@ def _measure(fitted: Mitigation, halves: _Halves, wanted: set[str]) -> dict[str,
     test = halves.test
     groups = several_a_group(test.groups)
     # What mitigations return has unit length: it is not checked and normalized once more.
-    scored = fitted.transform(test.x, test.y)
+    scored = _transform(fitted, test.x, test.y)
     # what a mitigation appends to the embeddings corrects scores alone
     d = test.x.shape[1]
     appends = scored[0].shape[1] > d
-    x, y = _unit_arrays(*(rows[:, :d] for rows in scored)) if appends else scored
-    values = _measure_recalls(fitted, halves, wanted, scored, (x, y) if appends else None)
+    embeddings = _unit_arrays(*(rows[:, :d] for rows in scored)) if appends else scored
+    ranks = None
+    values: dict[str, float] = {}
+    if wanted & {"image_to_text", "text_to_image", "recall"} or ("mixed" in wanted and not appends):
+        ranks = _ranks_of_rows(*scored, groups)
+        values |= _recalls(ranks)
     if "hubness" in wanted:
         values["hubness"] = hubness(*scored, NEIGHBORS, groups)["skewness"].mean()
+    values |= _measure_others(fitted, halves, wanted)
+    values |= _measure_embeddings(embeddings, halves, wanted, None if appends else ranks)
+    if "transfer" in wanted:
+        values["transfer"] = _transfer(fitted, halves, embeddings[0])
+    return values
+
+
+def _measure_others(fitted: Mitigation, halves: _Halves, wanted: set[str]) -> dict[str, float]:
+    """Return the wanted recalls on other rows than the test half as it is."""
+    values: dict[str, float] = {}
+    if "fitted" in wanted:
+        moved = _transform(fitted, halves.fit.x, halves.fit.y)
+        of_fit = several_a_group(halves.fit.groups)
+        values["fitted"] = _recalls(_ranks_of_rows(*moved, of_fit))["recall"]
+    if "noisy" in wanted:
+        noisy = _transform(fitted, *halves.noisy)
+        groups = several_a_group(halves.test.groups)
+        values["noisy"] = _recalls(_ranks_of_rows(*noisy, groups))["recall"]
+    return values
+
+
+def _measure_embeddings(
+    embeddings: tuple[np.ndarray, np.ndarray],
+    halves: _Halves,
+    wanted: set[str],
+    ranks: tuple[np.ndarray, np.ndarray] | None,
+) -> dict[str, float]:
+    """Return the wanted measures of unit rows; ``ranks`` of partners where they are known."""
+    x, y = embeddings
+    is_unmoved = _is_same(x, halves.test.x) and _is_same(y, halves.test.y)
+    if is_unmoved and halves.of_unmoved:
+        return halves.of_unmoved
+    groups = several_a_group(halves.test.groups)
+    values: dict[str, float] = {}
+    if "mixed" in wanted:
+        if ranks is None:
+            ranks = _ranks_of_rows(x, y, groups)
+        values["mixed"] = float(np.mean(_mixed_recalls(_once(x, groups), y, ranks, groups)))
     if "gap" in wanted:
         values["gap"] = modality_gap(x, y)
     if "other" in wanted:
@@ -493,40 +570,81 @@ def _measure(fitted: Mitigation, halves: _Halves, wanted: set[str]) -> dict[str,
         values["together"] = _agreement_of_unit_rows(_once(x, groups), y, groups=groups)
     if "labels" in wanted:
         values["labels"] = cluster_agreement(x, y, labels=halves.test_labels, groups=groups)
-    if "transfer" in wanted:
-        values["transfer"] = _transfer(fitted, halves, x)
+    if is_unmoved:
+        halves.of_unmoved.update(values)
     return values
 
 
-def _measure_recalls(
-    fitted: Mitigation,
-    halves: _Halves,
-    wanted: set[str],
-    scored: tuple[np.ndarray, np.ndarray],
-    embeddings: tuple[np.ndarray, np.ndarray] | None,
+def _is_same(rows: np.ndarray, others: np.ndarray) -> bool:
+    """Say whether unit rows are the same to rounding; most are told apart by the first one."""
+    return bool(
+        np.abs(rows[0] - others[0]).max() < SAME_ENTRY and np.abs(rows - others).max() < SAME_ENTRY
+    )
+
+
+def _mixed_recalls_of_scores(
+    scalings: Mapping[str, ScoreScaling], halves: _Halves
 ) -> dict[str, float]:
-    """Return the wanted recalls; ``embeddings`` are given where they are not what is scored."""
-    values: dict[str, float] = {}
-    groups = several_a_group(halves.test.groups)
-    if wanted & {"image_to_text", "text_to_image", "recall", "mixed"}:
-        ranks = _ranks_of_rows(*scored, groups)
-        values |= _recalls(ranks)
-    if "mixed" in wanted:
-        rows = scored
-        if embeddings is not None:
-            rows = embeddings
-            ranks = _ranks_of_rows(*rows, groups)
-        x, y = rows
-        values["mixed"] = float(np.mean(_mixed_recalls(_once(x, groups), y, ranks, groups)))
-    if "fitted" in wanted:
-        moved = fitted.transform(halves.fit.x, halves.fit.y)
-        of_fit = several_a_group(halves.fit.groups)
-        values["fitted"] = _recalls(_ranks_of_rows(*moved, of_fit))["recall"]
-    if "noisy" in wanted:
-        test = halves.test
-        noisy = fitted.transform(test.x + halves.noise[0], test.y + halves.noise[1])
-        values["noisy"] = _recalls(_ranks_of_rows(*noisy, groups))["recall"]
-    return values
+    """Return the recall at 1 in one index of both modalities by scaled scores.
+
+    Queries of each modality have a scale of their own; the recall is the mean of both.
+    """
+    from sklearn.base import clone
+
+    test = halves.test
+    fit = halves.fit.one_of_each_group()
+    groups = several_a_group(test.groups)
+    of_y = np.arange(len(test)) if groups is None else groups
+    x = _once(test.x, groups)
+    side_x = _Side("x", x, np.arange(len(x)))
+    side_y = _Side("y", test.y, of_y)
+    recalls: dict[str, list[float]] = {name: [] for name in scalings}
+    for own, other in ((side_x, side_y), (side_y, side_x)):
+        fitted = {}
+        for name, scaling in scalings.items():
+            fitted[name] = clone(scaling)
+            queries = fit.x if own.name == "x" else fit.y
+            fitted[name]._fit_unit_rows(queries, {"x": fit.x, "y": fit.y})
+        for name, recall in _recalls_of_scalings(fitted, own, other).items():
+            recalls[name].append(recall)
+    return {name: float(np.mean(values)) for name, values in recalls.items()}
+
+
+class _Side(NamedTuple):
+    """The unit rows of one side of a half, and the group of each."""
+
+    name: str
+    rows: np.ndarray
+    groups: np.ndarray
+
+
+def _recalls_of_scalings(
+    fitted: Mapping[str, ScoreScaling], own: _Side, other: _Side
+) -> dict[str, float]:
+    """Return the share of own rows before whose partner no other row of both sides stands."""
+    hits = dict.fromkeys(fitted, 0)
+    for start in range(0, len(own.rows), ROWS_PER_BLOCK):
+        block = slice(start, start + ROWS_PER_BLOCK)
+        with_own = own.rows[block] @ own.rows.T
+        with_other = own.rows[block] @ other.rows.T
+        is_partner = own.groups[block, None] == other.groups
+        # A query is not among its own results, nor are the other captions of an image.
+        is_left_out = own.groups[block, None] == own.groups
+        for name, scaling in fitted.items():
+            of_other = scaling.scale_[other.name] * with_other + scaling.offset_[other.name]
+            best = np.where(is_partner, of_other, -np.inf).max(axis=1, keepdims=True)
+            of_own = scaling.scale_[own.name] * with_own + scaling.offset_[own.name]
+            # Scores that differ by less are taken as ties, which count half.
+            tie = 4 * TIE * max(scaling.scale_.values())
+            ranks = _half_places(np.where(is_partner, -np.inf, of_other - best), tie)
+            ranks += _half_places(np.where(is_left_out, -np.inf, of_own - best), tie)
+            hits[name] += int((ranks < 2).sum())
+    return {name: count / len(own.rows) for name, count in hits.items()}
+
+
+def _half_places(leads: np.ndarray, tie: float) -> np.ndarray:
+    """Return for each query 2 for each row that leads, and 1 for each that ties."""
+    return np.count_nonzero(leads > tie, axis=1) + np.count_nonzero(leads >= -tie, axis=1)
 
 
 def _ranks_of_rows(
@@ -551,7 +669,7 @@ def _transfer(fitted: Mitigation, halves: _Halves, images: np.ndarray) -> float:
     from sklearn.linear_model import LogisticRegression
 
     d = images.shape[1]
-    texts = fitted.transform(halves.fit.x, halves.fit.y)[1][:, :d]
+    texts = _transform(fitted, halves.fit.x, halves.fit.y)[1][:, :d]
     learned = halves.fit_labels != ""
     groups = several_a_group(halves.test.groups)
     images = _once(images, groups)

@@ -110,15 +110,52 @@ def move_rows(
     [[-0.6..., -0.8...], [0.0, 0.0]]
     """
     unit, kept = directions(rows, name, d, skip)
+    moved, is_left = move_unit_rows(unit, name, move, skip=skip, owner=owner)
+    kept[kept] = is_left
+    return UnitRows(at_their_places(moved, kept), kept)
+
+
+def move_unit_rows(
+    unit: np.ndarray,
+    name: str,
+    move: Callable[[np.ndarray], np.ndarray],
+    *,
+    skip: bool,
+    owner: str,
+) -> UnitRows:
+    """Return unit rows as a correction moves them, at unit length, without those skipped.
+
+    Parameters
+    ----------
+    unit : numpy.ndarray (m, d)
+        Rows of unit length, float32, that were checked before.
+    name, move, skip, owner
+        As in ``move_rows``.
+
+    Returns
+    -------
+    UnitRows
+        The moved rows of which something is left, and which of the m rows they are.
+
+    Raises
+    ------
+    PairsError
+        For a row of which nothing is left, without ``skip``.
+
+    Examples
+    --------
+    >>> rows = np.eye(2, dtype=np.float32)
+    >>> move_unit_rows(rows, "x", lambda z: 3 * z, skip=False, owner="Longer").rows.tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
     moved = move(unit)
     is_left = np.linalg.norm(moved, axis=1) >= MIN_LENGTH
     if not is_left.all():
         if not skip:
             first = int(np.flatnonzero(~is_left)[0])
             raise PairsError(f"{owner} leaves nothing of row {first} of {name}; drop this row")
-        kept[kept] = is_left
         moved = moved[is_left]
-    return UnitRows(at_their_places(at_unit_length(moved, name), kept), kept)
+    return UnitRows(at_unit_length(moved, name), is_left)
 
 
 def at_their_places(rows: np.ndarray, kept: np.ndarray) -> np.ndarray:

@@ -46,17 +46,22 @@ class ScoreCorrection(Savable, BaseEstimator):
     raised by ``documents`` and ``queries`` before ``fit``.
     """
 
-    def fit(self, queries: ArrayLike, documents: Mapping[str, ArrayLike]) -> Self:
+    def fit(
+        self, queries: ArrayLike, documents: Mapping[str, ArrayLike], *, paired: bool = True
+    ) -> Self:
         """Learn from queries and the documents of each modality that belong to them.
 
         Parameters
         ----------
         queries : array_like or tensor of shape (n, d)
             Embeddings of queries.
-        documents : mapping of str to array_like or tensor of shape (n, d)
+        documents : mapping of str to array_like or tensor of shape (m, d)
             Embeddings of documents by modality: row i of each belongs to query i. Where the
             documents of a modality are the queries themselves, as when texts are searched for among
             texts and images, no query is compared with itself.
+        paired : bool
+            Whether row i of the documents belongs to query i. False takes any numbers of queries
+            and documents; only ``ScoreScaling`` by "positives" needs to know what belongs together.
 
         Returns
         -------
@@ -78,17 +83,17 @@ class ScoreCorrection(Savable, BaseEstimator):
             if not is_modality(modality):
                 raise PairsError(f"Expected printable names of modalities; got {quoted(modality)}")
             unit[modality] = as_numpy(unit_rows(rows, f"documents of modality {modality}"))
-            if unit[modality].shape != q.shape:
-                raise PairsError(
-                    f"Expected documents of modality {modality} of the queries' shape {q.shape}, "
-                    f"row i for query i; got {unit[modality].shape}"
-                )
-        self.modalities_ = tuple(unit)
-        self._learn(q, unit)
-        self.n_features_in_ = q.shape[1]
-        self.n_pairs_ = len(q)
+            self._require_fitting_shapes(q, unit[modality], modality, paired)
+        self._fit_unit_rows(q, unit)
         self.fingerprint_ = fingerprint(q, np.concatenate(list(unit.values())))
         return self
+
+    def _fit_unit_rows(self, queries: np.ndarray, documents: dict[str, np.ndarray]) -> None:
+        """Learn from unit rows, float32, that were checked before; no fingerprint."""
+        self.modalities_ = tuple(documents)
+        self._learn(queries, documents)
+        self.n_features_in_ = queries.shape[1]
+        self.n_pairs_ = len(queries)
 
     def queries(self, rows: ArrayLike, skip: bool = False) -> np.ndarray:
         """Return the vectors to search with, from one query on.
@@ -147,6 +152,25 @@ class ScoreCorrection(Savable, BaseEstimator):
             )
         result = self._document_rows(rows, modality, skip).rows
         return result[0] if is_one_vector(rows) else result
+
+    def _require_fitting_shapes(
+        self, queries: np.ndarray, documents: np.ndarray, modality: str, paired: bool
+    ) -> None:
+        if paired and documents.shape != queries.shape:
+            raise PairsError(
+                f"Expected documents of modality {modality} of the queries' shape {queries.shape}, "
+                f"row i for query i; got {documents.shape}"
+            )
+        if documents.shape[1] != queries.shape[1]:
+            raise PairsError(
+                f"Expected documents of modality {modality} of the queries' {queries.shape[1]} "
+                f"dimensions; got {documents.shape[1]}"
+            )
+        if not paired and getattr(self, "by", None) == "positives":
+            raise PairsError(
+                "Expected queries that documents belong to, row i to row i, for by='positives'; "
+                "take by='all' or by='pseudo_positives' for other queries"
+            )
 
     def _learn(self, queries: np.ndarray, documents: dict[str, np.ndarray]) -> None:
         raise NotImplementedError
@@ -250,7 +274,8 @@ def _mean_and_spread(
         return _moments([np.einsum("ij,ij->i", queries, documents, dtype=np.float64)])
     scores = _blocks_of_scores(queries, documents, are_queries)
     if by == "all":
-        return _moments(block[np.isfinite(block)] for block in scores)
+        # Only queries that are documents leave anything out: themselves.
+        return _moments(block[np.isfinite(block)] if are_queries else block for block in scores)
     return _moments(block.max(axis=1) for block in scores)
 
 

@@ -22,7 +22,7 @@ from gapbook.checks.parameters import require_integer, require_number
 from gapbook.exceptions import PairsError
 from gapbook.geometry.rotations import turn_onto
 from gapbook.geometry.sums import is_over_pairs
-from gapbook.mitigation.rows import MIN_LENGTH, is_one_vector, move_rows
+from gapbook.mitigation.rows import MIN_LENGTH, is_one_vector, move_rows, move_unit_rows
 from gapbook.mitigation.saved import Savable
 from gapbook.pairs import unit_pair
 
@@ -57,11 +57,22 @@ class Mitigation(Savable, BaseEstimator):
             For bad input or bad parameters of the transformer.
         """
         a, b = (as_numpy(rows) for rows in unit_pair(x, y))
-        self._learn(a, b)
-        self.n_features_in_ = a.shape[1]
-        self.n_pairs_ = len(a)
+        self._fit_unit_rows(a, b)
         self.fingerprint_ = fingerprint(a, b)
         return self
+
+    def _fit_unit_rows(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Learn from pairs of unit rows, float32, that were checked before; no fingerprint."""
+        self._learn(x, y)
+        self.n_features_in_ = x.shape[1]
+        self.n_pairs_ = len(x)
+
+    def _transform_unit_rows(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return what ``transform`` does, for unit rows, float32, that were checked before."""
+        owner = type(self).__name__
+        moved_x, _ = move_unit_rows(x, "x", self._move_x, skip=False, owner=owner)
+        moved_y, _ = move_unit_rows(y, "y", self._move_y, skip=False, owner=owner)
+        return moved_x, moved_y
 
     def transform(self, x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Move rows of both sides by what ``fit`` learned.
@@ -235,7 +246,8 @@ def fingerprint(x: np.ndarray, y: np.ndarray) -> str:
     places = np.unique(np.linspace(0, n - 1, ROWS_IN_FINGERPRINT).astype(int))
     digest = hashlib.sha256(f"{n} {d}".encode())
     for rows in (x, y):
-        digest.update(np.ascontiguousarray(rows[places], np.float32).tobytes())
+        there = places[places < len(rows)]
+        digest.update(np.ascontiguousarray(rows[there], np.float32).tobytes())
     return digest.hexdigest()[:16]
 
 
@@ -474,9 +486,9 @@ class ProcrustesAlign(Mitigation):
         self.basis_: np.ndarray | None = None
         if is_over_pairs(2 * n, d):
             # W turns nothing that is orthogonal to all rows.
-            basis = np.linalg.qr(np.concatenate([a, b]).T)[0]
-            a = a @ basis
-            b = b @ basis
+            basis, coordinates = np.linalg.qr(np.concatenate([a, b]).T)
+            a = coordinates[:, :n].T
+            b = coordinates[:, n:].T
             self.basis_ = np.ascontiguousarray(basis.T)
         product = b.T @ a
         self.turn_: np.ndarray = polar(product + self.ridge * np.eye(len(product)))[0]

@@ -8,7 +8,12 @@ import pandas as pd
 
 from gapbook.mitigation.evaluation import NEIGHBORS, mixed_search
 from gapbook.pairs import PairedEmbeddings
-from gapbook.report.recommend import MAX_PAIRS, change_in_words, draw_pairs
+from gapbook.report.recommend import (
+    MAX_PAIRS,
+    change_in_words,
+    draw_pairs,
+    score_candidates,
+)
 from gapbook.report.tables import format_value
 from gapbook.report.thresholds import Cuts
 
@@ -119,6 +124,9 @@ def first_lines(
     share_of_other: float | None,
     recommendations: pd.DataFrame | None,
     cuts: Cuts | None = None,
+    candidates: pd.DataFrame | None = None,
+    *,
+    input_text: str = "INPUT",
 ) -> list[str]:
     """Write the first lines of a report.
 
@@ -134,6 +142,11 @@ def first_lines(
         The verdicts of ``judge_mitigations``.
     cuts : Cuts, optional
         What ``gapbook.report.thresholds.measure_cuts`` returns.
+    candidates : DataFrame, optional
+        The table of ``gapbook.report.recommend.judge_candidates``: what a mitigation loses
+        elsewhere, and what scaled scores change in one index, then stand beside its verdict.
+    input_text : str
+        What commands call the input.
 
     Returns
     -------
@@ -172,8 +185,8 @@ def first_lines(
         if share_of_other < FEW and not at_chance:
             lines.append(
                 "So one index returns one modality: put the scores of both on one scale with "
-                "gapbook fix INPUT --with ScoreScaling --set by=all --out fix.safetensors, which "
-                "adds one dimension to each vector (chapter 10 of the book)."
+                f"gapbook fix {input_text} --with ScoreScaling --set by=all --out fix.safetensors, "
+                "which adds one dimension to each vector (chapter 10 of the book)."
             )
     zero = format_value(zero_of_scores(table))
     lines.append(
@@ -188,8 +201,24 @@ def first_lines(
     )
     if recommendations is not None and not at_chance:
         for row in recommendations.to_dict("records"):
-            lines.append(f"For {row['use']}: {verdict_in_words(row)}.")
+            parts = [verdict_in_words(row), *_beside_verdict(row, candidates)]
+            lines.append(f"For {row['use']}: {'; '.join(parts)}.")
     return lines
+
+
+def _beside_verdict(row: Mapping[Hashable, Any], candidates: pd.DataFrame | None) -> list[str]:
+    """Return what the mitigation that pays loses elsewhere, and what scaled scores change here."""
+    if candidates is None:
+        return []
+    parts = []
+    is_loss = (candidates["mitigation"] == row["verdict"]) & (candidates["change_high"] < 0)
+    for loss in candidates[is_loss].to_dict("records"):
+        parts.append(f"but it loses in {loss['use']}, {loss['words']}")
+    is_scaling = candidates["mitigation"].isin(list(score_candidates()))
+    of_use = candidates[is_scaling & (candidates["use"] == row["use"])]
+    for scaling in of_use.to_dict("records"):
+        parts.append(f"{scaling['mitigation']}, {scaling['words']}")
+    return parts
 
 
 def cut_lines(cuts: Cuts, modalities: tuple[str, str]) -> list[str]:

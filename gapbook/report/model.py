@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,8 @@ class ModelReport:
         The share of the other modality among the 10 nearest rows in one index of both.
     cuts : Cuts or None
         What cosines of partners and of unrelated pairs say about cuts.
+    input_text : str
+        What commands call the input, as ``with_input`` sets it.
     """
 
     name: str
@@ -88,6 +90,7 @@ class ModelReport:
     candidates: pd.DataFrame | None = None
     share_of_other: float | None = None
     cuts: Cuts | None = None
+    input_text: str = "INPUT"
 
     @property
     def is_at_chance(self) -> bool:
@@ -103,7 +106,32 @@ class ModelReport:
             self.share_of_other,
             self.recommendations,
             self.cuts,
+            self.candidates,
+            input_text=self.input_text,
         )
+
+    def with_input(self, input_text: str) -> "ModelReport":
+        """Return the report with commands that name the input.
+
+        Parameters
+        ----------
+        input_text : str
+            The arguments of a shell that name the input, quoted.
+
+        Returns
+        -------
+        ModelReport
+            The same report but for its commands.
+        """
+        candidates = self.candidates
+        if candidates is not None:
+            before = f"gapbook fix {self.input_text} "
+            commands = [
+                f"gapbook fix {input_text} {command.removeprefix(before)}"
+                for command in candidates["command"]
+            ]
+            candidates = candidates.assign(command=commands)
+        return replace(self, input_text=input_text, candidates=candidates)
 
     @property
     def table(self) -> pd.DataFrame:

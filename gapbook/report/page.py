@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from gapbook import __version__
 from gapbook.geometry import cosine_stats
 from gapbook.geometry.cosines import Histogram
+from gapbook.geometry.measures import MEASURES
 from gapbook.plots.names import notes_on_names
 from gapbook.plots.report import (
     cosine_densities,
@@ -306,7 +307,8 @@ def _reference_rows(compared: pd.DataFrame, labels: pd.DataFrame) -> list[Refere
     """Return a row for each measure, with a value for each model."""
     rows = []
     for metric, values in compared.iterrows():
-        numbers = [format_value(value) for value in values]
+        unit = MEASURES[str(metric)].unit
+        numbers = [format_measure(value, unit) for value in values]
         rows.append(ReferenceRow(label_of(str(metric), labels), numbers))
     return rows
 

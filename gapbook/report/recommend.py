@@ -7,6 +7,7 @@ from threadpoolctl import threadpool_limits
 from gapbook.exceptions import PairsError
 from gapbook.groups import drawn_rows
 from gapbook.mitigation.evaluation import evaluate_on_held_out, summarize_splits
+from gapbook.mitigation.scores import ScoreScaling
 from gapbook.mitigation.transformers import (
     Center,
     Mitigation,
@@ -75,6 +76,25 @@ def candidates() -> dict[str, Mitigation]:
         "ProcrustesAlign": ProcrustesAlign(),
         "NearestNeighborNormalization": NearestNeighborNormalization(),
         "Standardize": Standardize(),
+    }
+
+
+def score_candidates() -> dict[str, ScoreScaling]:
+    """Return the scalings of scores that are tried for one index of both modalities.
+
+    Returns
+    -------
+    dict of str to ScoreScaling
+        The scalings by name.
+
+    Examples
+    --------
+    >>> list(score_candidates())
+    ['ScoreScaling by all', 'ScoreScaling by pseudo-positives']
+    """
+    return {
+        "ScoreScaling by all": ScoreScaling(by="all"),
+        "ScoreScaling by pseudo-positives": ScoreScaling(by="pseudo_positives"),
     }
 
 
@@ -155,7 +175,7 @@ def compare_mitigations(
     Returns
     -------
     DataFrame
-        The table of ``evaluate_on_held_out`` for ``candidates()``.
+        The table of ``evaluate_on_held_out`` for ``candidates()`` and ``score_candidates()``.
 
     Raises
     ------
@@ -171,7 +191,14 @@ def compare_mitigations(
     measures = list(USE_OF_MEASURE)
     # There are many small fits, whose threads would wait for each other.
     with threadpool_limits(1):
-        return evaluate_on_held_out(pairs, candidates(), splits, seed=seed, measures=measures)
+        return evaluate_on_held_out(
+            pairs,
+            candidates(),
+            splits,
+            seed=seed,
+            measures=measures,
+            scalings=score_candidates(),
+        )
 
 
 def draw_pairs(pairs: PairedEmbeddings, max_pairs: int, seed: int) -> PairedEmbeddings:
@@ -229,7 +256,11 @@ def judge_mitigations(evaluated: pd.DataFrame) -> pd.DataFrame:
     * the name of a candidate whose interval does and lies above 0 as well, of several the one with
       the largest change;
     * "undecided" otherwise: more pairs would tell.
+
+    Verdicts are on mitigations, which move vectors; scalings of scores, ``score_candidates``, serve
+    one index alone and are in ``judge_candidates``.
     """
+    evaluated = evaluated[~evaluated["mitigation"].isin(list(score_candidates()))]
     summary = summarize_splits(evaluated, level=CONFIDENCE)
     rows = []
     for measure, use in USE_OF_MEASURE.items():
@@ -264,21 +295,25 @@ def judge_candidates(evaluated: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row for each use and candidate, with the columns use, mitigation, before, after, change,
-        change_low, change_high, words (``change_in_words``), python (what imports the candidate)
-        and command (what fits and saves it). Intervals are those of ``judge_mitigations``.
+        A row for each use and candidate, and for scalings of scores one for one index of both
+        modalities alone, since they change nothing elsewhere; with the columns use, mitigation,
+        before, after, change, change_low, change_high, words (``change_in_words``), python (what
+        imports the candidate) and command (what fits and saves it). Intervals are those of
+        ``judge_mitigations``.
     """
     summary = summarize_splits(evaluated, level=CONFIDENCE)
     rows = []
     for measure, use in USE_OF_MEASURE.items():
         of_measure = summary[summary["measure"] == measure].set_index("mitigation")
         before = float(of_measure["mean"]["none"])
-        for name, row in of_measure.drop("none").iterrows():
+        for name, row in of_measure.drop("none").dropna(subset="mean").iterrows():
             change = [float(row[column]) for column in ("change", "change_low", "change_high")]
             after = float(row["mean"])
             words = change_in_words(before, after, change[1], change[2])
-            python = f"from gapbook.mitigation import {name}"
-            command = f"gapbook fix INPUT --with {name} --out fix.safetensors"
+            class_name, _, by = str(name).partition(" by ")
+            python = f"from gapbook.mitigation import {class_name}"
+            setting = f"--set by={by.replace('-', '_')} --queries y " if by else ""
+            command = f"gapbook fix INPUT --with {class_name} {setting}--out fix.safetensors"
             rows.append([use, name, before, after, *change, words, python, command])
     return pd.DataFrame(rows, columns=CANDIDATE_COLUMNS)
 

@@ -65,7 +65,9 @@ def format_value(value: float) -> str:
 
 
 def format_measure(value: float, unit: str) -> str:
-    """Write the value of a measure: numbers of pairs whole, all else by ``format_value``.
+    """Write the value of a measure: whole numbers of pairs and dimensions without decimals.
+
+    All else is written by ``format_value``.
 
     Parameters
     ----------
@@ -82,9 +84,9 @@ def format_measure(value: float, unit: str) -> str:
     Examples
     --------
     >>> format_measure(8.0, "pairs"), format_measure(8.0, "dimensions")
-    ('8', '8.000')
+    ('8', '8')
     """
-    if unit == "pairs":
+    if unit == "pairs" or (unit == "dimensions" and float(value).is_integer()):
         return f"{value:,.0f}"
     return format_value(value)
 

@@ -133,7 +133,7 @@ def cross_cosines(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 def threshold_table(
     x: ArrayLike,
     y: ArrayLike,
-    false_shares: Sequence[float] = FALSE_SHARES,
+    false_shares: Sequence[float] | float = FALSE_SHARES,
     seed: int = 0,
     sample: int = SAMPLE_SIZE,
 ) -> pd.DataFrame:
@@ -143,8 +143,8 @@ def threshold_table(
     ----------
     x, y : array_like or tensor of shape (n, d)
         Embeddings of at least 2 pairs.
-    false_shares : sequence of float
-        The shares of unrelated pairs that may pass, between 0 and 1.
+    false_shares : sequence of float or float
+        The shares of unrelated pairs that may pass, between 0 and 1, or one of them.
     seed : int
         The seed of the sample.
     sample : int
@@ -175,9 +175,10 @@ def threshold_table(
     >>> threshold_table(rows, rows)["kept"].tolist()
     [1.0, 1.0, 1.0]
     """
-    _require_shares(false_shares)
+    shares = np.atleast_1d(np.asarray(false_shares)).tolist()
+    _require_shares(shares)
     partners, unrelated = _split(_cosines(x, y, seed, sample))
-    return _threshold_table(partners, unrelated, false_shares)
+    return _threshold_table(partners, unrelated, shares)
 
 
 def answer_present_auc(

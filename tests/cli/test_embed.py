@@ -71,7 +71,7 @@ def test_what_is_wrong_is_one_line(folder, capsys, arguments, message):
 def test_a_name_on_the_hub_without_a_commit_is_refused(folder, capsys):
     arguments = ["embed", "openai/clip-vit-base-patch32", "images", "captions.csv"]
     assert main([*arguments, "--out", "e.npz"]) == 2
-    assert "give revision, a commit of 40 hexadecimal digits" in capsys.readouterr().err
+    assert "give --revision, a commit of 40 hexadecimal digits" in capsys.readouterr().err
 
 
 def test_an_interruption_says_that_the_command_goes_on(folder, capsys, monkeypatch):

@@ -82,6 +82,43 @@ def test_the_side_of_queries_is_chosen(folder, side: str) -> None:
     np.testing.assert_allclose(load_file("f.safetensors")["query_mean_"], expected, atol=1e-6)
 
 
+def test_a_scale_is_fitted_to_queries_of_a_file(folder, capsys) -> None:
+    asked = Y[:37] + 0.3 * X[:37]
+    np.save("asked.npy", asked)
+    arguments = ["--with", "ScoreScaling", "--set", "by=all", "--queries", "asked.npy"]
+    assert run("fix", "pairs.npz", *arguments, "--out", "f.safetensors") == 0
+    assert "37 queries of 'asked.npy' and 200 pairs" in capsys.readouterr().out
+    scaling = load_mitigation("f.safetensors")
+    asked = asked / np.linalg.norm(asked, axis=1, keepdims=True)
+    for modality, rows in (("image", X), ("text", Y)):
+        scores = asked @ (rows / np.linalg.norm(rows, axis=1, keepdims=True)).T
+        assert scaling.scale_[modality] == pytest.approx(1 / scores.std(), rel=1e-4)
+        assert scaling.offset_[modality] == pytest.approx(-scores.mean() / scores.std(), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("ScoreScaling", ["--queries", "few.npy"], "'few.npy' has 5"),
+        ("Center", ["--queries", "asked.npy"], "Center moves both sides"),
+        (
+            "ScoreScaling",
+            ["--queries", "asked.npy", "--set", "by=positives"],
+            "for by='positives'; take by='all'",
+        ),
+        ("ScoreScaling", ["--queries", "none.npy"], "a file of query vectors"),
+    ],
+)
+def test_queries_that_do_not_fit_are_one_line(folder, capsys, name, arguments, message) -> None:
+    np.save("few.npy", np.ones((3, 5)))
+    np.save("asked.npy", Y[:7])
+    assert run("fix", "pairs.npz", "--with", name, *arguments, "--out", "f.safetensors") == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (folder / "f.safetensors").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -4,6 +4,7 @@ import html
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -104,6 +105,27 @@ def test_every_format_begins_with_the_same_lines_and_has_every_candidate(reporte
         assert row["words"] in latex
         assert row["words"] in page
         assert row["command"] in page
+
+
+def test_commands_name_the_input_as_a_shell_takes_it(pairs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("my images.npy", pairs.x)
+    np.save("texts.npy", pairs.y)
+    arguments = ["my images.npy", "texts.npy", "--modalities", "glyph", "full name"]
+    assert run(*arguments, "--out", "report.json") == 0
+    content = strict_json(tmp_path / "report.json")
+    quoted = "gapbook fix 'my images.npy' texts.npy --modalities glyph 'full name' --with "
+    assert "INPUT" not in (tmp_path / "report.json").read_text()
+    assert any(quoted in line for line in content["first_lines"])
+    for row in content["candidates"]:
+        assert row["command"].startswith(quoted)
+        fix = [
+            word if word != "fix.safetensors" else "f.safetensors"
+            for word in shlex.split(row["command"])
+        ]
+        if row["mitigation"] in ("Center", "ScoreScaling by all"):
+            assert cli.main(fix[1:]) == 0
+            assert (tmp_path / "f.safetensors").exists()
 
 
 def test_every_format_has_the_cuts_and_the_calibration(reported):

@@ -15,9 +15,12 @@ from gapbook.geometry.neighbors import (
     cosines_with_all,
     default_neighbors,
     nearest_candidates,
+    occurrence_and_lists,
+    overlap_and_lists,
     shares_of_places,
     skewness,
 )
+from gapbook.pairs import unit_pair
 
 
 def have_no_ties(a, b, k):
@@ -183,3 +186,19 @@ def test_an_image_with_several_texts_is_one_query_and_one_candidate():
 def test_hubness_of_groups_of_one_pair_is_that_of_pairs():
     x, y = sample(40, 6)
     assert hubness(x, y, 5, np.arange(40)).equals(hubness(x, y, 5))
+
+
+@pytest.mark.parametrize("as_kind", [np.asarray, torch.as_tensor])
+def test_one_pass_over_cosines_gives_what_separate_ones_do(as_kind):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(2, 60, 6)).astype(np.float32)
+    # Copies tie.
+    rows[:, 50:] = rows[:, :10]
+    x, y = (as_kind(side) for side in unit_pair(*rows))
+    counts, lists = occurrence_and_lists(x, y, 5, 10)
+    np.testing.assert_array_equal(counts, k_occurrence(x, y, 5)["image_to_text"])
+    np.testing.assert_array_equal(lists, nearest_candidates(x, y, 10))
+    overlap, of_x, of_y = overlap_and_lists(x, y, 5, 10)
+    np.testing.assert_array_equal(overlap, neighbor_overlap(x, y, 5))
+    np.testing.assert_array_equal(of_x, nearest_candidates(x, x, 10))
+    np.testing.assert_array_equal(of_y, nearest_candidates(y, y, 10))

@@ -13,7 +13,8 @@ from sklearn.metrics import adjusted_mutual_info_score
 
 from gapbook import PairedEmbeddings, PairsError
 from gapbook.geometry import retrieval
-from gapbook.mitigation import Center, ShiftAlongGap
+from gapbook.groups import rows_in_order
+from gapbook.mitigation import Center, NearestNeighborNormalization, ScoreScaling, ShiftAlongGap
 from gapbook.mitigation.evaluation import (
     HELD_OUT_MEASURES,
     LABEL_MEASURES,
@@ -459,3 +460,69 @@ def test_changes_are_those_on_the_same_split(recall_by_split: pd.DataFrame) -> N
 def test_the_baseline_does_not_change_against_itself(recall_by_split: pd.DataFrame) -> None:
     row = summary_of_centering(recall_by_split, baseline="center")
     assert row[["change", "change_low", "change_high"]].tolist() == [0, 0, 0]
+
+
+# ---- scaled scores, and what is not computed twice
+
+
+def recall_of_scores(scaling: ScoreScaling, own: str, test: PairedEmbeddings) -> float:
+    """Return the recall at 1 of rows of one side among all others, query by query."""
+    groups = np.arange(len(test)) if test.groups is None else test.groups
+    first = np.unique(groups, return_index=True)[1]
+    sides = {"x": (test.x[first], np.arange(len(first))), "y": (test.y, groups)}
+    other = "y" if own == "x" else "x"
+    rows, of_rows = sides[own]
+    candidates, of_candidates = sides[other]
+    hits = 0
+    for query, group in zip(scaling.queries(rows), of_rows, strict=True):
+        scores = scaling.documents(candidates, other) @ query
+        rivals = np.concatenate(
+            [
+                scores[of_candidates != group],
+                (scaling.documents(rows, own) @ query)[of_rows != group],
+            ]
+        )
+        hits += scores[of_candidates == group].max() > rivals.max()
+    return hits / len(rows)
+
+
+@pytest.mark.parametrize("by", ["all", "pseudo_positives"])
+@pytest.mark.parametrize("pairs", [PAIRS, GROUPED], ids=["pairs", "groups"])
+def test_scaled_scores_are_judged_by_brute_force(pairs: PairedEmbeddings, by: str) -> None:
+    table = evaluate_on_held_out(
+        pairs,
+        {"none": ShiftAlongGap(0.0)},
+        splits=1,
+        measures=["mixed", "gap"],
+        scalings={"scaled": ScoreScaling(by)},
+    )
+    measured = table.set_index("mitigation").loc["scaled"]
+    assert measured.drop(["split", "mixed"]).isna().all()
+    rng = np.random.default_rng([0, 0])
+    fit_half, test_half = np.split(rng.permutation(pairs.n_groups), [pairs.n_groups // 2])
+    groups = np.arange(len(pairs)) if pairs.groups is None else pairs.groups
+    fit = pairs.subset(rows_in_order(groups, fit_half)).one_of_each_group()
+    test = pairs.subset(rows_in_order(groups, test_half))
+    recalls = []
+    for own, queries in (("x", fit.x), ("y", fit.y)):
+        scaling = ScoreScaling(by).fit(queries, {"x": fit.x, "y": fit.y})
+        recalls.append(recall_of_scores(scaling, own, test))
+    assert measured["mixed"] == pytest.approx(np.mean(recalls))
+
+
+def test_embeddings_that_stay_as_they_are_are_measured_once(monkeypatch) -> None:
+    starts = []
+    fit_predict = KMeans.fit_predict
+
+    def counted(self: KMeans, rows: np.ndarray) -> np.ndarray:
+        starts.append(len(rows))
+        return fit_predict(self, rows)
+
+    monkeypatch.setattr(KMeans, "fit_predict", counted)
+    same = {"none": ShiftAlongGap(0.0), "scores": NearestNeighborNormalization(4)}
+    table = evaluate_on_held_out(PAIRS, same | {"moved": Center()}, splits=2)
+    assert len(starts) == 2 * 2
+    values = table.set_index(["mitigation", "split"])[["mixed", "other", "together", "gap"]]
+    pd.testing.assert_frame_equal(values.loc["none"], values.loc["scores"])
+    alone = evaluate_on_held_out(PAIRS, {"scores": NearestNeighborNormalization(4)}, splits=2)
+    np.testing.assert_allclose(values.loc["scores"], alone[values.columns], atol=1e-6)

@@ -150,6 +150,8 @@ def test_what_cannot_be_fitted_or_used_is_named(correction) -> None:
         fitted.documents(QUERIES, "txt")
     with pytest.raises(PairsError, match=r"modality image of the queries' shape \(40, 8\)"):
         clone(correction).fit(QUERIES, {"image": DOCUMENTS["image"][:-1]})
+    with pytest.raises(PairsError, match=r"of the queries' 8 dimensions; got 7"):
+        clone(correction).fit(QUERIES, {"image": DOCUMENTS["image"][:, :7]}, paired=False)
     with pytest.raises(PairsError, match="a dict of arrays by modality"):
         clone(correction).fit(QUERIES, DOCUMENTS["image"])
 
@@ -190,3 +192,18 @@ def test_rank_fusion_refuses_a_document_twice_in_a_list() -> None:
         reciprocal_rank_fusion([["a", "a"]])
     with pytest.raises(PairsError, match="c as a finite number from 0"):
         reciprocal_rank_fusion([["a"]], c=-1)
+
+
+@pytest.mark.parametrize("by", ["all", "pseudo_positives"])
+def test_queries_without_partners_may_be_more_or_fewer(by) -> None:
+    scaling = ScoreScaling(by).fit(QUERIES[:9], DOCUMENTS, paired=False)
+    unit = QUERIES[:9] / np.linalg.norm(QUERIES[:9], axis=1, keepdims=True)
+    for modality, rows in DOCUMENTS.items():
+        scores = unit @ scaling.documents(rows, modality)[:, :-1].T / scaling.scale_[modality]
+        scores = scores if by == "all" else scores.max(axis=1)
+        assert scaling.scale_[modality] == pytest.approx(1 / scores.std(), rel=1e-3)
+
+
+def test_positives_need_partners() -> None:
+    with pytest.raises(PairsError, match="for by='positives'"):
+        ScoreScaling("positives").fit(QUERIES, DOCUMENTS, paired=False)

@@ -111,3 +111,28 @@ def test_nothing_is_advised_for_rows_that_look_misaligned(pairs):
     table = measure(shuffled(pairs), replicates=2).table
     lines = first_lines(table, ("image", "text"), 0.0, None)
     assert not any("--with ScoreScaling" in line for line in lines)
+
+
+def test_what_the_best_loses_elsewhere_stands_beside_its_gain(measured):
+    columns = ["use", "before", "verdict", "mitigation", "after", "change"]
+    columns += ["change_low", "change_high"]
+    gain = ("one index", 0.0, "ProcrustesAlign", "ProcrustesAlign", 0.5, 0.5, 0.4, 0.6)
+    verdicts = pd.DataFrame([gain], columns=columns)
+    rows = [
+        ("one index", "ProcrustesAlign", 0.6, "0.00 → 0.50: a gain"),
+        ("one index", "ScoreScaling by all", 0.7, "0.00 → 0.60: a gain"),
+        ("search", "ProcrustesAlign", -0.1, "0.90 → 0.70: a loss"),
+        ("search", "Center", -0.1, "0.90 → 0.80: a loss"),
+        ("clusters", "ProcrustesAlign", 0.1, "0.50 → 0.50: no change shown"),
+    ]
+    tried = pd.DataFrame(rows, columns=["use", "mitigation", "change_high", "words"])
+    lines = first_lines(measured.table, ("image", "text"), 0.5, verdicts, candidates=tried)
+    assert lines[-1] == (
+        "For one index: ProcrustesAlign pays, 0.00 → 0.50: a gain; but it loses in search, "
+        "0.90 → 0.70: a loss; ScoreScaling by all, 0.00 → 0.60: a gain."
+    )
+
+
+def test_the_advice_names_the_input(measured):
+    lines = first_lines(measured.table, ("image", "text"), 0.0, None, input_text="'my a.npy' b.npy")
+    assert any("gapbook fix 'my a.npy' b.npy --with ScoreScaling" in line for line in lines)

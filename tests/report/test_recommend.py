@@ -14,6 +14,7 @@ from gapbook.report.recommend import (
     judge_candidates,
     judge_mitigations,
     recommend_mitigations,
+    score_candidates,
 )
 
 
@@ -126,12 +127,13 @@ def test_verdicts_go_by_intervals_that_hold_together(gains, swings, verdict, bes
 def test_every_candidate_is_judged_for_every_use_losses_too(pairs):
     evaluated = compare_mitigations(pairs, splits=3)
     judged = judge_candidates(evaluated)
-    tried = list(candidates())[1:]
-    assert "Standardize" in tried
-    assert len(judged) == len(tried) * len(USE_OF_MEASURE)
+    mitigations = list(candidates())[1:]
+    assert "Standardize" in mitigations
+    assert len(judged) == len(mitigations) * len(USE_OF_MEASURE) + len(score_candidates())
     means = evaluated.groupby("mitigation").mean(numeric_only=True)
     for measure, use in USE_OF_MEASURE.items():
         rows = judged[judged["use"] == use].set_index("mitigation")
+        tried = [*mitigations, *score_candidates()] if measure == "mixed" else mitigations
         assert rows.index.tolist() == tried
         for name in tried:
             after = means.loc[name, measure]
@@ -146,8 +148,27 @@ def test_what_imports_a_candidate_does_so(pairs):
     for row in judged.drop_duplicates("mitigation").itertuples():
         names = {}
         exec(row.python, names)
-        assert type(candidates()[row.mitigation]) is names[row.mitigation]
-        assert f"--with {row.mitigation} " in row.command
+        candidate = (candidates() | score_candidates())[row.mitigation]
+        name = type(candidate).__name__
+        assert type(candidate) is names[name]
+        assert f"--with {name} " in row.command
+        assert (
+            f"--set by={getattr(candidate, 'by', None)} " in row.command or name == row.mitigation
+        )
+
+
+def test_scaled_scores_win_one_index_where_modalities_lie_apart(pairs):
+    judged = judge_candidates(compare_mitigations(pairs, splits=3))
+    one_index = judged[judged["use"] == USE_OF_MEASURE["mixed"]].set_index("mitigation")
+    for name in score_candidates():
+        assert one_index.loc[name, "change"] > 0.05
+        assert one_index.loc[name, "before"] == one_index.loc["Center", "before"]
+
+
+def test_verdicts_on_mitigations_do_not_depend_on_scaled_scores(pairs):
+    evaluated = compare_mitigations(pairs, splits=3)
+    alone = evaluated[evaluated["mitigation"].isin(list(candidates()))]
+    pd.testing.assert_frame_equal(judge_mitigations(evaluated), judge_mitigations(alone))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gapbook.report.tables import latex_table, markdown_table
+from gapbook.report.tables import format_measure, latex_table, markdown_table
 
 COLUMNS = ["metric", "value", "low", "high", "unit"]
 NO_LABELS = pd.DataFrame({"metric": [], "label": []})
@@ -69,3 +69,18 @@ def test_a_latex_table_is_complete():
     rules = [line for line in lines if line.endswith("rule")]
     assert rules == [r"\toprule", r"\midrule", r"\bottomrule"]
     assert lines[-1] == r"\end{table}"
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "printed"),
+    [
+        (8.0, "dimensions", "8"),
+        (512.0, "dimensions", "512"),
+        (7.25, "dimensions", "7.250"),
+        (8.0, "pairs", "8"),
+        (1.0, "fraction", "1.000"),
+        (np.nan, "dimensions", "–"),
+    ],
+)
+def test_whole_numbers_of_dimensions_have_no_decimals(value, unit, printed):
+    assert format_measure(value, unit) == printed

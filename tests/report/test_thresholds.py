@@ -94,3 +94,8 @@ def test_shares_lie_between_none_and_all(pairs):
 def test_a_sample_of_no_pairs_is_refused(function):
     with pytest.raises(PairsError, match="Expected sample as an integer from 2; got 0"):
         function(np.eye(4), np.eye(4), sample=0)
+
+
+def test_one_share_may_stand_alone(pairs):
+    alone = threshold_table(pairs.x, pairs.y, 0.1)
+    pd.testing.assert_frame_equal(alone, threshold_table(pairs.x, pairs.y, [0.1]))
