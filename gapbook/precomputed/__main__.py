@@ -8,6 +8,8 @@ import sys
 from importlib import import_module
 from typing import NamedTuple
 
+from gapbook.exceptions import MissingPackageError
+
 
 class Product(NamedTuple):
     """What a module of this package makes, and how long it takes on two cores."""
@@ -31,6 +33,7 @@ PRODUCTS = {
     "twin_faces": Product("data/twin_faces.csv", "ten minutes"),
     "noise_cosines": Product("data/noise_cosines.csv", "two hours"),
     "references": Product("data/references.csv", "a minute"),
+    "approximate_search": Product("data/approximate_search.csv", "two minutes"),
 }
 
 # Products of many runs, of which some may be chosen.
@@ -48,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     Returns
     -------
     int
-        0, or 130 after an interruption.
+        0, or 130 after an interruption, or 2 where a package is not installed.
     """
     listed = ", ".join(OF_RUNS[:-1]) + " and " + OF_RUNS[-1]
     parser = argparse.ArgumentParser(
@@ -74,13 +77,16 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return 130
+    except MissingPackageError as error:
+        print(error, file=sys.stderr)
+        return 2
     return 0
 
 
 def print_products() -> None:
     """Print a line for each product: its name, the time that it takes, and what it writes."""
     for name, product in PRODUCTS.items():
-        print(f"{name:16} about {product.takes:12} {product.writes}")
+        print(f"{name:18} about {product.takes:12} {product.writes}")
 
 
 if __name__ == "__main__":
