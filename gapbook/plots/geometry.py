@@ -37,6 +37,11 @@ CAPTION_STYLES = ((BLACK, "o"), (GREEN, "s"), (PURPLE, "D"), (SKY, "^"))
 # How many dimensions are removed at the ticks of an axis that is linear up to 2, then logarithmic.
 REMOVED_TICKS = (0, 2, 8, 32, 128)
 
+# Where a rank correlation has ticks; bars end within the axis.
+RANK_TICKS = (-1, -0.5, 0, 0.5, 1)
+# A bar longer than this has its number inside, so that no number leaves the axis.
+LONG_BAR = 0.6
+
 
 @styled
 def rank_correlations_with_gap(ranks: pd.DataFrame, counts: Mapping[str, int]) -> Figure:
@@ -56,13 +61,23 @@ def rank_correlations_with_gap(ranks: pd.DataFrame, counts: Mapping[str, int]) -
         ax.barh(ranks.index, ranks[name], color=GREEN, height=0.7)
         ax.axvline(0, color="k", lw=0.8)
         for place, value in enumerate(ranks[name]):
-            side = "left" if value > 0 else "right"
-            beyond = value + np.copysign(0.03, value)
-            ax.text(beyond, place, f"{value:.2f}", va="center", ha=side, fontsize=9)
-        ax.set(xlabel="rank correlation with the gap", xlim=(-1.5, 1.5))
+            _write_beside_end(ax, value, place)
+        ax.set(xlabel="rank correlation with the gap", xlim=(-1.15, 1.15))
+        ax.set_xticks(RANK_TICKS, ["-1", "-.5", "0", ".5", "1"])
         ax.set_title(f"{name}: {count} sources")
     axes[0, 0].invert_yaxis()
     return fig
+
+
+def _write_beside_end(ax: Axes, value: float, place: int) -> None:
+    """Write a number beyond the end of its bar, or inside a long bar."""
+    inside = abs(value) > LONG_BAR
+    # The number lies on the side of larger values if exactly one of both holds.
+    side = "left" if (value > 0) != inside else "right"
+    shift = -0.03 if inside else 0.03
+    color = "white" if inside else "black"
+    at = value + np.copysign(1, value) * shift
+    ax.text(at, place, f"{value:.2f}", va="center", ha=side, fontsize=9, color=color)
 
 
 @styled
