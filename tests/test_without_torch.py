@@ -37,6 +37,7 @@ y = rng.normal(size=(500, 16)) - 1
 table = gap_report(gapbook.PairedEmbeddings(x, y), replicates=50).set_index("metric")
 assert 1 < table.loc["modality_gap", "value"] < 2
 assert table["value"].notna().all()
+assert len(gap_report({"image": x, "text": y, "sound": x + y}, replicates=50)) > 3 * len(table)
 assert cosine_stats(x).n_pairs == 500 * 499
 assert "torch" not in sys.modules
 """
