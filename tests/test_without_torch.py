@@ -50,6 +50,15 @@ sys.exit(main(["report", "pairs.npz", "--out", "report.json"]))
 """
 
 
+SEVERAL = """
+from gapbook.cli import main
+
+files = ["images.npy", "texts.npy", "sounds.npy"]
+assert main(["report", *files, "--out", "report.json", "--out", "report.md"]) == 0
+assert "torch" not in sys.modules
+"""
+
+
 def run_without_torch(code, folder):
     """Run code in a process that cannot import torch."""
     command = [sys.executable, "-c", WITHOUT_TORCH + code]
@@ -68,6 +77,14 @@ def test_pairs_are_reported_without_torch(tmp_path):
     assert "torch" not in result.stderr, result.stderr
     assert result.returncode == 0
     assert (tmp_path / "report.json").exists()
+
+
+def test_three_modalities_are_reported_without_torch(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("images", "texts", "sounds"):
+        np.save(tmp_path / f"{name}.npy", rng.normal(size=(50, 8)) + 1)
+    result = run_without_torch(SEVERAL, tmp_path)
+    assert result.returncode == 0, result.stderr
 
 
 def required(name, needed=None):
