@@ -72,7 +72,7 @@ class JointRun(NamedTuple):
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """The modalities of its model: all."""
+        """All modalities."""
         return MODALITIES
 
     @property

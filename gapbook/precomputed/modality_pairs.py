@@ -71,7 +71,7 @@ class Run(NamedTuple):
 
     @property
     def trained_pairs(self) -> list[Pair]:
-        """The pairs whose losses are summed: one."""
+        """The one pair whose loss it has."""
         return [self.pair]
 
     @property
