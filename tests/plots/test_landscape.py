@@ -32,7 +32,7 @@ def test_the_present_gap_is_a_dashed_line_and_the_gap_closes_to_the_right() -> N
     assert ax.lines[-1].get_linestyle() == "--"
     assert ax.get_xlim() == (2, -2)
     assert figure.legends[0].get_title().get_text() == "temperature"
-    assert legend_texts(figure) == ["1/100"]
+    assert legend_texts(figure) == ["1/100", "minimum", "present gap"]
 
 
 def test_many_lines_get_a_sequence_of_colors() -> None:
