@@ -162,6 +162,22 @@ def test_without_a_repository_references_are_text(build):
     assert "The gap of 0.8 in A part, the next chapter and its section, (Cho, 2009); see" in words
 
 
+def test_without_a_repository_a_parenthesis_of_one_reference_names_its_page(build):
+    path, _ = build(
+        "# First\n\n(own)=\n## Own\n\nIt ({ref}`note <part>`), ({numref}`tab-gaps`), "
+        "([this](second.ipynb#a-part)), ({term}`modality gap`), ({ref}`own`), ({doc}`second`).",
+        repository=None,
+    )
+    assert (
+        nbformat.read(path, as_version=4)
+        .cells[0]
+        .source.endswith(
+            "It (note: see *Second*), (Table 2.1: see *Second*), (this: see *Second*), "
+            "(modality gap: see *Words*), (Own), (see *Second*)."
+        )
+    )
+
+
 def test_a_notebook_that_cannot_be_copied_is_a_warning_that_fails_the_build(build):
     path, warnings = build("# First\n\n{rfc}`1`")
     assert "no copy for readers: first, cell 1 (# First): {rfc} is a role" in warnings
