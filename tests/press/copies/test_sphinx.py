@@ -8,6 +8,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from gapbook.press.copies.references import site_address
 from gapbook.press.records import PREFIX
+from gapbook.press.stamp import install_cell
 
 EXTENSIONS = [
     "myst_nb",
@@ -63,7 +64,7 @@ PIXEL = (
 def build(build_site, tmp_path, monkeypatch):
     """Function that builds a book with a text for its first chapter; returns that, and warnings."""
 
-    def make(first=FIRST, repository="somebody/a-book"):
+    def make(first=FIRST, repository="somebody/a-book", installs=False):
         if repository:
             monkeypatch.setenv("GITHUB_REPOSITORY", repository)
         else:
@@ -95,6 +96,8 @@ def build(build_site, tmp_path, monkeypatch):
                 new_markdown_cell(TABLE, id="table"),
             ],
         }
+        if installs:
+            chapters["first"].append(new_code_cell("#", id="in", metadata={"tags": ["install"]}))
         kernel = {"kernelspec": {"name": "python3", "display_name": "x", "language": "python"}}
         for name, cells in chapters.items():
             files[f"{name}.ipynb"] = new_notebook(cells=cells, metadata=kernel)
@@ -176,6 +179,15 @@ def test_without_a_repository_a_parenthesis_of_one_reference_names_its_page(buil
             "(modality gap: see *Words*), (Own), (see *Second*)."
         )
     )
+
+
+@pytest.mark.parametrize("repository", ["somebody/a-book", None])
+def test_the_copy_says_how_to_install_the_package(build, monkeypatch, repository):
+    monkeypatch.setenv("GITHUB_SHA", "0" * 40)
+    path, _ = build(repository=repository, installs=True)
+    cell = install_cell(nbformat.read(path, as_version=4))
+    wanted = f"gapbook[chapters] @ git+https://github.com/{repository}@{'0' * 40}"
+    assert f'# pip install "{wanted if repository else ".[chapters]"}"\n' in cell.source
 
 
 def test_a_notebook_that_cannot_be_copied_is_a_warning_that_fails_the_build(build):
