@@ -229,8 +229,8 @@ class SiteReferences:
         path, _, anchor = unquote(href).partition("#")
         name = self._page(path) if path else self.own
         if name is None:
-            # a file that the site copies nowhere that a notebook could know
-            return Target(posixpath.basename(path), "")
+            # a label, or a file that the site copies nowhere that a notebook could know
+            return self._label(path.lower()) or Target(posixpath.basename(path))
         if not anchor:
             return self.document(f"/{name}")
         slugs = self.environment.metadata[name].get("myst_slugs", {})

@@ -22,8 +22,8 @@ FIRST = """\
 # First
 
 The {term}`gap <modality gap>` of {glue:text}`second.ipynb::ch02.gap:.1f` in {ref}`part`,
-{doc}`the next chapter <second>` and [its section](second.ipynb#a-part), {cite:p}`cho`; see
-{eq}`loss`, {numref}`fig` and {func}`gapbook.modality_gap`.
+{doc}`the next chapter <second>` and [its section](second.ipynb#a-part), [it](part),
+{cite:p}`cho`; see {eq}`loss`, {numref}`fig` and {func}`gapbook.modality_gap`.
 
 $$
 a = b
@@ -119,7 +119,8 @@ def test_references_lead_to_the_published_site(build):
     words = " ".join(cell.source.split())
     assert f"[gap]({site}words.html#term-modality-gap) of 0.8 in" in words
     assert f"[A part]({site}second.html#part), [the next chapter]({site}second.html)" in words
-    assert f"[its section]({site}second.html#a-part), ([Cho, 2009]({site}words.html#" in words
+    assert f"[its section]({site}second.html#a-part), [it]({site}second.html#part), " in words
+    assert f"([Cho, 2009]({site}words.html#" in words
     assert "(1.1), Figure 1.1 and [`gapbook" in words
     assert f"[`gapbook.modality_gap`]({site}api.html#gapbook.modality_gap)" in words
     assert r"\tag{1.1}" in words and "![A point](data:image/png;base64,iVBOR" in words
@@ -162,13 +163,16 @@ def test_a_number_of_what_has_none_is_refused(build):
 def test_without_a_repository_references_are_text(build):
     path, _ = build(repository=None)
     words = " ".join(nbformat.read(path, as_version=4).cells[0].source.split())
-    assert "The gap of 0.8 in A part, the next chapter and its section, (Cho, 2009); see" in words
+    assert (
+        "The gap of 0.8 in A part, the next chapter and its section, it, (Cho, 2009); see" in words
+    )
 
 
 def test_without_a_repository_a_parenthesis_of_one_reference_names_its_page(build):
     path, _ = build(
         "# First\n\n(own)=\n## Own\n\nIt ({ref}`note <part>`), ({numref}`tab-gaps`), "
-        "([this](second.ipynb#a-part)), ({term}`modality gap`), ({ref}`own`), ({doc}`second`).",
+        "([this](second.ipynb#a-part)), ([that](part)), "
+        "({term}`modality gap`), ({ref}`own`), ({doc}`second`).",
         repository=None,
     )
     assert (
@@ -176,6 +180,7 @@ def test_without_a_repository_a_parenthesis_of_one_reference_names_its_page(buil
         .cells[0]
         .source.endswith(
             "It (note: see *Second*), (Table 2.1: see *Second*), (this: see *Second*), "
+            "(that: see *Second*), "
             "(modality gap: see *Words*), (Own), (see *Second*)."
         )
     )
