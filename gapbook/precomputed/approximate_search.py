@@ -248,8 +248,9 @@ def measure_approximate_search(pairs: PairedEmbeddings) -> pd.DataFrame:
     for seed in SEEDS:
         for vectors, (queries, documents) in searches(pairs, seed):
             for index, effort, shares in recalls(queries, documents, seed):
-                place = {"seed": seed, "vectors": vectors, "index": index, "effort": effort}
-                tables.append(pd.DataFrame({"recall": shares}).assign(**place))
+                of_case = pd.DataFrame({"recall": shares})
+                of_case = of_case.assign(seed=seed, vectors=vectors, index=index, effort=effort)
+                tables.append(of_case)
     by_query = pd.concat(tables)
     rows = []
     for place, table in by_query.groupby(["vectors", "index", "effort"], sort=False):
