@@ -171,11 +171,6 @@ def load_vectors(path: Path, cosine: bool = False) -> "np.ndarray":
     return as_numpy(unit_rows(rows, name) if cosine else plain_matrix(rows, name))
 
 
-def load_input(options: argparse.Namespace) -> "PairedEmbeddings":
-    """Read the pairs of one file or of two."""
-    return pairs_of(read_stored(options), options)
-
-
 def load_sides(options: argparse.Namespace) -> Sides:
     """Read both sides; other numbers of rows on either side, without groups, are no pairs."""
     from gapbook.checks.arrays import as_numpy
