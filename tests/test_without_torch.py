@@ -37,6 +37,7 @@ y = rng.normal(size=(500, 16)) - 1
 table = gap_report(gapbook.PairedEmbeddings(x, y), replicates=50).set_index("metric")
 assert 1 < table.loc["modality_gap", "value"] < 2
 assert table["value"].notna().all()
+assert len(gap_report({"image": x, "text": y, "sound": x + y}, replicates=50)) > 3 * len(table)
 assert cosine_stats(x).n_pairs == 500 * 499
 assert "torch" not in sys.modules
 """
@@ -46,6 +47,15 @@ REPORT = """
 from gapbook.cli import main
 
 sys.exit(main(["report", "pairs.npz", "--out", "report.json"]))
+"""
+
+
+SEVERAL = """
+from gapbook.cli import main
+
+files = ["images.npy", "texts.npy", "sounds.npy"]
+assert main(["report", *files, "--out", "report.json", "--out", "report.md"]) == 0
+assert "torch" not in sys.modules
 """
 
 
@@ -67,6 +77,14 @@ def test_pairs_are_reported_without_torch(tmp_path):
     assert "torch" not in result.stderr, result.stderr
     assert result.returncode == 0
     assert (tmp_path / "report.json").exists()
+
+
+def test_three_modalities_are_reported_without_torch(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("images", "texts", "sounds"):
+        np.save(tmp_path / f"{name}.npy", rng.normal(size=(50, 8)) + 1)
+    result = run_without_torch(SEVERAL, tmp_path)
+    assert result.returncode == 0, result.stderr
 
 
 def required(name, needed=None):

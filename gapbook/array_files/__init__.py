@@ -14,6 +14,7 @@ from gapbook.array_files.read import (
     read_ids,
     read_metadata,
     read_pairs,
+    read_several,
     read_shape,
     read_side,
     read_two_files,

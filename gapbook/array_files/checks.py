@@ -136,7 +136,7 @@ def require_names(path: Path, wanted: Sequence[str], names: Sequence[str]) -> No
             advice = "name one of them"
         else:
             key = f"the keys {' and '.join(map(name_text, wanted))}"
-            advice = "name two of them"
+            advice = f"name {'two' if len(wanted) == 2 else len(wanted)} of them"
         raise ColumnsError(
             f"Expected {key} in {path_text(path)}; "
             f"got {got}: {advice} (columns=, in the shell --columns)"

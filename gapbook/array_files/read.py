@@ -118,6 +118,34 @@ def read_two_files(
     return sides[0], sides[1]
 
 
+def read_several(path: Path, columns: Sequence[str]) -> list[Any]:
+    """Return arrays of one file by their names, not yet checked.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file of the kinds that ``read_pairs`` takes, but for ``.npy``, which has no names.
+    columns : sequence of str
+        The names of the arrays or columns, all different.
+
+    Returns
+    -------
+    list of arrays or tensors
+        One array for each name.
+
+    Raises
+    ------
+    PairsError
+        What ``read_pairs`` raises, and where the arrays of the file have no names.
+    """
+    arrays = [] if _is_npy(path) else _read(path, lambda kind: kind.read(path, columns))
+    if len(arrays) != len(columns):
+        raise PairsError(
+            f"{path_text(path)} has one array without a name: give a file for each modality"
+        )
+    return arrays
+
+
 def read_side(path: Path, name: str | None = None, in_groups: bool = False) -> Any:
     """Return one array of a file by its name, or the only one of shape (n, d).
 

@@ -36,6 +36,7 @@ DESCRIPTION = """Measure the modality gap of your own paired embeddings.
 
   gapbook report embeddings.npz --out report.html     a page with figures, intervals and advice
   gapbook report images.npy texts.npy                 the table, here, of a file for each side
+  gapbook report images.npy texts.npy sounds.npy      three modalities or more
   gapbook report shards/ --out report.json            a folder of many files, one at a time
   gapbook compare before.npz after.npz                every measure before and after a change
   gapbook embed MODEL images/ captions.csv --out e.safetensors         embed images and captions

@@ -30,8 +30,11 @@ class Sides(NamedTuple):
         return dict(zip(self.modalities, (self.x, self.y), strict=True))
 
 
-def add_input(parser: Parser) -> None:
-    """Add the argument ``input`` and the options that say what is in it."""
+def add_input(parser: Parser, several: bool = False) -> None:
+    """Add the argument ``input`` and the options that say what is in it.
+
+    With ``several`` there may be more than two files, and more than two names in an option.
+    """
     parser.add_argument("input", type=input_path, help="a file of pairs, or a folder of shards")
     parser.add_argument(
         "other_input",
@@ -40,20 +43,30 @@ def add_input(parser: Parser) -> None:
         metavar="other",
         help="the file of the other side, where each side has a file of its own",
     )
+    if several:
+        parser.add_argument(
+            "more_inputs",
+            nargs="*",
+            default=[],
+            type=input_path,
+            metavar="more",
+            help="the files of further modalities",
+        )
     parser.add_argument(
         "--modalities",
-        nargs=2,
+        nargs="+" if several else 2,
         type=name_text,
         metavar=("X", "Y"),
-        help="what x and y are (default: as the file says, or image text)",
+        help="what x and y are (default: as the file says, or image text"
+        + ("; of three or more, the names of columns or files)" if several else ")"),
     )
     parser.add_argument(
         "--columns",
-        nargs=2,
+        nargs="+" if several else 2,
         type=name_text,
         metavar=("X", "Y"),
         help="names of the two arrays, of two files one for each (default: x y; of two files, the "
-        "only array of each)",
+        "only array of each)" + ("; three or more of one file are modalities" if several else ""),
     )
     _add_table_options(parser)
 
@@ -103,17 +116,43 @@ def _ranges(options: argparse.Namespace) -> Any:
     return {"x": ranges[0], "y": ranges[1]}
 
 
+def count_sides(options: argparse.Namespace) -> int:
+    """Return how many modalities the input has: two, or more by files or by names of columns."""
+    if options.other_input:
+        return 2 + len(getattr(options, "more_inputs", []))
+    return max(2, len(options.columns or []))
+
+
 def require_different_names(options: argparse.Namespace) -> None:
-    """Refuse one name for both sides; in two files, arrays may have the same name."""
+    """Refuse one name for two sides; in files of their own, arrays may have the same name."""
     _require_a_file(options)
+    sides = count_sides(options)
     for option in ("modalities", "columns"):
         names = getattr(options, option)
+        if names and len(names) != sides:
+            advice = ""
+            if len(names) > sides:
+                advice = (
+                    ": put all files before the options, and name the arrays of one file by "
+                    "--columns"
+                )
+            raise PairsError(
+                f"Expected {_in_words(sides)} names for --{option}, one for each side; got "
+                f"{len(names)}{advice}"
+            )
         if option == "columns" and options.other_input:
             continue
-        if names and len(set(names)) == 1:
-            raise PairsError(
-                f"Expected two different names for --{option}; got {quoted(names[0])} twice"
-            )
+        for name in names or []:
+            if names.count(name) > 1:
+                times = "twice" if names.count(name) == 2 else f"{names.count(name)} times"
+                raise PairsError(
+                    f"Expected {_in_words(sides)} different names for --{option}; got "
+                    f"{quoted(name)} {times}"
+                )
+
+
+def _in_words(count: int) -> str:
+    return "two" if count == 2 else str(count)
 
 
 def _require_a_file(options: argparse.Namespace) -> None:
@@ -217,6 +256,27 @@ def pairs_of(stored: "Input", options: argparse.Namespace) -> "PairedEmbeddings"
     return PairedEmbeddings.from_groups(
         stored.x, stored.y, stored.ids, **stored.metadata | metadata
     )
+
+
+def load_several(options: argparse.Namespace) -> dict[str, Any]:
+    """Read the arrays of three or more modalities, of one file or of a file for each."""
+    from gapbook.array_files import read_several, read_side
+
+    columns = options.columns
+    if not options.other_input:
+        arrays = read_several(options.input, columns)
+        return dict(zip(options.modalities or columns, arrays, strict=True))
+    paths = [options.input, options.other_input, *options.more_inputs]
+    names = options.modalities or [one_line(readable(path.stem)) for path in paths]
+    if len(set(names)) < len(names):
+        raise PairsError(
+            f"Expected files of different names; got {quoted(', '.join(names))}: name what they "
+            "hold by --modalities"
+        )
+    sides = {}
+    for name, path, column in zip(names, paths, columns or [None] * len(paths), strict=True):
+        sides[name] = read_side(path, column)
+    return sides
 
 
 def holds_shards(options: argparse.Namespace) -> bool:

@@ -27,6 +27,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print one line and exit with 2."""
+        # An option that takes any number of names has taken the files, too.
+        if message.endswith("required: input"):
+            message += ", before all options"
         self.exit(2, f"gapbook: {one_line(message)} ({self.prog} --help says more)\n")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from gapbook.checks.seeds import MAX_SEED
 from gapbook.cli.inputs import (
     add_input,
+    count_sides,
     holds_shards,
     input_words,
     pairs_of,
@@ -27,6 +28,7 @@ from gapbook.cli.options import (
     seed,
     tau,
 )
+from gapbook.cli.several import check_several, report_several
 from gapbook.exceptions import PairsError, one_line, quoted
 from gapbook.files.paths import path_text
 from gapbook.terminal import print_text, readable
@@ -62,6 +64,8 @@ input, by its ending:
                        two lists of JSON in each line
   two files            one side each, of shape (n, d): images.npy texts.npy
                        (any of these endings; a .csv may hold numbers alone)
+  three files or more  one modality each; or one file of three arrays or more, named by --columns:
+                       every pair is measured, and all together, for .json and .md
   several captions     images.npy of shape (n, d), captions.npy of shape (n, k, d); or both of one
                        row each and --groups, ids of their rows: any caption of an image is right,
                        and intervals are for a redraw of images
@@ -81,6 +85,7 @@ EXAMPLES = """examples:
   gapbook report embeddings.npz --out report.html --out report.json
   gapbook report embeddings.npz --out table.tex --temperature 0.07 --modalities video text
   gapbook report images.npy texts.npy --out report.html
+  gapbook report images.npy texts.npy sounds.npy --modalities image text sound --out k.json
   gapbook report images.npy captions.npy --groups image_ids.npy --groups caption_ids.npy
   gapbook report export.parquet --long-table vector modality id
   gapbook report pairs.parquet --columns image_vector text_vector
@@ -101,7 +106,7 @@ def add_report(commands: "argparse._SubParsersAction[Parser]") -> None:
 
 
 def _add_report_options(parser: Parser) -> None:
-    add_input(parser)
+    add_input(parser, several=True)
     parser.add_argument(
         "--out",
         type=output_path(OUTPUT_SUFFIXES),
@@ -138,7 +143,8 @@ def _add_report_options(parser: Parser) -> None:
         action="append",
         default=[],
         help='exit with 1 where this holds, "r1<0.3" for example; may be given again. Names of '
-        "measures are those of the JSON; r1, r5 and r10 are the smaller of both directions",
+        "measures are those of the JSON; r1, r5 and r10 are the smaller of both directions. Of "
+        "three modalities or more, it holds where it holds for any pair",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
@@ -162,6 +168,8 @@ def _report(options: argparse.Namespace) -> int:
 
     _check_together(options)
     conditions = _conditions(options)
+    if count_sides(options) > 2:
+        return report_several(options, conditions)
     # A notebook names a way to show figures that this Python may not have; here none is shown.
     os.environ["MPLBACKEND"] = "agg"
     # Before the progress bar appears, so that an error is one line: what cannot be read ends here.
@@ -240,6 +248,8 @@ def _conditions(options: argparse.Namespace) -> "list[Condition]":
 
 def _check_together(options: argparse.Namespace) -> None:
     """Refuse options that do not fit one another, or the input."""
+    if count_sides(options) > 2:
+        check_several(options)
     require_different_names(options)
     if (options.logit_scale is None) != (options.logit_bias is None):
         raise PairsError("Expected --logit-scale and --logit-bias together, or none of them")

@@ -13,7 +13,7 @@ from gapbook.exceptions import PairsError, quoted
 from gapbook.geometry.arrays import to_numpy
 from gapbook.geometry.intervals import Estimate, jackknife, jackknife_groups
 from gapbook.geometry.neighbors import default_neighbors, shares_of_places
-from gapbook.geometry.table import SAMPLE_SIZE, gap_report, require_sample_size
+from gapbook.geometry.table import SAMPLE_SIZE, measure, require_sample_size
 from gapbook.pairs import PairedEmbeddings, unit_rows
 
 COLUMNS = ["x", "y", "metric", "value", "low", "high", "unit"]
@@ -29,7 +29,7 @@ def several_report(
     replicates: int = 1000,
     sample: int = SAMPLE_SIZE,
 ) -> pd.DataFrame:
-    """Measure two or more modalities of the same items.
+    """Measure two or more modalities of the same items, as ``gap_report`` does for a mapping.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def several_report(
     tables = []
     for first, second in combinations(names, 2):
         pairs = PairedEmbeddings(unit[first], unit[second], modalities=(first, second))
-        table = gap_report(pairs, seed, replicates, sample)
+        table = measure(pairs, seed, replicates, sample).table
         tables.append(table.assign(x=first, y=second))
     together = _together(unit, seed, sample)
     return pd.concat([*tables, together], ignore_index=True)[COLUMNS]

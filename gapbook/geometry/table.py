@@ -1,10 +1,12 @@
 """One table of all measures of pairs, with intervals, and what a report needs beside it."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from gapbook.checks.seeds import require_seed
 from gapbook.exceptions import PairsError
@@ -200,15 +202,19 @@ def _group_notes(modalities: tuple[str, str], groups: np.ndarray) -> list[str]:
 
 
 def gap_report(
-    pairs: PairedEmbeddings, seed: int = 0, replicates: int = 1000, sample: int = SAMPLE_SIZE
+    pairs: PairedEmbeddings | Mapping[str, ArrayLike],
+    seed: int = 0,
+    replicates: int = 1000,
+    sample: int = SAMPLE_SIZE,
 ) -> pd.DataFrame:
     """Return every measure of ``gapbook.geometry``, with intervals, as a tidy table.
 
     Parameters
     ----------
-    pairs : PairedEmbeddings
+    pairs : PairedEmbeddings or mapping of str to array (n, d)
         The pairs, at least 2. A file is read by ``PairedEmbeddings.load``; a folder of files is
-        measured by ``gapbook.shards.shard_report``.
+        measured by ``gapbook.shards.shard_report``. Or two or more modalities of the same items, an
+        array by the name of each, in which row i is item i.
     seed : int
         The seed of the sample, the bootstrap, the groups of the jackknife and the folds of the
         probe.
@@ -223,13 +229,17 @@ def gap_report(
         A row for each of ``MEASURES``, with the columns ``metric``, ``value``, ``low``, ``high``
         (a 95 % interval for a redraw of the pairs) and ``unit``. Numbers of pairs and dimensions
         have no interval: NaN. Of pairs in groups, ``attrs["n_effective"]`` is the number of groups
-        of one size in which as large a share of all rows of y is that of one's own group.
+        of one size in which as large a share of all rows of y is that of one's own group. Of a
+        mapping, the table of ``gapbook.geometry.several_report``: the columns ``x`` and ``y``,
+        names of modalities, come first, and below the rows of each pair stand those of all
+        modalities together.
 
     Raises
     ------
     PairsError
-        If pairs are not ``PairedEmbeddings``, or sample is not an integer of at least 2, replicates
-        none of at least 1, or seed none from 0 to 4294967295.
+        If pairs are not ``PairedEmbeddings`` or a mapping of at least two names to arrays of one
+        shape, or sample is not an integer of at least 2, replicates none of at least 1, or seed
+        none from 0 to 4294967295.
 
     Notes
     -----
@@ -272,7 +282,15 @@ def gap_report(
     >>> across = gap_report(pairs).set_index("metric").loc["cosine_across"]
     >>> across[["value", "low", "high"]].astype(float).round(2).tolist()
     [-0.75, -0.79, -0.71]
+    >>> table = gap_report({"image": pairs.x, "text": pairs.y, "sound": pairs.x}, replicates=20)
+    >>> table.query("metric == 'modality_gap'")[["x", "y", "value"]].round(2).to_numpy().tolist()
+    [['image', 'text', 1.73], ['image', 'sound', 0.0], ['text', 'sound', 1.73]]
     """
+    if isinstance(pairs, Mapping):
+        # That module measures each pair by this one.
+        from gapbook.geometry.several import several_report
+
+        return several_report(pairs, seed, replicates, sample)
     return measure(pairs, seed, replicates, sample).table
 
 

@@ -15,9 +15,11 @@ from gapbook.plots.style import (
     GREEN,
     GRID_COLOR,
     LEGEND_RIGHT,
+    PANELS_IN_A_ROW,
     PURPLE,
     SKY,
     assign,
+    legend_place,
     panel_grid,
     styled,
 )
@@ -46,7 +48,8 @@ def group_rates(
 ) -> Figure:
     """Draw the rate of each group for each shift, with its interval.
 
-    The axis goes by the square root, on which binomial intervals are about equally long.
+    The axis goes by the square root, on which binomial intervals are about equally long. Panels
+    beside each other show the groups that one of them has.
 
     Parameters
     ----------
@@ -61,16 +64,16 @@ def group_rates(
         import seaborn as sns
 
     panels = list(table["panel"].unique())
-    groups = list(table["group"].unique())
     shifts = list(table["shift"].unique())
     marks = assign(shifts, SHIFT_MARKERS)
     offsets = np.linspace(-0.3, 0.3, len(shifts))
     shades = plt.get_cmap("viridis")(np.linspace(0, 0.88, len(shifts)))
     colors = dict(zip(shifts, map(to_hex, shades), strict=True))
-    panel_size = (3.3, 0.52 * len(groups) + 1.1)
-    fig, grid = panel_grid(len(panels), panel_size, beside=2, sharey=True)
+    groups_of = _groups_by_panel(table)
+    fig, grid, place = _rate_panels([len(groups_of[panel]) for panel in panels])
     for ax, panel in zip(grid.flat, panels, strict=False):
         here = table[table["panel"] == panel]
+        groups = groups_of[panel]
         for shift, offset in zip(shifts, offsets, strict=True):
             rows = here[here["shift"] == shift].set_index("group").reindex(groups)
             rows = rows.assign(height=np.arange(len(groups)) + offset, percent=100 * rows["rate"])
@@ -85,13 +88,36 @@ def group_rates(
             sns.scatterplot(rows, x="percent", y="height", zorder=3, ax=ax, **dots)
         _set_root_axis(ax, 100 * here["high"].max())
         ax.set(title=panel, xlabel=f"{label}\n(square-root axis)", ylabel="")
-    grid[0, 0].set_yticks(range(len(groups)), groups)
-    grid[0, 0].invert_yaxis()
+    for row, panel in zip(grid, panels[:: grid.shape[1]], strict=True):
+        row[0].set_yticks(range(len(groups_of[panel])), groups_of[panel])
+        row[0].invert_yaxis()
     handles: list[Any] = grid[0, 0].get_legend_handles_labels()[0]
     if printed is not None:
         handles.append(plt.Line2D([], [], ms=8, label="printed", **PRINTED))
-    fig.legend(handles=handles, loc=LEGEND_RIGHT, title="shift δ", fontsize=9)
+    fig.legend(handles=handles, title="shift δ", fontsize=9, **place)
     return fig
+
+
+def _groups_by_panel(table: pd.DataFrame) -> dict[Any, list[Any]]:
+    """Return the groups that each panel shows: all that it or the one beside it has."""
+    panels = list(table["panel"].unique())
+    groups_of: dict[Any, list[Any]] = {}
+    for first in range(0, len(panels), PANELS_IN_A_ROW):
+        row = panels[first : first + PANELS_IN_A_ROW]
+        groups = list(table.loc[table["panel"].isin(row), "group"].unique())
+        groups_of |= dict.fromkeys(row, groups)
+    return groups_of
+
+
+def _rate_panels(numbers: list[int]) -> tuple[Figure, np.ndarray, dict[str, Any]]:
+    """Return panels as high as their numbers of groups ask for, and the place of the legend."""
+    place = legend_place(len(numbers))
+    heights = [0.52 * number + 1.1 for number in numbers[::PANELS_IN_A_ROW]]
+    panel_size = (3.3, float(np.mean(heights)))
+    beside = 2 if "bbox_to_anchor" not in place else 0.6
+    options: dict[str, Any] = {"sharey": "row", "gridspec_kw": {"height_ratios": heights}}
+    fig, grid = panel_grid(len(numbers), panel_size, beside=beside, **options)
+    return fig, grid, place
 
 
 def _set_root_axis(ax: Axes, largest: float) -> None:

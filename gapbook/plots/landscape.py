@@ -9,20 +9,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gapbook.plots.labels import TEMPERATURES, line_colors
+from gapbook.plots.labels import TEMPERATURES
 from gapbook.plots.pairs import GAP_VIEW_LABELS, clouds
 from gapbook.plots.style import (
     BLACK,
     GREEN,
     GRID_COLOR,
     GROUP_COLORS,
-    LEGEND_RIGHT,
     LINE_COLOR,
     PURPLE,
     SKY,
+    legend_place,
     panel_grid,
     styled,
 )
+from gapbook.plots.training import DASHED, DOTTED, SOLID, Dashes, line_styles
 
 # The color and the marker of each way to close a gap, and of none.
 MITIGATION_STYLES = {
@@ -37,6 +38,9 @@ SIGNED_DISTANCE = "distance of the means (negative: they have passed each other)
 # Means of unit rows lie at most 2 apart. The axis falls: to the right, the gap closes.
 SIGNED_LIMITS = (2, -2)
 
+# The dashes of up to three lines that have the colors of groups.
+GROUP_DASHES: tuple[Dashes, ...] = (SOLID, DASHED, DOTTED)
+
 
 @styled
 def loss_curves(
@@ -49,19 +53,22 @@ def loss_curves(
     Parameters
     ----------
     table : DataFrame with columns panel, line, signed, loss
-        Up to three lines get the colors of groups, more a sequence from dark to light.
+        Temperatures have colors and dashes of their own. Up to three other lines get the colors of
+        groups, more a sequence from light to dark.
     present : mapping of str to float
         The gap of the pairs as they are, a dashed line, by panel.
     legend_title : str
         What tells the lines apart.
     """
     panels = table["panel"].unique()
-    colors = _line_colors(list(table["line"].unique()))
-    fig, grid = panel_grid(len(panels), (3.6, 3), beside=1.4)
+    styles = _line_styles(list(table["line"].unique()))
+    place = legend_place(len(panels))
+    beside = 1.4 if "bbox_to_anchor" not in place else 0
+    fig, grid = panel_grid(len(panels), (3.9, 3), beside=beside)
     for ax, panel in zip(grid.flat, panels, strict=False):
         for name, line in table[table["panel"] == panel].groupby("line", sort=False):
-            color = colors[name]
-            ax.plot(line["signed"], line["loss"], color=color, lw=1.6, label=name)
+            color, dashes = styles[name]
+            ax.plot(line["signed"], line["loss"], color=color, lw=1.6, label=name, dashes=dashes)
             lowest = line.loc[line["loss"].idxmin()]
             ax.plot(lowest["signed"], lowest["loss"], "o", color=color, ms=6, mec="k")
         ax.axvline(present[panel], color=LINE_COLOR, ls="--", lw=1, zorder=0)
@@ -69,16 +76,21 @@ def loss_curves(
     fig.supxlabel(SIGNED_DISTANCE, fontsize=10)
     fig.supylabel("loss (nats)", fontsize=10)
     handles, labels = grid[0, 0].get_legend_handles_labels()
-    fig.legend(handles, labels, title=legend_title, loc=LEGEND_RIGHT)
+    handles.append(plt.Line2D([], [], color="w", marker="o", mec="k", ls="", ms=6))
+    handles.append(plt.Line2D([], [], color=LINE_COLOR, ls="--", lw=1))
+    labels += ["minimum", "present gap"]
+    # Long enough for the dashes to show.
+    fig.legend(handles, labels, title=legend_title, handlelength=3, **place)
     return fig
 
 
-def _line_colors(names: Sequence[Any]) -> dict[Any, Any]:
-    """Return a color for each line: temperatures have their own."""
-    colors = line_colors([str(name) for name in names])
-    if len(names) <= len(GROUP_COLORS) and not set(colors) <= set(TEMPERATURES):
-        return dict(zip(names, GROUP_COLORS, strict=False))
-    return dict(zip(names, colors.values(), strict=True))
+def _line_styles(names: Sequence[Any]) -> dict[Any, tuple[Any, Dashes]]:
+    """Return color and dashes of each line: temperatures have their own."""
+    styles = line_styles([str(name) for name in names])
+    if len(names) <= len(GROUP_DASHES) and not set(styles) <= set(TEMPERATURES):
+        of_groups = zip(GROUP_COLORS, GROUP_DASHES, strict=False)
+        return dict(zip(names, of_groups, strict=False))
+    return dict(zip(names, styles.values(), strict=True))
 
 
 @styled

@@ -41,6 +41,8 @@ LAST_NUMBERED_ANGLE = 75
 # The marks of lines that lie on each other, and how many points lie between two marks.
 SCALE_MARKERS = "osD^v"
 POINTS_PER_MARK = 5
+# On lines that lie apart, fewer do.
+POINTS_PER_MARK_APART = 15
 
 
 @styled
@@ -92,7 +94,7 @@ def loss_over_effective_scale(
     ----------
     table : DataFrame with columns scale, x, effective, loss
         ``scale`` is 1/tau, ``x`` the angle and ``effective`` the scale that is left. Up to five
-        scales; the last is a line, all others marks on it.
+        scales; the last is a line, all others have marks, which lie on it at the right.
     best : tuple of two float
         The effective scale with the least loss, and that loss: a star.
     xlabels : tuple of two str
@@ -103,33 +105,34 @@ def loss_over_effective_scale(
     for i, scale in enumerate(scales):
         rows = table[table["scale"] == scale]
         color = tau_color(1 / scale)
-        left.plot(rows["x"], rows["loss"], color=color, lw=1.8)
         if i == len(scales) - 1:
+            left.plot(rows["x"], rows["loss"], color=color, lw=1.8)
             right.plot(rows["effective"], rows["loss"], color=color, lw=1.5, zorder=2)
         else:
-            right.plot(
-                rows["effective"],
-                rows["loss"],
-                SCALE_MARKERS[i % len(SCALE_MARKERS)],
-                color=color,
-                ms=6,
-                mfc="w",
-                markevery=POINTS_PER_MARK,
-                zorder=3,
-            )
+            mark: dict[str, Any] = {"marker": SCALE_MARKERS[i], "color": color, "mfc": "w"}
+            every = (3 * i, POINTS_PER_MARK_APART)
+            left.plot(rows["x"], rows["loss"], lw=1.8, ms=5, markevery=every, **mark)
+            mark |= {"ls": "", "ms": 6, "markevery": POINTS_PER_MARK, "zorder": 3}
+            right.plot(rows["effective"], rows["loss"], **mark)
     right.plot(*best, "k*", ms=13, mec="w", zorder=4)
     note = f"s* = {best[0]:.1f}"
     right.annotate(note, best, (0, -20), textcoords="offset points", ha="center")
     left.axhline(best[1], color="k", lw=0.8, ls=":")
     left.set(xlabel=xlabels[0], ylabel="loss", ylim=(0, None), title="Five landscapes ...")
     right.set(xlabel=xlabels[1], xscale="log", xlim=(0.3, None), title="... are one curve")
-    _add_temperature_legend(fig, scales)
+    _add_temperature_legend(fig, scales, [*SCALE_MARKERS[: len(scales) - 1], ""])
     return fig
 
 
-def _add_temperature_legend(fig: Figure, scales: Sequence[float]) -> None:
-    """Put one legend of temperatures at the right of a figure."""
-    handles = [plt.Line2D([], [], color=tau_color(1 / scale), lw=2) for scale in scales]
+def _add_temperature_legend(
+    fig: Figure, scales: Sequence[float], markers: Sequence[str] | None = None
+) -> None:
+    """Put one legend of temperatures at the right of a figure, with the marks of their lines."""
+    markers = markers or [""] * len(scales)
+    handles = [
+        plt.Line2D([], [], color=tau_color(1 / scale), lw=2, marker=marker, mfc="w")
+        for scale, marker in zip(scales, markers, strict=True)
+    ]
     names = ["1" if scale == 1 else f"1/{scale:g}" for scale in scales]
     fig.legend(handles, names, title="temperature", loc=LEGEND_RIGHT, fontsize=9)
 

@@ -141,6 +141,27 @@ def panel_grid(
     return fig, grid
 
 
+def legend_place(count: int) -> dict[str, Any]:
+    """Return where the legend of panels from ``panel_grid`` stands.
+
+    Parameters
+    ----------
+    count : int
+        The number of panels. An odd number of them leaves a place over, which the legend takes;
+        otherwise it stands beside them.
+
+    Returns
+    -------
+    dict
+        Options of ``Figure.legend``.
+    """
+    if count < PANELS_IN_A_ROW or count % PANELS_IN_A_ROW == 0:
+        return {"loc": LEGEND_RIGHT}
+    rows = -(-count // PANELS_IN_A_ROW)
+    # The middle of the last place, a little off for the labels of the axes.
+    return {"loc": "center", "bbox_to_anchor": (0.77, 0.5 / rows + 0.02)}
+
+
 def palette_png(image: "Image", colors: int = 256) -> bytes:
     """Encode an image as PNG with a palette, in a third of the size.
 

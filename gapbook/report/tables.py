@@ -116,7 +116,7 @@ def markdown_table(table: pd.DataFrame, labels: pd.DataFrame) -> str:
     """
     cells = _printed(table, labels)
     for column in ("measure", "unit"):
-        cells[column] = cells[column].map(_escape_markdown)
+        cells[column] = cells[column].map(escape_markdown)
     alignment = ("left", "right", "center", "left")
     # Cells are text: they must not be read as numbers again, which would drop zeros at their end.
     return cells.to_markdown(index=False, colalign=alignment, disable_numparse=True) + "\n"
@@ -175,13 +175,13 @@ def markdown_report(
     str
         A list, and one to three pipe tables, that of cuts with the calibration below it.
     """
-    parts = ["".join(f"* {_escape_markdown(line)}\n" for line in lines)]
+    parts = ["".join(f"* {escape_markdown(line)}\n" for line in lines)]
     parts.append(markdown_table(table, labels))
     if cuts is not None:
         cells = printed_cuts(cuts.table)
         parts.append(plain_markdown(cells, ("right",) * cells.shape[1]))
         if cuts.calibration is not None:
-            parts.append(_escape_markdown(cuts.calibration.in_words()) + "\n")
+            parts.append(escape_markdown(cuts.calibration.in_words()) + "\n")
     if candidates is not None:
         parts.append(plain_markdown(printed_candidates(candidates)))
     return "\n".join(parts)
@@ -208,7 +208,7 @@ def plain_markdown(cells: pd.DataFrame, alignment: Sequence[str] | None = None) 
     | a\|b   | 0.50    |
     """
     # Cells are text: they must not be read as numbers again, which would drop zeros at their end.
-    escaped = cells.map(_escape_markdown)
+    escaped = cells.map(escape_markdown)
     return escaped.to_markdown(index=False, colalign=alignment, disable_numparse=True) + "\n"
 
 
@@ -337,6 +337,22 @@ def _escape_latex(text: str) -> str:
     return one_line(text).translate(str.maketrans(LATEX_ESCAPES))
 
 
-def _escape_markdown(text: str) -> str:
-    """Escape what Markdown would take as a mark, in a line without control characters."""
+def escape_markdown(text: str) -> str:
+    r"""Escape what Markdown would take as a mark, in a line without control characters.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+
+    Returns
+    -------
+    str
+        One line for a list, a heading or a cell.
+
+    Examples
+    --------
+    >>> print(escape_markdown("a|b <i>"))
+    a\|b &lt;i&gt;
+    """
     return one_line(text).translate(str.maketrans(MARKDOWN_ESCAPES))

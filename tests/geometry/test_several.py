@@ -1,6 +1,7 @@
 """More than two modalities of the same items."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gapbook.exceptions import PairsError
@@ -37,6 +38,22 @@ def test_each_pair_has_the_measures_of_gap_report():
     of_pair = of_pair[of_pair["metric"] != "share_of_results"].set_index("metric")
     alone = gap_report(pairs, replicates=20).set_index("metric")
     np.testing.assert_allclose(of_pair["value"], alone["value"], rtol=1e-5, atol=1e-6)
+
+
+def test_gap_report_of_a_mapping_is_the_table_of_several_modalities():
+    sides = clouds()
+    table = gap_report(sides, seed=3, replicates=20, sample=30)
+    pd.testing.assert_frame_equal(table, several_report(sides, 3, 20, 30))
+
+
+def test_gap_report_of_two_names_has_the_measures_of_their_pairs():
+    sides = clouds(k=2)
+    table = gap_report(sides, replicates=20)
+    of_pair = table[(table["x"] != "all") & (table["metric"] != "share_of_results")]
+    alone = gap_report(PairedEmbeddings(*sides.values()), replicates=20)
+    assert of_pair["metric"].tolist() == alone["metric"].tolist()
+    columns = ["value", "low", "high"]
+    np.testing.assert_allclose(of_pair[columns], alone[columns], rtol=1e-5, atol=1e-6)
 
 
 def test_variance_between_is_the_textbook_share():
@@ -105,3 +122,8 @@ def test_many_items_are_sampled_for_what_compares_all_rows():
 def test_what_is_no_set_of_modalities_is_refused_in_a_sentence(sides, message):
     with pytest.raises(PairsError, match=message):
         several_report(sides)
+
+
+def test_gap_report_refuses_a_mapping_of_one_name():
+    with pytest.raises(PairsError, match="a mapping of at least two names of modalities"):
+        gap_report({"image": np.eye(4)})

@@ -70,6 +70,15 @@ def test_a_group_without_a_rate_leaves_its_place_empty() -> None:
     assert drawn[~np.isnan(drawn).any(axis=1)].tolist() == [[10, pytest.approx(1.3)]]
 
 
+def test_panels_beside_each_other_leave_out_groups_that_none_of_them_has() -> None:
+    table = rates()
+    third = table[table["panel"] == "crime"].assign(panel="all")
+    upper = table[table["group"] == "B"]
+    axes = plots.group_rates(pd.concat([upper, third])).axes
+    names = [[tick.get_text() for tick in ax.get_yticklabels()] for ax in (axes[0], axes[2])]
+    assert names == [["B"], ["A", "B"]]
+
+
 def test_p_over_changes_is_a_line_a_data_set_with_both_tests_marked() -> None:
     names = ["CIFAR10", "SVHN"]
     curves = pd.concat(

@@ -1,5 +1,7 @@
 """Figures of losses over a shift: a line a temperature, a dot at each minimum."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -32,7 +34,7 @@ def test_the_present_gap_is_a_dashed_line_and_the_gap_closes_to_the_right() -> N
     assert ax.lines[-1].get_linestyle() == "--"
     assert ax.get_xlim() == (2, -2)
     assert figure.legends[0].get_title().get_text() == "temperature"
-    assert legend_texts(figure) == ["1/100"]
+    assert legend_texts(figure) == ["1/100", "minimum", "present gap"]
 
 
 def test_many_lines_get_a_sequence_of_colors() -> None:
@@ -87,3 +89,19 @@ def test_a_frame_of_shifted_pairs_marks_where_it_is_on_both_curves() -> None:
     assert at_100.get_linestyle() != at_best.get_linestyle()
     assert right.get_xlim() == (2, -2)
     assert axis_labels(right) == ("signed distance of the means", "symmetric loss (nats)")
+
+
+def test_neighboring_temperatures_differ_in_dashes_too() -> None:
+    table = pd.concat([losses("a", tau, 1) for tau in ("1/20", "1/30", "1/50", "1/100")])
+    lines = plots.loss_curves(table, {"a": 1}).axes[0].lines[:-1:2]
+    looks = [line.get_linestyle() for line in lines]
+    assert all(look != following for look, following in itertools.pairwise(looks))
+
+
+def test_the_legend_stands_in_the_place_that_three_panels_leave_over() -> None:
+    table = pd.concat([losses(panel, "1/100", 1) for panel in "abc"])
+    figure = plots.loss_curves(table, dict.fromkeys("abc", 1))
+    figure.draw_without_rendering()
+    legend = figure.legends[0].get_window_extent()
+    assert not any(legend.overlaps(ax.get_window_extent()) for ax in figure.axes)
+    assert legend.x1 < figure.bbox.x1

@@ -61,6 +61,9 @@ def test_losses_over_the_effective_scale_are_marks_on_the_last_line_with_a_star(
     assert right.texts[0].get_text() == "s* = 12.3"
     assert [axis_labels(ax)[0] for ax in (left, right)] == ["angle", "effective scale"]
     assert legend_texts(figure) == ["1", "1/5", "1/100"]
+    handles = figure.legends[0].legend_handles
+    assert [handle.get_marker() for handle in handles[:2]] == markers[:2]
+    assert [line.get_marker() for line in left.lines[:2]] == markers[:2]
 
 
 def sphere(angle: float):
