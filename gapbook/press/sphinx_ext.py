@@ -18,7 +18,7 @@ from sphinx.config import Config
 from gapbook.press.copies.references import site_address
 from gapbook.press.copies.sphinx import write_copies
 from gapbook.press.search import SearchableBuilder
-from gapbook.press.stamp import BRANCH, install_cell
+from gapbook.press.stamp import BRANCH, install_cell, requirement
 
 # one file that carries its glyphs: browsers refuse fonts of pages opened from a disk
 MATHJAX = "tex-svg.js"
@@ -45,14 +45,36 @@ def repository(folder: Path) -> str | None:
     """
     if name := os.environ.get("GITHUB_REPOSITORY"):
         return f"https://github.com/{name}"
-    command = ["git", "-C", str(folder), "remote", "get-url", "origin"]
-    try:
-        remote = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    except FileNotFoundError:
-        # no git on this machine
-        return None
-    match = GITHUB.search(remote)
+    match = GITHUB.search(_git(folder, "remote", "get-url", "origin"))
     return f"https://github.com/{match[1]}" if match else None
+
+
+def package(folder: Path) -> str:
+    """Say what pip installs as the package of this book.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder of the repository.
+
+    Returns
+    -------
+    str
+        The requirement, with the commit of ``GITHUB_SHA`` or of the working tree; empty where the
+        repository on GitHub or the commit is not known.
+    """
+    url = repository(folder)
+    commit = os.environ.get("GITHUB_SHA") or _git(folder, "rev-parse", "--verify", "HEAD").strip()
+    return requirement(url, commit) if url and commit else ""
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """Return what git prints; nothing where it fails, or is not on this machine."""
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    except FileNotFoundError:
+        return ""
 
 
 def link_repository(app: Sphinx, config: Config) -> None:
@@ -107,7 +129,9 @@ def offer_only_copies(
 def replace_downloads(app: Sphinx, exception: Exception | None) -> None:
     """Let readers download notebooks that carry their numbers."""
     if exception is None and app.builder.name == "html":
-        write_copies(app, app.config.html_baseurl or site_address(repository(Path(app.confdir))))
+        folder = Path(app.confdir)
+        site = app.config.html_baseurl or site_address(repository(folder))
+        write_copies(app, site, package(folder))
 
 
 def drop_unused_mathjax(app: Sphinx, exception: Exception | None) -> None:

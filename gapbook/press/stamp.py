@@ -1,10 +1,11 @@
 r"""Stamp published copies of the notebooks with the cell that installs this package.
 
 A notebook in the repository cannot know the commit that will publish it, and the name ``gapbook``
-on package indexes is not ours. So its install cell only says what to do, and the publish workflow
-replaces it in the copies for readers that :mod:`gapbook.press.copies` makes. They are the downloads
-on the site, and ``book/*.ipynb`` on the branch ``notebooks``, which is otherwise the published
-commit. The Colab button opens
+on package indexes is not ours. So its install cell only says what to do. In the copies for readers
+that :mod:`gapbook.press.copies` makes, the cell names the line for pip, and stops with one sentence
+where the package is missing (:func:`advise`); the publish workflow replaces it. The copies are the
+downloads on the site, and ``book/*.ipynb`` on the branch ``notebooks``, which is otherwise the
+published commit. The Colab button opens
 ``colab.research.google.com/github/OWNER/REPOSITORY/blob/notebooks/book/01_modality_gap.ipynb``.
 
 ``python -m gapbook.press.stamp FOLDER URL COMMIT`` stamps the notebooks below FOLDER in place.
@@ -43,8 +44,20 @@ versions_in_memory = globals().get("versions_in_memory", {{}})
 PINS = """
 {pins}
 """
-install("gapbook[chapters] @ git+{url}@{commit}", PINS, versions_in_memory)
+install("{requirement}", PINS, versions_in_memory)
 '''
+# IPython shows this error as one line, and runs no later cell
+ADVICE = """\
+# This notebook needs the package gapbook. To install it for the Python of this kernel, run{where}:
+# pip install "{wanted}"
+from importlib.util import find_spec
+
+from IPython.core.error import UsageError
+
+if find_spec("gapbook") is None:
+    raise UsageError("The package gapbook is not installed: the first lines of this cell say how.")
+"""
+IN_CLONE = ", in a clone of the book's repository"
 
 
 def install_cell(notebook: NotebookNode) -> NotebookNode | None:
@@ -62,6 +75,44 @@ def install_cell(notebook: NotebookNode) -> NotebookNode | None:
     """
     tagged = [cell for cell in notebook.cells if "install" in cell.metadata.get("tags", ())]
     return next(iter(tagged), None)
+
+
+def requirement(url: str, commit: str) -> str:
+    """Write what pip installs: the package of a commit, with all that the chapters need.
+
+    Parameters
+    ----------
+    url, commit : str
+        As for :func:`stamp`.
+
+    Returns
+    -------
+    str
+        The requirement.
+
+    Examples
+    --------
+    >>> requirement("https://github.com/somebody/a-book", "0123abcd")
+    'gapbook[chapters] @ git+https://github.com/somebody/a-book@0123abcd'
+    """
+    return f"gapbook[chapters] @ git+{url}@{commit}"
+
+
+def advise(notebook: NotebookNode, wanted: str = "") -> None:
+    """Let the install cell of a notebook say how to install the package, and stop without it.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        The notebook, which is changed; one without such a cell is not.
+    wanted : str
+        What pip installs, as :func:`requirement` writes it; empty where the address of the
+        repository or the commit is not known. Then the cell names the line for a clone.
+    """
+    cell = install_cell(notebook)
+    if cell is not None:
+        where = "" if wanted else IN_CLONE
+        cell.source = ADVICE.format(where=where, wanted=wanted or ".[chapters]").rstrip()
 
 
 def pins(constraints: str) -> list[str]:
@@ -142,7 +193,8 @@ def stamp(notebook: NotebookNode, url: str, commit: str, constraints: str) -> No
         " ".join(pins(constraints)), 110, break_on_hyphens=False, break_long_words=False
     )
     code = Path(colab.__file__).read_text(encoding="utf-8").rstrip()
-    cell.source = CELL.format(code=code, pins=wrapped, url=url, commit=commit).rstrip()
+    wanted = requirement(url, commit)
+    cell.source = CELL.format(code=code, pins=wrapped, requirement=wanted).rstrip()
     # Colab shows the title and hides the code
     cell.metadata["cellView"] = "form"
     return copy

@@ -12,15 +12,23 @@ from nbclient import NotebookClient
 from gapbook.press.copies.markdown import myst_in
 from gapbook.press.costs import read_costs
 from gapbook.press.notebooks import read_notebooks
+from gapbook.press.stamp import install_cell
 
 ROOT = Path(__file__).parents[2]
-NOTEBOOKS = list(read_notebooks(ROOT / "book"))
+NOTEBOOKS = read_notebooks(ROOT / "book")
 CHAPTERS = [name for name in NOTEBOOKS if re.match(r"\d\d_", name)]
 # what a reader would take for a slip, found without the parser that the copies are made with
 ROLE = re.compile(r"\{[A-Za-z][\w:+-]*\}`")
 DIRECTIVE = re.compile(r"^[>\s]*(`{3,}|:{3,}|~{3,})\s*\{", re.MULTILINE)
 TARGET = re.compile(r"^\([\w-]+\)=$", re.MULTILINE)
 RECORD = re.compile(r"\b(record\w*|tell)\(")
+# a parenthesis of nothing but a link within the book: words, and where they lead
+ONLY_A_LINK = re.compile(
+    r"\(\s*(?:\{(?:ref|doc|term)\}`(?P<title>[^`<]+?)\s*<(?P<label>[^`>]+)>`"
+    r"|\[(?P<words>[^\]`]+)\]\((?!https?:|#)(?P<href>[^)\s]+)\))\s*\)"
+)
+ONLY_A_NUMBER = re.compile(r"\(\s*\{numref\}`(?P<label>[^`<]+)`\s*\)")
+NUMBER = re.compile(r"\((?:Figure|Table) [\d.]+\)")
 EXERCISES = re.compile(r"^#+ Exercise", re.MULTILINE)
 SOLUTIONS = re.compile("^## Solutions$", re.MULTILINE)
 
@@ -69,6 +77,37 @@ def test_copy_links_to_no_file_that_a_download_lacks(copy):
     for text in sources(copy, "markdown"):
         for address in re.findall(r"\]\(([^)\s]+)", text):
             assert re.match(r"https?:|mailto:|data:|#(exercise|solution)-\d+$", address), address
+
+
+@each_notebook
+def test_copy_has_no_parenthesis_of_nothing_but_a_link_that_is_gone(name, copy):
+    source = "\n".join(sources(NOTEBOOKS[name], "markdown"))
+    text = "\n".join(sources(copy, "markdown"))
+    for match in ONLY_A_LINK.finditer(source):
+        words = match["title"] or match["words"]
+        place = match["label"] or match["href"]
+        if f"({place})=" not in source:
+            assert f"({words})" not in text
+    # numbers of what the notebook itself shows, or the paper, say enough
+    numbers = [match["label"] for match in ONLY_A_NUMBER.finditer(source)]
+    own = [label for label in numbers if is_labelled(label, NOTEBOOKS[name])]
+    assert len(NUMBER.findall(text)) == len(own) + len(NUMBER.findall(source))
+
+
+def is_labelled(label, notebook):
+    """Whether a notebook has a figure or a table of a label, by a directive or by a cell."""
+    named = re.compile(rf":(?:name|label): {label}$|\{{caption\}} {label}$", re.MULTILINE)
+    settings = [cell.metadata.get("mystnb", {}).get("figure", {}) for cell in notebook.cells]
+    by_cell = any(figure.get("name") == label for figure in settings)
+    return by_cell or any(named.search(text) for text in sources(notebook, "markdown"))
+
+
+@each_notebook
+def test_copy_says_how_to_install_the_package(copy):
+    cell = install_cell(copy)
+    assert cell is None or re.search(
+        r'^# pip install "[^"]*\[chapters\]', cell.source, re.MULTILINE
+    )
 
 
 @each_chapter

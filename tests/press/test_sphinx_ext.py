@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from gapbook.press.sphinx_ext import plain_text, repository
+from gapbook.press.sphinx_ext import package, plain_text, repository
 
 URL = "https://github.com/somebody/a-book"
 
@@ -27,6 +27,23 @@ def test_repository_is_read_from_origin(tmp_path, monkeypatch, remote, expected)
     if remote:
         subprocess.run(["git", "-C", tmp_path, "remote", "add", "origin", remote], check=True)
     assert repository(tmp_path) == expected
+
+
+def test_the_package_is_that_of_the_commit_on_github(tmp_path, monkeypatch):
+    monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
+    monkeypatch.delenv("GITHUB_SHA", raising=False)
+    git = ["git", "-C", tmp_path]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "remote", "add", "origin", f"{URL}.git"], check=True)
+    assert package(tmp_path) == ""
+    author = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run([*git, *author, "commit", "-q", "--allow-empty", "-m", "a"], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    assert package(tmp_path) == f"gapbook[chapters] @ git+{URL}@{head.stdout.strip()}"
+    monkeypatch.setenv("GITHUB_SHA", "0" * 40)
+    assert package(tmp_path).endswith(f"@{'0' * 40}")
+    subprocess.run([*git, "remote", "remove", "origin"], check=True)
+    assert package(tmp_path) == ""
 
 
 @pytest.fixture

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
-from gapbook.press.stamp import install_cell, pins, stamp, stamp_folder
+from gapbook.press.stamp import advise, install_cell, pins, requirement, stamp, stamp_folder
 
 ROOT = Path(__file__).parents[2]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -38,6 +40,49 @@ def test_stamped_cell_does_nothing_where_the_package_is_installed(chapter, capsy
     cell = install_cell(stamp(chapter("install"), URL, COMMIT, CONSTRAINTS))
     exec(compile(cell.source, "cell", "exec"), {})
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "line"),
+    [
+        (
+            requirement(URL, COMMIT),
+            f', run:\n# pip install "gapbook[chapters] @ git+{URL}@{COMMIT}"',
+        ),
+        ("", ', run, in a clone of the book\'s repository:\n# pip install ".[chapters]"'),
+    ],
+)
+def test_a_copy_says_how_to_install_and_runs_where_the_package_is(chapter, wanted, line):
+    notebook = chapter("install", "remove-cell")
+    advise(notebook, wanted)
+    cell = install_cell(notebook)
+    assert f"{line}\n" in cell.source
+    assert cell.metadata["tags"] == ["install", "remove-cell"]
+    exec(compile(cell.source, "cell", "exec"), {})
+    stamped = install_cell(stamp(notebook, URL, COMMIT, CONSTRAINTS))
+    assert stamped.source.startswith("# @title Install")
+
+
+def test_a_copy_without_the_package_stops_with_one_sentence(chapter):
+    notebook = chapter("install")
+    advise(notebook)
+    cell = install_cell(notebook)
+    cell.source = cell.source.replace('find_spec("gapbook")', 'find_spec("a_missing_package")')
+    client = NotebookClient(notebook, kernel_name="python3", timeout=60)
+    with pytest.raises(CellExecutionError):
+        client.execute(cleanup_kc=True)
+    [shown] = cell.outputs
+    assert shown.text.splitlines() == [
+        "UsageError: The package gapbook is not installed: the first lines of this cell say how."
+    ]
+    assert notebook.cells[2].execution_count is None
+
+
+def test_a_notebook_without_an_install_cell_stays_as_it_is(chapter):
+    notebook = chapter()
+    before = nbformat.writes(notebook)
+    advise(notebook, requirement(URL, COMMIT))
+    assert nbformat.writes(notebook) == before
 
 
 def test_what_colab_brings_is_not_pinned():

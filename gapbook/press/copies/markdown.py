@@ -22,6 +22,7 @@ from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
 
 from gapbook.exceptions import PressError
+from gapbook.press.copies.references import Target
 
 # syntax that the book's _config.yml enables, and some that it might
 EXTENSIONS = {
@@ -79,8 +80,11 @@ class Writer(Protocol):
     def directive(self, directive: Directive) -> str:
         """Write a directive."""
 
-    def link(self, href: str) -> tuple[str, str]:
-        """Return address and title of what a link leads to; no address if it is not known."""
+    def target(self, name: str, content: str) -> Target | None:
+        """Find what a role leads to, if it is one that leads anywhere."""
+
+    def link(self, href: str) -> Target:
+        """Find what a link leads to."""
 
     def image(self, source: str) -> str:
         """Return an address of an image that works anywhere."""
@@ -407,7 +411,10 @@ def _inline(
 def _changes(content: str, match: _Match, writer: Writer) -> Iterator[tuple[int, int, str]]:
     token = match.token
     if match.rule == "myst_role" and token:
-        yield match.start, match.end, writer.role(token.meta["name"], token.content)
+        name = token.meta["name"]
+        target = writer.target(name, token.content) if _is_alone(content, match) else None
+        words = writer.role(name, token.content)
+        yield match.start, match.end, _with_page(words, target) if target else words
     elif match.rule == "image" and token:
         alt = content[match.start + 2 : content.index("](", match.start)]
         alt = render(alt, writer) if "{" in alt else alt
@@ -429,14 +436,32 @@ def _changes(content: str, match: _Match, writer: Writer) -> Iterator[tuple[int,
 def _link(content: str, match: _Match, href: str, writer: Writer) -> Iterator[tuple[int, int, str]]:
     if re.match(r"(https?|mailto|ftp|attachment):", href):
         return
-    address, title = writer.link(href)
+    target = writer.link(href)
     empty = match.label_end == match.start + 1
-    label = title if empty else ""
-    if address:
-        yield match.label_end, match.end, f"{label}]({address})"
-    else:
-        yield match.start, match.start + 1, ""
-        yield match.label_end, match.end, label
+    label = target.title if empty else ""
+    if target.url:
+        yield match.label_end, match.end, f"{label}]({target.url})"
+        return
+    if _is_alone(content, match):
+        label = _with_page(label, target)
+    yield match.start, match.start + 1, ""
+    yield match.label_end, match.end, label
+
+
+def _is_alone(content: str, match: _Match) -> bool:
+    """Tell whether a parenthesis has nothing but this."""
+    before = content[: match.start].rstrip()
+    after = content[match.end :].lstrip()
+    return before.endswith("(") and after.startswith(")")
+
+
+def _with_page(words: str, target: Target) -> str:
+    """Name the page of what words lead to, where no link can: alone, they would say nothing."""
+    if target.url or not target.page:
+        return words
+    if words == target.page:
+        return f"see *{words}*"
+    return f"{words}: see *{target.page}*"
 
 
 def _places(

@@ -28,10 +28,13 @@ class Target:
         Its title.
     url : str
         Its address; empty where that of the site is not known.
+    page : str
+        Title of the page that has it; empty for what the notebook itself has.
     """
 
     title: str
     url: str = ""
+    page: str = ""
 
 
 class References(Protocol):
@@ -154,7 +157,7 @@ class SiteReferences:
             Its title and address.
         """
         name = self.page(document)
-        return Target(self.environment.titles[name].astext(), self._url(name))
+        return self._target(self._title(name), name)
 
     def label(self, label: str) -> Target:
         """Find a labelled place.
@@ -207,7 +210,7 @@ class SiteReferences:
         if words not in terms:
             raise PressError(f"the glossary has no term {term!r}; {nearest(term, terms)}")
         page, anchor = terms[words]
-        return Target(term, self._url(page, anchor))
+        return self._target(term, page, anchor)
 
     def link(self, href: str) -> Target:
         """Find what a link of Markdown leads to.
@@ -226,16 +229,16 @@ class SiteReferences:
         path, _, anchor = unquote(href).partition("#")
         name = self._page(path) if path else self.own
         if name is None:
-            # a file that the site copies nowhere that a notebook could know
-            return Target(posixpath.basename(path), "")
+            # a label, or a file that the site copies nowhere that a notebook could know
+            return self._label(path.lower()) or Target(posixpath.basename(path))
         if not anchor:
             return self.document(f"/{name}")
         slugs = self.environment.metadata[name].get("myst_slugs", {})
         if anchor in slugs:
             _, identity, title = slugs[anchor]
-            return Target(title, self._url(name, identity))
+            return self._target(title, name, identity)
         found = self._label(anchor.lower())
-        return found or Target(anchor, self._url(name, anchor))
+        return found or self._target(anchor, name, anchor)
 
     def number(self, kind: str, label: str) -> str:
         """Return the number of a figure or a table.
@@ -291,7 +294,7 @@ class SiteReferences:
         if not number:
             raise PressError(f"what is labelled {label!r} has no number; write {{ref}} there")
         page, identity = self.domain.anonlabels[nodes.fully_normalize_name(label)]
-        return Target(number, "" if page == self.own else self._url(page, identity))
+        return Target(number) if page == self.own else self._target(number, page, identity)
 
     def equation(self, label: str) -> str:
         """Return the number of an equation.
@@ -401,10 +404,17 @@ class SiteReferences:
             page, identity, title = self.domain.labels[label]
         elif label in self.domain.anonlabels:
             page, identity = self.domain.anonlabels[label]
-            title = self.environment.titles[page].astext()
+            title = self._title(page)
         else:
             return None
-        return Target(title, self._url(page, identity))
+        return self._target(title, page, identity)
+
+    def _target(self, title: str, page: str, anchor: str = "") -> Target:
+        elsewhere = "" if page == self.own else self._title(page)
+        return Target(title, self._url(page, anchor), elsewhere)
+
+    def _title(self, page: str) -> str:
+        return str(self.environment.titles[page].astext())
 
     def _equation_number(self, name: str, page: str, number: int) -> str:
         config = self.environment.config

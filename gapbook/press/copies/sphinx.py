@@ -12,11 +12,12 @@ from gapbook.press.copies.notebook import make_copy
 from gapbook.press.copies.references import SiteReferences
 from gapbook.press.copies.values import Values
 from gapbook.press.copies.writer import PlainWriter
+from gapbook.press.stamp import advise
 
 logger = logging.getLogger(__name__)
 
 
-def write_copies(app: Sphinx, site: str) -> list[Path]:
+def write_copies(app: Sphinx, site: str, requirement: str = "") -> list[Path]:
     """Put copies for readers in the place of the notebooks that the pages link to.
 
     Parameters
@@ -25,6 +26,8 @@ def write_copies(app: Sphinx, site: str) -> list[Path]:
         An application that has built a site of executed notebooks.
     site : str
         Address of the published site, with a slash at its end; empty if it is not known.
+    requirement : str
+        What pip installs to run them; empty if it is not known.
 
     Returns
     -------
@@ -51,6 +54,7 @@ def write_copies(app: Sphinx, site: str) -> list[Path]:
             path.unlink(missing_ok=True)
             logger.warning("no copy for readers: %s", error)
             continue
+        advise(copy, requirement)
         path.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(copy, path)
         written.append(path)

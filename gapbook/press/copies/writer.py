@@ -112,19 +112,51 @@ class PlainWriter:
     def _text_roles(self) -> dict[str, Callable[[str], str]]:
         return {
             "abbr": _abbreviation,
-            "doc": lambda content: self._reference(content, self.references.document),
-            "download": lambda content: self._reference(content, self._file),
+            "doc": lambda content: self._reference("doc", content),
+            "download": lambda content: self._reference("download", content),
             "emphasis": lambda content: f"*{content}*",
             "eq": self._equation,
             "math": lambda content: f"${content}$",
             "math:numref": self._equation,
             "numref": self._number,
-            "ref": lambda content: self._reference(content, self.references.label),
+            "ref": lambda content: self._reference("ref", content),
             "strong": lambda content: f"**{content}**",
-            "term": lambda content: self._reference(content, self.references.term, own=True),
-            "std:doc": lambda content: self._reference(content, self.references.document),
-            "std:ref": lambda content: self._reference(content, self.references.label),
-            "std:term": lambda content: self._reference(content, self.references.term, own=True),
+            "term": lambda content: self._reference("term", content),
+            "std:doc": lambda content: self._reference("doc", content),
+            "std:ref": lambda content: self._reference("ref", content),
+            "std:term": lambda content: self._reference("term", content),
+        }
+
+    def target(self, name: str, content: str) -> Target | None:
+        """Find what a role leads to.
+
+        Parameters
+        ----------
+        name : str
+            Name of the role.
+        content : str
+            What stands between its ticks.
+
+        Returns
+        -------
+        Target or None
+            What it leads to; None for a role that leads to no place of the book's text.
+
+        Raises
+        ------
+        PressError
+            If it has a target that does not exist.
+        """
+        find = self._finders().get(name.removeprefix("std:"))
+        return find(_split(content)[1]) if find else None
+
+    def _finders(self) -> dict[str, Callable[[str], Target]]:
+        return {
+            "doc": self.references.document,
+            "download": self.references.link,
+            "numref": self.references.figure,
+            "ref": self.references.label,
+            "term": self.references.term,
         }
 
     def directive(self, directive: Directive) -> str:
@@ -175,8 +207,8 @@ class PlainWriter:
             raise PressError(f"{{{name}}} is a directive that has no form in plain Markdown yet")
         return written(directive)
 
-    def link(self, href: str) -> tuple[str, str]:
-        """Return address and title of what a link of Markdown leads to.
+    def link(self, href: str) -> Target:
+        """Find what a link of Markdown leads to.
 
         Parameters
         ----------
@@ -185,11 +217,10 @@ class PlainWriter:
 
         Returns
         -------
-        tuple of str
-            The address, empty where the site's own is not known, and the title.
+        Target
+            Title and address, the latter empty where the site's own is not known.
         """
-        target = self.references.link(href)
-        return target.url, target.title
+        return self.references.link(href)
 
     def image(self, source: str) -> str:
         """Return an address of an image that works in every copy.
@@ -254,15 +285,12 @@ class PlainWriter:
         text = self.values.text(page, key, pattern)
         return SPECIAL.sub(r"\\\1", text) if form != "math" else f"${text}$"
 
-    def _reference(self, content: str, find: Callable[[str], Target], own: bool = False) -> str:
+    def _reference(self, name: str, content: str) -> str:
         """Write a link; its text is a title that is written, the target itself, or its title."""
-        match = TITLED.fullmatch(content)
-        target = find(match["target"] if match else content)
-        title = match["title"] if match else (content if own else target.title)
+        written, place = _split(content)
+        target = self._finders()[name](place)
+        title = written or (content if name == "term" else target.title)
         return _linked(title, target.url)
-
-    def _file(self, path: str) -> Target:
-        return self.references.link(path)
 
     def _python(self, content: str) -> str:
         match = TITLED.fullmatch(content)
@@ -489,6 +517,12 @@ def _details(summary: str, body: str) -> str:
 
 def _bold(title: str) -> str:
     return f"**{title}**" if title and not title.startswith("**") else title
+
+
+def _split(content: str) -> tuple[str, str]:
+    """Part what a role has between its ticks into a title, if one is written, and a target."""
+    match = TITLED.fullmatch(content)
+    return (match["title"], match["target"]) if match else ("", content)
 
 
 def _linked(title: str, url: str) -> str:

@@ -18,8 +18,8 @@ class FakeReferences:
     def __init__(self, site=SITE):
         self.site = site
 
-    def _target(self, title, place):
-        return Target(title, f"{self.site}{place}" if self.site else "")
+    def _target(self, title, place, page="Another chapter"):
+        return Target(title, f"{self.site}{place}" if self.site else "", page)
 
     def page(self, document):
         return document.removesuffix(".ipynb").rpartition("/")[2]
@@ -33,13 +33,12 @@ class FakeReferences:
         return self._target("A section", "02.html#sec")
 
     def term(self, term):
-        return self._target(term, f"glossary.html#term-{term}")
+        return self._target(term, f"glossary.html#term-{term}", "Glossary")
 
     def link(self, href):
         path, _, anchor = href.partition("#")
-        return self._target(
-            "A section", f"{self.page(path)}.html" + (f"#{anchor}" if anchor else "")
-        )
+        place = f"{self.page(path)}.html" + (f"#{anchor}" if anchor else "")
+        return self._target("A section", place, "Another chapter" if path else "")
 
     def number(self, kind, label):
         return "Table 1.1" if kind == "table" else "Figure 3"

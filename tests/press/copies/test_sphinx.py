@@ -8,6 +8,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from gapbook.press.copies.references import site_address
 from gapbook.press.records import PREFIX
+from gapbook.press.stamp import install_cell
 
 EXTENSIONS = [
     "myst_nb",
@@ -21,8 +22,8 @@ FIRST = """\
 # First
 
 The {term}`gap <modality gap>` of {glue:text}`second.ipynb::ch02.gap:.1f` in {ref}`part`,
-{doc}`the next chapter <second>` and [its section](second.ipynb#a-part), {cite:p}`cho`; see
-{eq}`loss`, {numref}`fig` and {func}`gapbook.modality_gap`.
+{doc}`the next chapter <second>` and [its section](second.ipynb#a-part), [it](part),
+{cite:p}`cho`; see {eq}`loss`, {numref}`fig` and {func}`gapbook.modality_gap`.
 
 $$
 a = b
@@ -63,7 +64,7 @@ PIXEL = (
 def build(build_site, tmp_path, monkeypatch):
     """Function that builds a book with a text for its first chapter; returns that, and warnings."""
 
-    def make(first=FIRST, repository="somebody/a-book"):
+    def make(first=FIRST, repository="somebody/a-book", installs=False):
         if repository:
             monkeypatch.setenv("GITHUB_REPOSITORY", repository)
         else:
@@ -95,6 +96,8 @@ def build(build_site, tmp_path, monkeypatch):
                 new_markdown_cell(TABLE, id="table"),
             ],
         }
+        if installs:
+            chapters["first"].append(new_code_cell("#", id="in", metadata={"tags": ["install"]}))
         kernel = {"kernelspec": {"name": "python3", "display_name": "x", "language": "python"}}
         for name, cells in chapters.items():
             files[f"{name}.ipynb"] = new_notebook(cells=cells, metadata=kernel)
@@ -116,7 +119,8 @@ def test_references_lead_to_the_published_site(build):
     words = " ".join(cell.source.split())
     assert f"[gap]({site}words.html#term-modality-gap) of 0.8 in" in words
     assert f"[A part]({site}second.html#part), [the next chapter]({site}second.html)" in words
-    assert f"[its section]({site}second.html#a-part), ([Cho, 2009]({site}words.html#" in words
+    assert f"[its section]({site}second.html#a-part), [it]({site}second.html#part), " in words
+    assert f"([Cho, 2009]({site}words.html#" in words
     assert "(1.1), Figure 1.1 and [`gapbook" in words
     assert f"[`gapbook.modality_gap`]({site}api.html#gapbook.modality_gap)" in words
     assert r"\tag{1.1}" in words and "![A point](data:image/png;base64,iVBOR" in words
@@ -159,7 +163,36 @@ def test_a_number_of_what_has_none_is_refused(build):
 def test_without_a_repository_references_are_text(build):
     path, _ = build(repository=None)
     words = " ".join(nbformat.read(path, as_version=4).cells[0].source.split())
-    assert "The gap of 0.8 in A part, the next chapter and its section, (Cho, 2009); see" in words
+    assert (
+        "The gap of 0.8 in A part, the next chapter and its section, it, (Cho, 2009); see" in words
+    )
+
+
+def test_without_a_repository_a_parenthesis_of_one_reference_names_its_page(build):
+    path, _ = build(
+        "# First\n\n(own)=\n## Own\n\nIt ({ref}`note <part>`), ({numref}`tab-gaps`), "
+        "([this](second.ipynb#a-part)), ([that](part)), "
+        "({term}`modality gap`), ({ref}`own`), ({doc}`second`).",
+        repository=None,
+    )
+    assert (
+        nbformat.read(path, as_version=4)
+        .cells[0]
+        .source.endswith(
+            "It (note: see *Second*), (Table 2.1: see *Second*), (this: see *Second*), "
+            "(that: see *Second*), "
+            "(modality gap: see *Words*), (Own), (see *Second*)."
+        )
+    )
+
+
+@pytest.mark.parametrize("repository", ["somebody/a-book", None])
+def test_the_copy_says_how_to_install_the_package(build, monkeypatch, repository):
+    monkeypatch.setenv("GITHUB_SHA", "0" * 40)
+    path, _ = build(repository=repository, installs=True)
+    cell = install_cell(nbformat.read(path, as_version=4))
+    wanted = f"gapbook[chapters] @ git+https://github.com/{repository}@{'0' * 40}"
+    assert f'# pip install "{wanted if repository else ".[chapters]"}"\n' in cell.source
 
 
 def test_a_notebook_that_cannot_be_copied_is_a_warning_that_fails_the_build(build):

@@ -87,6 +87,35 @@ def test_without_an_address_references_are_text(writer_without_site, source, pla
 @pytest.mark.parametrize(
     ("source", "plain"),
     [
+        ("({ref}`its rate <sec>`)", "(its rate: see *Another chapter*)"),
+        ("(\n{doc}`02`)", "(\nsee *Another chapter*)"),
+        ("({numref}`fig-elsewhere`)", "(Figure 2.1: see *Another chapter*)"),
+        ("({term}`gap`)", "(gap: see *Glossary*)"),
+        ("([*so*](02))", "(*so*: see *Another chapter*)"),
+        ("([](02.ipynb#sec))", "(A section: see *Another chapter*)"),
+        ("| a |\n| --- |\n| b ([c](02)) |", "| a |\n| --- |\n| b (c: see *Another chapter*) |"),
+        # words that say enough: among others, of the notebook itself, or with an address
+        ("(see {ref}`its rate <sec>`)", "(see its rate)"),
+        ("({ref}`one <sec>` and [two](02))", "(one and two)"),
+        ("({numref}`fig`)", "(Figure 3)"),
+        ("([above](#sec))", "(above)"),
+        ("([out](https://example.com))", "([out](https://example.com))"),
+    ],
+)
+def test_without_an_address_a_parenthesis_of_one_reference_names_its_page(
+    writer_without_site, source, plain
+):
+    assert render(source, writer_without_site) == plain
+
+
+def test_with_an_address_a_parenthesis_of_one_reference_stays_a_link(writer):
+    assert render("({ref}`its rate <sec>`)", writer) == f"([its rate]({SITE}02.html#sec))"
+    assert render("([so](02))", writer) == f"([so]({SITE}02.html))"
+
+
+@pytest.mark.parametrize(
+    ("source", "plain"),
+    [
         ("{math}`a^2`", "$a^2$"),
         ("{sub}`2`", "<sub>2</sub>"),
         ("{abbr}`SVD (singular value decomposition)`", None),
