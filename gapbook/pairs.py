@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike
 
 from gapbook.array_files import (
     array_names,
-    dequantized_sides,
     read_input,
     read_pairs,
     suffix_of,
@@ -487,12 +486,8 @@ class PairedEmbeddings:
         """
         other = None if other_path is None else Path(other_path)
         stated = metadata.get("modalities")
-        source = read_input(Path(path), other, columns, long_table, stated, groups)
-        x = source.x
-        y = source.y
-        if dequantize is not None:
-            x, y = dequantized_sides(x, y, dequantize)
-        return cls.from_groups(x, y, source.ids, **source.metadata | metadata)
+        source = read_input(Path(path), other, columns, long_table, stated, groups, dequantize)
+        return cls.from_groups(source.x, source.y, source.ids, **source.metadata | metadata)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the pairs to a file, whole or not at all.

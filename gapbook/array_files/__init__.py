@@ -10,6 +10,7 @@ from gapbook.array_files.read import (
     DEFAULT_COLUMNS,
     SUFFIXES,
     array_names,
+    read_array,
     read_ids,
     read_metadata,
     read_pairs,

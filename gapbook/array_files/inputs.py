@@ -1,12 +1,15 @@
 """What people have on their disk, recognized: a file of pairs, two files, or a known folder."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from numpy.typing import ArrayLike
+
 from gapbook.array_files.arrow_files import is_dataset_folder
 from gapbook.array_files.clip_retrieval import is_clip_retrieval, read_clip_retrieval
+from gapbook.array_files.dequantize import dequantized_sides
 from gapbook.array_files.long_tables import read_long_table
 from gapbook.array_files.read import (
     DEFAULT_COLUMNS,
@@ -40,6 +43,7 @@ def read_input(
     long_table: Sequence[str] | None = None,
     modalities: Sequence[str] | None = None,
     groups: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
+    dequantize: Sequence[ArrayLike] | Mapping[str, Sequence[ArrayLike]] | None = None,
 ) -> Input:
     """Return both sides of pairs, not yet checked, with the metadata that are valid.
 
@@ -57,6 +61,8 @@ def read_input(
         Of a long table, which modality is x and which is y.
     groups : str, path, or sequence of two of them, optional
         Where the ids of rows in groups are, as ``read_ids`` or ``read_long_table`` takes them.
+    dequantize : (low, high), or mapping of "x" and "y" to (low, high), optional
+        The range that integers of 8 bits stand for, as ``dequantized_sides`` takes it.
 
     Returns
     -------
@@ -69,6 +75,22 @@ def read_input(
     PairsError
         If what is there cannot be read. The message says what to do.
     """
+    stored = _stored(path, other_path, columns, long_table, modalities, groups)
+    if dequantize is None:
+        return stored
+    x, y = dequantized_sides(stored.x, stored.y, dequantize)
+    return stored._replace(x=x, y=y)
+
+
+def _stored(
+    path: Path,
+    other_path: Path | None,
+    columns: Sequence[str] | None,
+    long_table: Sequence[str] | None,
+    modalities: Sequence[str] | None,
+    groups: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None,
+) -> Input:
+    """Return both sides as they are stored, as ``read_input`` does."""
     if other_path is not None:
         if long_table is not None:
             raise PairsError("A long table is one file; got two: give the one that has all rows")

@@ -140,6 +140,46 @@ class Npy(FileKind):
             return _npy_content(file, header)
 
 
+def read_npy(path: Path, file: IO[bytes]) -> np.ndarray:
+    """Return the array of an open ``.npy`` file, of any shape.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Where the file lies.
+    file : binary file
+        The file at its start.
+
+    Returns
+    -------
+    ndarray
+        The array, of plain numbers or text.
+
+    Raises
+    ------
+    PairsError
+        If the file holds pickled objects, or fewer bytes than its header states.
+    ValueError
+        If it does not start as a ``.npy`` file does.
+    """
+    header = whole_header(path, file)
+    require_memory(_array_bytes(header), f"the array in {path_text(path)}")
+    return _npy_content(file, header)
+
+
+def whole_header(path: Path, file: IO[bytes]) -> ArrayHeader:
+    """Read the header of a ``.npy`` file whose content is there and needs no unpickling.
+
+    The file is left where its content starts; errors are those of ``read_npy``.
+    """
+    header = _npy_header(file)
+    if header.dtype.hasobject:
+        raise pickled(path_text(path))
+    size = _array_bytes(header)
+    _require_bytes(path, "the array", size, path.stat().st_size - file.tell())
+    return header
+
+
 def _npy_header(file: IO[bytes]) -> ArrayHeader:
     """Read the header of an array, and leave the file where its content starts."""
     version = np.lib.format.read_magic(file)

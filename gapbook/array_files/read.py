@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gapbook.array_files.arrow_files import Arrow, DatasetFolder, is_dataset_folder
 from gapbook.array_files.checks import UNSAFE, FileKind, damaged, name_text, names_text
 from gapbook.array_files.csv_files import Csv
 from gapbook.array_files.jsonl_files import Jsonl
-from gapbook.array_files.numpy_files import Npy, Npz
+from gapbook.array_files.numpy_files import Npy, Npz, read_npy, whole_header
 from gapbook.array_files.parquet_files import Parquet
 from gapbook.array_files.safetensors_files import Safetensors
 from gapbook.array_files.torch_files import Torch
@@ -211,6 +213,22 @@ def _ids(path: Path, name: str) -> Any:
                 f"{names_text(known) or 'none'}: name one of them (groups=, in the shell --groups)"
             )
     return _read(path, lambda kind: kind.ids(path, name))
+
+
+def read_array(path: Path, mapped: bool = False) -> Any:
+    """Return the array of a ``.npy`` file, of any shape; errors are those of ``read_pairs``.
+
+    A mapped one is read from the disk as it is asked for.
+    """
+
+    def read(kind: FileKind) -> Any:
+        with path.open("rb") as file:
+            if not mapped:
+                return read_npy(path, file)
+            whole_header(path, file)
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+
+    return _read(path, read)
 
 
 def read_cells(path: Path, name: str) -> list[Any]:

@@ -3,7 +3,7 @@
 import argparse
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gapbook.cli.options import Parser, input_path, name_text, number
 from gapbook.exceptions import ColumnsError, PairsError, one_line, quoted
@@ -12,7 +12,22 @@ from gapbook.terminal import readable
 if TYPE_CHECKING:
     import numpy as np
 
+    from gapbook.array_files import Input
     from gapbook.pairs import PairedEmbeddings
+
+
+class Sides(NamedTuple):
+    """The unit rows of both sides, which need not be paired."""
+
+    x: "np.ndarray"
+    y: "np.ndarray"
+    modalities: tuple[str, str]
+    is_paired: bool
+
+    @property
+    def by_name(self) -> "dict[str, np.ndarray]":
+        """The rows of both sides by their modalities."""
+        return dict(zip(self.modalities, (self.x, self.y), strict=True))
 
 
 def add_input(parser: Parser, several: bool = False) -> None:
@@ -195,19 +210,51 @@ def load_vectors(path: Path, cosine: bool = False) -> "np.ndarray":
     return as_numpy(unit_rows(rows, name) if cosine else plain_matrix(rows, name))
 
 
-def load_input(options: argparse.Namespace) -> "PairedEmbeddings":
-    """Read the pairs of one file or of two."""
+def load_sides(options: argparse.Namespace) -> Sides:
+    """Read both sides; other numbers of rows on either side, without groups, are no pairs."""
+    from gapbook.checks.arrays import as_numpy
+    from gapbook.pairs import unit_rows
+
+    stored = read_stored(options)
+    if _are_unpaired(stored):
+        x = as_numpy(unit_rows(stored.x, "x"))
+        y = as_numpy(unit_rows(stored.y, "y"))
+        stated = options.modalities or stored.metadata.get("modalities", ("image", "text"))
+        return Sides(x, y, tuple(stated), is_paired=False)
+    pairs = pairs_of(stored, options)
+    return Sides(pairs.x, pairs.y, pairs.modalities, is_paired=True)
+
+
+def _are_unpaired(stored: "Input") -> bool:
+    """Say whether two arrays of vectors have the same dimensions and other numbers of rows."""
+    if stored.ids is not None or "groups" in stored.metadata:
+        return False
+    x, y = (tuple(side.shape) for side in (stored.x, stored.y))
+    return len(x) == len(y) == 2 and x[1] == y[1] and x[0] != y[0]
+
+
+def read_stored(options: argparse.Namespace) -> "Input":
+    """Read both sides as they are stored, not yet checked."""
+    from gapbook.array_files import read_input
+
+    return read_input(
+        options.input,
+        options.other_input,
+        options.columns,
+        options.long_table,
+        options.modalities,
+        options.groups,
+        _ranges(options),
+    )
+
+
+def pairs_of(stored: "Input", options: argparse.Namespace) -> "PairedEmbeddings":
+    """Return the pairs of both sides, checked."""
     from gapbook.pairs import PairedEmbeddings
 
     metadata = {"modalities": options.modalities} if options.modalities else {}
-    return PairedEmbeddings.load(
-        options.input,
-        options.other_input,
-        columns=options.columns,
-        long_table=options.long_table,
-        dequantize=_ranges(options),
-        groups=options.groups,
-        **metadata,
+    return PairedEmbeddings.from_groups(
+        stored.x, stored.y, stored.ids, **stored.metadata | metadata
     )
 
 

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gapbook.checks.seeds import MAX_SEED
@@ -12,7 +13,8 @@ from gapbook.cli.inputs import (
     count_sides,
     holds_shards,
     input_words,
-    load_input,
+    pairs_of,
+    read_stored,
     require_different_names,
 )
 from gapbook.cli.options import (
@@ -32,6 +34,7 @@ from gapbook.files.paths import path_text
 from gapbook.terminal import print_text, readable
 
 if TYPE_CHECKING:
+    from gapbook.array_files import Input
     from gapbook.geometry.table import Measured
     from gapbook.pairs import PairedEmbeddings
     from gapbook.report.conditions import Condition
@@ -170,10 +173,13 @@ def _report(options: argparse.Namespace) -> int:
     # A notebook names a way to show figures that this Python may not have; here none is shown.
     os.environ["MPLBACKEND"] = "agg"
     # Before the progress bar appears, so that an error is one line: what cannot be read ends here.
+    carries = False
     if holds_shards(options):
         source: PairedEmbeddings | Measured = _measure_folder(options)
     else:
-        source = load_input(options)
+        stored = read_stored(options)
+        source = pairs_of(stored, options)
+        carries = _carries_scores(stored)
     stages = _stages(options)
     with tqdm(
         total=sum(stages.values()), bar_format=BAR, disable=options.quiet, leave=False
@@ -186,7 +192,7 @@ def _report(options: argparse.Namespace) -> int:
             bar.set_description(stage)
             done.append(stage)
 
-        report = _report_on(options, source, on_stage)
+        report = _report_on(options, source, on_stage, carries)
         suffixes = {path: path.suffix.lower() for path in options.out}
         held = held_conditions(conditions, report.table)
         on_stage("figures" if ".html" in suffixes.values() else "writing")
@@ -203,6 +209,17 @@ def _report(options: argparse.Namespace) -> int:
     for condition in held:
         print(f"gapbook: failed, {condition}", file=sys.stderr)
     return 1 if held else 0
+
+
+def _carries_scores(stored: "Input") -> bool:
+    """Say whether vectors as they are stored, not yet of unit length, carry a correction."""
+    from gapbook.checks.arrays import as_numpy, plain_matrix
+    from gapbook.report.findings import carries_scores
+
+    if len(stored.y.shape) == 3:
+        return False
+    x, y = (as_numpy(plain_matrix(side, "it")) for side in (stored.x, stored.y))
+    return carries_scores(x, y)
 
 
 def _stages(options: argparse.Namespace) -> dict[str, int]:
@@ -270,6 +287,7 @@ def _report_on(
     options: argparse.Namespace,
     source: "PairedEmbeddings | Measured",
     on_stage: Callable[[str], None],
+    carries_scores: bool,
 ) -> "ModelReport":
     """Measure and report; a note says so if the temperature is assumed."""
     on_stage("loading")
@@ -282,6 +300,8 @@ def _report_on(
     on_stage("measures")
     with threadpool_limits(1):
         measured = source if isinstance(source, Measured) else measure(source, options.seed)
+    if carries_scores:
+        measured = replace(measured, carries_scores=True)
     name = options.name or one_line(readable(options.input.resolve().stem))
     tau = options.temperature or CLIP_TAU
     only_measures = options.only == "measures"

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from gapbook.array_files import read_array
 from gapbook.encoders.clip import embed_images, embed_texts
 from gapbook.encoders.random_init import random_clip, random_resnet18
 from gapbook.files import write_whole
@@ -127,7 +128,7 @@ def noise_embeddings(
             size = min(chunk_size, items - start)
             path = folder and folder / f"{model}-{scheme}-{seed}-{start}-{size}.npy"
             if path and path.exists():
-                chunk = np.load(path, allow_pickle=False)
+                chunk = read_array(path)
             else:
                 chunk = embed(size, stream)
                 if path:

@@ -11,6 +11,7 @@ import torch
 from numpy.lib.format import open_memmap
 from tqdm import tqdm
 
+from gapbook.array_files import read_array
 from gapbook.encoders import Checkpoint
 from gapbook.encoders.clip import embed_in_batches
 from gapbook.encoders.inputs import check_images
@@ -183,7 +184,7 @@ def store_pixels(
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         _fill(path, name, images, preparation, progress)
-    return PixelStore(np.load(path, mmap_mode="r", allow_pickle=False), preparation, path.stem)
+    return PixelStore(read_array(path, mapped=True), preparation, path.stem)
 
 
 def _fill(

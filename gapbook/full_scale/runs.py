@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from gapbook.array_files import read_array
 from gapbook.coco import read_coco
 from gapbook.encoders import embed_texts
 from gapbook.encoders.clip import embed_in_batches
@@ -302,7 +303,7 @@ class _Laboratory:
             content = io.BytesIO()
             np.save(content, procrustes(*self._embed(model, len(self.pairs.pixels))))
             write_whole(path, content.getvalue())
-        return np.load(path, allow_pickle=False)
+        return read_array(path)
 
     def _embed(self, model: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Embed the first training pairs."""

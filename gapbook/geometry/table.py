@@ -55,6 +55,9 @@ class Measured:
         ``pairs`` then has the first pair of each of these groups.
     n_groups : int or None
         How many groups there were before any were drawn; None where there are none.
+    carries_scores : bool
+        Whether the vectors, as they are stored, are known to carry a correction of scores, which
+        unit length undoes.
     """
 
     table: pd.DataFrame
@@ -63,6 +66,7 @@ class Measured:
     notes: list[str] = field(default_factory=list)
     grouped: PairedEmbeddings | None = None
     n_groups: int | None = None
+    carries_scores: bool = False
 
 
 def measure(

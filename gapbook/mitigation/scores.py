@@ -1,11 +1,11 @@
 """Scores of documents of several modalities on one scale, for one index that holds them all.
 
 A query's cosines with documents of its own modality are larger than those with another one,
-whatever they are about. Each correction here learns from queries, with the documents of each
-modality that belong to them, and then gives vectors to store and to search with: ``documents(rows,
-modality)`` and ``queries(rows)``. Their **inner products** are the corrected scores, so that any
-index of inner products serves them; an index of cosines would bring rows to unit length and undo
-``ScoreScaling`` and ``CSLS``.
+whatever they are about. Each correction here learns from queries and documents of each modality,
+which need not be paired (but for ``ScoreScaling`` by "positives"), and then gives vectors to store
+and to search with: ``documents(rows, modality)`` and ``queries(rows)``. Their **inner products**
+are the corrected scores, so that any index of inner products serves them; an index of cosines would
+bring rows to unit length and undo ``ScoreScaling`` and ``CSLS``.
 """
 
 from collections import defaultdict
@@ -36,7 +36,7 @@ ROWS_PER_BLOCK = 512  # queries, or documents, that are compared with all others
 MIN_SPREAD = 1e-6  # of scores: less is rounding
 SAME_ROW = 1 - 1e-6  # the cosine of a row with itself, to rounding
 
-By = Literal["pseudo_positives", "all", "positives"]
+By = Literal["all", "pseudo_positives", "positives"]
 
 
 class ScoreCorrection(Savable, BaseEstimator):
@@ -49,19 +49,19 @@ class ScoreCorrection(Savable, BaseEstimator):
     def fit(
         self, queries: ArrayLike, documents: Mapping[str, ArrayLike], *, paired: bool = True
     ) -> Self:
-        """Learn from queries and the documents of each modality that belong to them.
+        """Learn from queries, and documents of each modality.
 
         Parameters
         ----------
         queries : array_like or tensor of shape (n, d)
             Embeddings of queries.
         documents : mapping of str to array_like or tensor of shape (m, d)
-            Embeddings of documents by modality: row i of each belongs to query i. Where the
-            documents of a modality are the queries themselves, as when texts are searched for among
-            texts and images, no query is compared with itself.
+            Embeddings of documents by modality; for a correction that needs partners, row i of each
+            belongs to query i. Where the documents of a modality are the queries themselves, as
+            when texts are searched for among texts and images, no query is compared with itself.
         paired : bool
-            Whether row i of the documents belongs to query i. False takes any numbers of queries
-            and documents; only ``ScoreScaling`` by "positives" needs to know what belongs together.
+            Whether row i of the documents belongs to query i. Only ``ScoreScaling`` by "positives"
+            needs that, and refuses False; there are then as many documents as queries.
 
         Returns
         -------
@@ -72,6 +72,13 @@ class ScoreCorrection(Savable, BaseEstimator):
         ------
         PairsError
             For bad input or bad parameters.
+
+        Notes
+        -----
+        **Partners.** ``ScoreScaling`` by "all" and by "pseudo_positives", ``QueryCenter`` and
+        ``CSLS`` need none: there may be any numbers of queries and of documents of each modality.
+        Where the documents of a modality are the queries, in their order, a query leaves itself
+        out; other documents that are queries too count with all.
         """
         q = as_numpy(unit_rows(queries, "queries"))
         if not isinstance(documents, Mapping) or not documents:
@@ -153,23 +160,31 @@ class ScoreCorrection(Savable, BaseEstimator):
         result = self._document_rows(rows, modality, skip).rows
         return result[0] if is_one_vector(rows) else result
 
+    @property
+    def needs_partners(self) -> bool:
+        """Whether ``fit`` needs row i of the documents to belong to query i."""
+        return False
+
     def _require_fitting_shapes(
         self, queries: np.ndarray, documents: np.ndarray, modality: str, paired: bool
     ) -> None:
-        if paired and documents.shape != queries.shape:
-            raise PairsError(
-                f"Expected documents of modality {modality} of the queries' shape {queries.shape}, "
-                f"row i for query i; got {documents.shape}"
-            )
         if documents.shape[1] != queries.shape[1]:
             raise PairsError(
                 f"Expected documents of modality {modality} of the queries' {queries.shape[1]} "
                 f"dimensions; got {documents.shape[1]}"
             )
-        if not paired and getattr(self, "by", None) == "positives":
+        if not self.needs_partners:
+            return
+        if not paired:
             raise PairsError(
                 "Expected queries that documents belong to, row i to row i, for by='positives'; "
                 "take by='all' or by='pseudo_positives' for other queries"
+            )
+        if documents.shape != queries.shape:
+            raise PairsError(
+                f"Expected documents of modality {modality} of the queries' shape {queries.shape}, "
+                f"row i for query i, for by='positives'; got {documents.shape}: take by='all' or "
+                "by='pseudo_positives', which need no partners"
             )
 
     def _learn(self, queries: np.ndarray, documents: dict[str, np.ndarray]) -> None:
@@ -207,10 +222,11 @@ class ScoreScaling(_AffineScores):
 
     Parameters
     ----------
-    by : {"pseudo_positives", "all", "positives"}
+    by : {"all", "pseudo_positives", "positives"}
         Which scores of ``fit`` have mean 0 and standard deviation 1 afterwards, within each
-        modality: those of each query with its nearest document, which needs no pairs; those of all
-        queries with all documents; or those of each query with the document that belongs to it.
+        modality: those of all queries with all documents; those of each query with its nearest
+        document; or those of each query with the document that belongs to it, for which alone
+        ``fit`` needs partners.
 
     Notes
     -----
@@ -229,18 +245,23 @@ class ScoreScaling(_AffineScores):
     --------
     >>> queries = [[1, 0], [0.8, 0.6]]
     >>> images = [[0.6, 0.8], [0, 1]]
-    >>> scaling = ScoreScaling(by="all").fit(queries, {"image": images})
+    >>> scaling = ScoreScaling().fit(queries, {"image": images})
     >>> scores = scaling.queries(queries) @ scaling.documents(images, "image").T
     >>> scores.round(2)  # of mean 0 and standard deviation 1
     array([[ 0.17, -1.57],
            [ 1.22,  0.17]], dtype=float32)
     """
 
-    def __init__(self, by: By = "pseudo_positives") -> None:
+    def __init__(self, by: By = "all") -> None:
         self.by = by
 
+    @property
+    def needs_partners(self) -> bool:
+        """Whether ``fit`` needs partners: by "positives" alone."""
+        return self.by == "positives"
+
     def _learn(self, queries: np.ndarray, documents: dict[str, np.ndarray]) -> None:
-        known = ("pseudo_positives", "all", "positives")
+        known = ("all", "pseudo_positives", "positives")
         if self.by not in known:
             raise PairsError(f"Expected by as one of {known}; got {self.by!r}")
         self.scale_: dict[str, float] = {}

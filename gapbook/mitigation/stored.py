@@ -21,6 +21,8 @@ except ImportError:  # pragma: no cover (Windows)
 import numpy as np
 
 from gapbook.array_files import array_names, suffix_of
+from gapbook.array_files.checks import damaged
+from gapbook.array_files.numpy_files import whole_header
 from gapbook.array_files.read import KINDS
 from gapbook.exceptions import PairsError, quoted, reason
 from gapbook.files import NotWrittenError, path_text, require_file, whole_file, write_whole
@@ -335,8 +337,8 @@ def is_moved(job: Job, source: Path, target: Path) -> bool:
 def _shape(path: Path, suffix: str, key: str) -> tuple[int, ...]:
     """Return the shape of vectors in a file that is as long as its header states."""
     if suffix == ".npy":
-        # Mapped, which fails where rows are missing.
-        return np.load(path, mmap_mode="r", allow_pickle=False).shape
+        with path.open("rb") as file:
+            return whole_header(path, file).shape
     return KINDS[suffix].shape(path, key)
 
 
@@ -354,12 +356,14 @@ def _opened(path: Path, suffix: str, job: Job) -> Iterator[tuple[Vectors, str]]:
             else:
                 opened = _named(path, suffix, job)
             _require_floats(opened[0].dtype)
-        # NumPy, zipfile and safetensors each have their own errors for what is damaged.
-        except Exception as error:
+        except PairsError as error:
             text = reason(error)
             if path_text(path) not in text:
                 text = f"{path_text(path)} is damaged or holds no vectors (n, d): {text}"
             raise PairsError(text) from None
+        # NumPy, zipfile and safetensors each have their own errors for what is damaged.
+        except Exception as error:
+            raise damaged(path, KINDS[suffix].name, error) from None
         yield opened
 
 
@@ -370,15 +374,15 @@ def _require_floats(dtype: np.dtype) -> None:
 
 def _npy(path: Path, file: IO[bytes]) -> Vectors:
     """Open a ``.npy`` file, of which rows are read from the disk as they are asked for."""
-    # Mapped for its header alone: pages of a mapped file would count as memory of this process.
-    header = np.load(path, mmap_mode="r", allow_pickle=False)
-    if header.ndim != 2:
+    header = whole_header(path, file)
+    if len(header.shape) != 2:
         raise PairsError(f"its shape is {header.shape}")
-    if not header.flags.c_contiguous:
-        raise PairsError("its numbers are stored by columns: save np.ascontiguousarray(x)")
     n, d = header.shape
+    # Of one row or column, both orders are the same.
+    if header.is_in_columns and min(n, d) > 1:
+        raise PairsError("its numbers are stored by columns: save np.ascontiguousarray(x)")
     dtype = header.dtype
-    start_of_rows = header.offset
+    start_of_rows = file.tell()
 
     def read(start: int, stop: int) -> np.ndarray:
         file.seek(start_of_rows + start * d * dtype.itemsize)

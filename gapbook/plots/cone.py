@@ -358,6 +358,6 @@ def gap_by_center_cosine(
     normal = (d / 2 / np.pi) ** 0.5 * np.exp(-d * at**2 / 2)
     sns.histplot(x=cosines, bins=6, stat="density", color=GREEN, alpha=0.6, ax=right)
     right.plot(at, normal, "k--", lw=1.2, label=f"N(0, 1/{d})")
-    right.set(xlabel=axis, ylabel="density", title="Cosines spread like random directions")
+    right.set(xlabel=axis, ylabel="density", title=f"{len(cosines)} cosines and random directions")
     right.legend(fontsize=8)
     return fig

@@ -14,7 +14,11 @@ OTHERS = "all others"
 
 
 @styled
-def cosines_about_thresholds(cosines: pd.DataFrame, thresholds: Mapping[str, float]) -> Figure:
+def cosines_about_thresholds(
+    cosines: pd.DataFrame,
+    thresholds: Mapping[str, float],
+    names: Mapping[str, str] | None = None,
+) -> Figure:
     """Draw how the cosines of partners and of all others lie about a threshold.
 
     Parameters
@@ -23,6 +27,9 @@ def cosines_about_thresholds(cosines: pd.DataFrame, thresholds: Mapping[str, flo
         One row a cosine; kinds are "partners" and "all others".
     thresholds : mapping of str to float
         The threshold of each panel, a dashed line; a panel without one has no line.
+    names : mapping of str to str, optional
+        What the threshold of a panel is called, where they are of different kinds. Each is written
+        above its panel. By default all are thresholds in the legend.
     """
     with from_extra("chapters", "this figure"):
         import seaborn as sns
@@ -47,7 +54,10 @@ def cosines_about_thresholds(cosines: pd.DataFrame, thresholds: Mapping[str, flo
         )
         if panel in thresholds:
             ax.axvline(thresholds[panel], color=BLACK, ls="--", lw=1.2)
-        ax.set(title=panel, xlabel="cosine", ylabel="", yticks=[])
+        title = panel
+        if names and panel in names:
+            title = f"{panel} (dashed: {names[panel]})"
+        ax.set(title=title, xlabel="cosine", ylabel="", yticks=[])
     row[0, 0].set_ylabel("density")
     handles = [
         plt.Rectangle((0, 0), 1, 1, color=GREEN, alpha=0.5),

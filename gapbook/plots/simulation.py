@@ -353,7 +353,7 @@ def _draw_force(ax: Axes, height: float, push: float, color: str, marker: str) -
 
 
 @styled
-def gap_of_ladder(curves: pd.DataFrame) -> Figure:
+def gap_of_ladder(curves: pd.DataFrame, over: str = "step", label: str = "step of Adam") -> Figure:
     """Draw the gap of each rung over steps, the mean and the range over seeds.
 
     Parameters
@@ -361,6 +361,10 @@ def gap_of_ladder(curves: pd.DataFrame) -> Figure:
     curves : DataFrame with columns panel, line, seed, step, gap
         One row a measured step of a run; up to three lines a panel. Step 0 has no place on a
         logarithmic axis and is left out.
+    over : str
+        The column of the horizontal axis.
+    label : str
+        What it is.
     """
     with from_extra("chapters", "this figure"):
         import seaborn as sns
@@ -368,12 +372,12 @@ def gap_of_ladder(curves: pd.DataFrame) -> Figure:
     panels = list(curves["panel"].unique())
     fig, grid = panel_grid(len(panels), (4, 3.6), sharey=True)
     for ax, panel in zip(grid.flat, panels, strict=False):
-        drawn = curves[(curves["panel"] == panel) & (curves["step"] > 0)]
+        drawn = curves[(curves["panel"] == panel) & (curves[over] > 0)]
         lines = list(drawn["line"].unique())
         ax.set_xscale("log")
         sns.lineplot(
             drawn,
-            x="step",
+            x=over,
             y="gap",
             hue="line",
             style="line",
@@ -384,7 +388,7 @@ def gap_of_ladder(curves: pd.DataFrame) -> Figure:
             linewidth=1.6,
             ax=ax,
         )
-        ax.set(title=panel, xlabel="step of Adam", ylabel="")
+        ax.set(title=panel, xlabel=label, ylabel="")
         ax.legend(title="", loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=9)
     # When all panels are drawn: a limit that is set before keeps the top of the first.
     for row in grid:

@@ -64,6 +64,7 @@ KIND_STYLES: tuple[tuple[str, str], ...] = (
     (VERMILION, "^"),
     (GREEN, "D"),
     (SKY, "v"),
+    (ORANGE, "P"),
 )
 
 # The color of each length of training, from short to long.
@@ -312,25 +313,30 @@ def gap_and_fit(curves: pd.DataFrame, ends: pd.DataFrame) -> Figure:
         One row an epoch of a run. Lines are labels of temperatures, or "sigmoid"; runs without one
         are gray.
     ends : DataFrame with columns kind, fitted, gap
-        One row a run; up to five kinds.
+        One row a run; up to six kinds.
     """
-    fig, (left, right) = plt.subplots(1, 2, figsize=(8.8, 4.9), sharey=True)
+    fig, (left, right) = plt.subplots(1, 2, figsize=(8.8, 5.2), sharey=True)
     names = [name for name in curves["line"].unique() if name]
     curves = curves.dropna(subset=["loss"]).sort_values("epoch")
     colors = line_colors([name for name in names if name != SIGMOID])
     if SIGMOID in names:
         colors[SIGMOID] = LOSS_STYLES[SIGMOID][0]
     # Those without a line are drawn first, behind all others.
+    dashes = {name: TEMPERATURE_DASHES.get(name) for name in colors}
+    styles = {name: (0, dash) if dash else "-" for name, dash in dashes.items()}
     for line, color in {"": GRID_COLOR, **colors}.items():
         for _, run in curves[curves["line"] == line].groupby("run"):
-            left.plot(run["loss"], run["gap"], color=color, lw=1)
-    left.set(xlabel="training loss (nats)", xscale="log", ylabel="modality gap")
+            left.plot(run["loss"], run["gap"], color=color, lw=1, ls=styles.get(line, "-"))
+    label = "training loss (nats), falling \N{RIGHTWARDS ARROW}"
+    left.set(xlabel=label, xscale="log", ylabel="modality gap")
     left.set_title("Curves of all runs")
     left.invert_xaxis()
-    handles = [plt.Line2D([], [], color=color, lw=2) for color in colors.values()]
-    handles.append(plt.Line2D([], [], color=GRID_COLOR, lw=2))
+    handles = [
+        plt.Line2D([], [], color=color, lw=1.5, ls=styles[name]) for name, color in colors.items()
+    ]
+    handles.append(plt.Line2D([], [], color=GRID_COLOR, lw=1.5))
     labels = [*colors, "others"]
-    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.17), "fontsize": 9}
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.21), "fontsize": 9}
     left.legend(handles, labels, ncols=3, **place)
     for kind, (color, mark) in assign(ends["kind"], KIND_STYLES).items():
         rows = ends[ends["kind"] == kind]

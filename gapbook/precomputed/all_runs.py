@@ -1,4 +1,7 @@
-"""All stored training runs in one table: those of ``training_curves`` and of ``modality_pairs``."""
+"""The stored runs of two modalities in one table: of ``training_curves`` and ``modality_pairs``.
+
+Models of four modalities are not among them.
+"""
 
 import pandas as pd
 
@@ -10,7 +13,6 @@ from gapbook.precomputed.training_curves import (
     NOT_NORMALIZED,
     ROTATED,
     SLOW_TWINS,
-    TWINS,
     is_sigmoid,
 )
 
@@ -18,6 +20,7 @@ from gapbook.precomputed.training_curves import (
 ORDINARY = "ordinary"
 TURNED = "turned before training"
 EQUAL = "equal sides or one tower"
+SMALL_STEPS = "equal sides, smaller steps"
 CUT = "captions cut"
 OTHER_MODALITIES = "other modalities"
 # Their loss, or their embeddings, cannot be compared with those of the others.
@@ -25,24 +28,27 @@ SIGMOID = "sigmoid"
 NO_NORMALIZATION = "no normalization"
 
 # The kinds whose temperature and loss are on one scale.
-COMPARABLE = (ORDINARY, TURNED, EQUAL, CUT, OTHER_MODALITIES)
+COMPARABLE = (ORDINARY, TURNED, EQUAL, SMALL_STEPS, CUT, OTHER_MODALITIES)
 
 KINDS = {
     "ordinary": ORDINARY,
     "trained": ORDINARY,
     "deep text": ORDINARY,
     "shared": EQUAL,
+    "same seed": EQUAL,
+    # Two towers that begin with different weights, and so with a gap, as other pairs do.
+    "one modality": OTHER_MODALITIES,
     NOT_NORMALIZED: NO_NORMALIZATION,
 }
 KINDS |= dict.fromkeys(DIMENSIONS, ORDINARY)
 KINDS |= dict.fromkeys((name for name in BATCH_SIZES if not is_sigmoid(name)), ORDINARY)
 KINDS |= dict.fromkeys(ROTATED, TURNED)
-KINDS |= dict.fromkeys((*TWINS, *SLOW_TWINS), EQUAL)
+KINDS |= dict.fromkeys(SLOW_TWINS, SMALL_STEPS)
 KINDS |= dict.fromkeys(CUTS, CUT)
 
 
 def read_runs() -> pd.DataFrame:
-    """Read the curves of all stored runs.
+    """Read the curves of all stored runs of two modalities.
 
     Returns
     -------
@@ -50,7 +56,8 @@ def read_runs() -> pd.DataFrame:
         Columns run (its name), kind, variant, tau_label, epochs (its length), seed, epoch, loss
         (nats), tau and gap; one row an epoch. Pairs of modalities have their names as the variant,
         such as "sound-name"; the pair of image and name is left out, since it is trained as the
-        ordinary runs are.
+        ordinary runs are. Runs with the sigmoid, and those without unit length, are not of the
+        kinds in ``COMPARABLE``.
 
     Examples
     --------

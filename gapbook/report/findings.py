@@ -10,8 +10,11 @@ from gapbook.mitigation.evaluation import NEIGHBORS, mixed_search
 from gapbook.pairs import PairedEmbeddings
 from gapbook.report.recommend import (
     MAX_PAIRS,
+    USE_OF_MEASURE,
     change_in_words,
     draw_pairs,
+    is_useful_gain,
+    scalings_for,
     score_candidates,
 )
 from gapbook.report.tables import format_value
@@ -30,6 +33,18 @@ TOLD_IN_PART = 0.75
 TOLD = 0.95
 DIRECTIONS = ("image_to_text", "text_to_image")
 PLACES = (1, 5, 10)
+# Rows that are looked at for a correction of scores: all of them carry it, or none.
+MAX_ROWS = 1000
+# With fewer, one dimension may seem constant by chance.
+MIN_ROWS = 10
+# What one dimension spreads beside others, where rounding is all that spreads it.
+ROUNDING_SHARE = 0.01
+# What lengths without the last dimension spread beside lengths, where it alone spreads them.
+LENGTH_SHARE = 0.1
+CARRIES_SCORES = (
+    "These vectors seem to carry a correction of scores in their last dimension, which holds for "
+    "inner products: cosines, which this report measures, undo it, so judge it with gapbook judge."
+)
 
 
 def is_at_chance(table: pd.DataFrame) -> bool:
@@ -118,6 +133,49 @@ def share_of_other_modality(pairs: PairedEmbeddings, seed: int = 0) -> float | N
     return float(mixed_search(drawn.x, drawn.y, NEIGHBORS, drawn.groups)["other"].mean())
 
 
+def carries_scores(x: np.ndarray, y: np.ndarray) -> bool:
+    """Say whether both sides look as if they were moved by a correction of scores.
+
+    Parameters
+    ----------
+    x, y : ndarray of shape (n, d)
+        Vectors as they are stored, or at unit length, which hides ``CSLS``.
+
+    Returns
+    -------
+    bool
+        True where the last dimension of each side is a constant other than 0 for each direction, as
+        of ``ScoreScaling`` and of queries, or where it alone makes lengths differ, as of ``CSLS``.
+        False for fewer than 10 rows or 3 dimensions.
+
+    Examples
+    --------
+    >>> from gapbook.mitigation import ScoreScaling
+    >>> texts, images = np.random.default_rng(0).standard_normal((2, 50, 8))
+    >>> scaling = ScoreScaling().fit(texts, {"image": images, "text": texts})
+    >>> moved = scaling.documents(images, "image"), scaling.documents(texts, "text")
+    >>> carries_scores(images, texts), carries_scores(*moved)
+    (False, True)
+    """
+    return all(_carries_scores(np.asarray(rows[:MAX_ROWS], np.float64)) for rows in (x, y))
+
+
+# Lengths beyond the range of float64 are no sign of a correction.
+@np.errstate(all="ignore")
+def _carries_scores(rows: np.ndarray) -> bool:
+    if rows.ndim != 2 or len(rows) < MIN_ROWS or rows.shape[1] < 3:
+        return False
+    lengths = np.linalg.norm(rows, axis=1)
+    unit = rows / lengths[:, None]
+    spreads = np.ptp(unit, axis=0)
+    is_constant = spreads[-1] <= ROUNDING_SHARE * np.median(spreads[:-1])
+    # A last dimension of zeros only fills up.
+    if is_constant and np.abs(unit[:, -1]).min() > 0:
+        return True
+    inner = np.linalg.norm(rows[:, :-1], axis=1)
+    return bool(inner.std() < LENGTH_SHARE * lengths.std())
+
+
 def first_lines(
     table: pd.DataFrame,
     modalities: tuple[str, str],
@@ -126,7 +184,7 @@ def first_lines(
     cuts: Cuts | None = None,
     candidates: pd.DataFrame | None = None,
     *,
-    input_text: str = "INPUT",
+    input_text: str | None = "INPUT",
 ) -> list[str]:
     """Write the first lines of a report.
 
@@ -144,9 +202,10 @@ def first_lines(
         What ``gapbook.report.thresholds.measure_cuts`` returns.
     candidates : DataFrame, optional
         The table of ``gapbook.report.recommend.judge_candidates``: what a mitigation loses
-        elsewhere, and what scaled scores change in one index, then stand beside its verdict.
-    input_text : str
-        What commands call the input.
+        elsewhere, and what scaled scores change in one index, then stand beside its verdict, and
+        the advice for one index names what gains most there.
+    input_text : str or None
+        What commands call the input. None leaves out the advice for one index.
 
     Returns
     -------
@@ -182,12 +241,8 @@ def first_lines(
             f"In one index of both, {share_of_other:.1%} of the {NEIGHBORS} nearest rows are of "
             "the other modality (50% is no preference)."
         )
-        if share_of_other < FEW and not at_chance:
-            lines.append(
-                "So one index returns one modality: put the scores of both on one scale with "
-                f"gapbook fix {input_text} --with ScoreScaling --set by=all --out fix.safetensors, "
-                "which adds one dimension to each vector (chapter 10 of the book)."
-            )
+        if share_of_other < FEW and not at_chance and input_text is not None:
+            lines.append(_advice_for_one_index(candidates, input_text))
     zero = format_value(zero_of_scores(table))
     lines.append(
         f"The zero of scores: unrelated {first} and {second} have a mean cosine of {zero}, "
@@ -201,24 +256,69 @@ def first_lines(
     )
     if recommendations is not None and not at_chance:
         for row in recommendations.to_dict("records"):
-            parts = [verdict_in_words(row), *_beside_verdict(row, candidates)]
-            lines.append(f"For {row['use']}: {'; '.join(parts)}.")
+            lines.append(f"For {row['use']}: {'; '.join(_verdict_parts(row, candidates))}.")
     return lines
 
 
-def _beside_verdict(row: Mapping[Hashable, Any], candidates: pd.DataFrame | None) -> list[str]:
-    """Return what the mitigation that pays loses elsewhere, and what scaled scores change here."""
+def _advice_for_one_index(candidates: pd.DataFrame | None, input_text: str) -> str:
+    """Name what gains most in one index, and the best of the other kind; unmeasured, a scale."""
+    start = "So one index returns one modality"
+    if candidates is not None:
+        tried = candidates[candidates["use"] == USE_OF_MEASURE["mixed"]]
+        if len(tried):
+            return f"{start}{_best_for_one_index(tried)}."
+    return (
+        f"{start}: put the scores of both on one scale with gapbook fix {input_text} --with "
+        "ScoreScaling --out fix.safetensors, which adds one dimension to each vector (chapter 10 "
+        "of the book)."
+    )
+
+
+def _best_for_one_index(tried: pd.DataFrame) -> str:
+    """Return half a sentence on the candidates that were measured in one index."""
+    by_change = tried.sort_values("change", ascending=False, kind="stable").to_dict("records")
+    gains = [row for row in by_change if is_useful_gain(row)]
+    if not gains:
+        best = by_change[0]
+        return (
+            f", and no candidate is shown to mend that; the best, {best['mitigation']}, "
+            f"{best['words']}: search each modality by itself (chapter 10 of the book)"
+        )
+    best = gains[0]
+    text = f": {best['mitigation']} is shown to help most, {best['words']}, with {best['command']}"
+    scalings = score_candidates()
+    for row in by_change:
+        # The best of the other kind: it moves vectors where the best scales scores.
+        if (row["mitigation"] in scalings) != (best["mitigation"] in scalings):
+            text += f"; {row['mitigation']}, {row['words']}"
+            break
+    return f"{text} (chapter 10 of the book)"
+
+
+def _verdict_parts(row: Mapping[Hashable, Any], candidates: pd.DataFrame | None) -> list[str]:
+    """Return a verdict, what the mitigation loses elsewhere, and what scaled scores change here."""
+    verdict = verdict_in_words(row)
     if candidates is None:
-        return []
-    parts = []
+        return [verdict]
+    scalings = scalings_for(str(row["use"]), candidates)
+    if row["verdict"] == "none" and any(map(is_useful_gain, scalings)):
+        verdict = "no mitigation of vectors pays"
+    parts = [verdict]
     is_loss = (candidates["mitigation"] == row["verdict"]) & (candidates["change_high"] < 0)
     for loss in candidates[is_loss].to_dict("records"):
         parts.append(f"but it loses in {loss['use']}, {loss['words']}")
-    is_scaling = candidates["mitigation"].isin(list(score_candidates()))
-    of_use = candidates[is_scaling & (candidates["use"] == row["use"])]
-    for scaling in of_use.to_dict("records"):
-        parts.append(f"{scaling['mitigation']}, {scaling['words']}")
+    for scaling in scalings:
+        parts.append(f"{scaling['mitigation']}{_pays(scaling, row)}, {scaling['words']}")
     return parts
+
+
+def _pays(scaling: Mapping[Hashable, Any], row: Mapping[Hashable, Any]) -> str:
+    """Say whether a scaling of scores pays, and more than a mitigation that does."""
+    if not is_useful_gain(scaling):
+        return ""
+    if row["verdict"] == row["mitigation"] and scaling["change"] > row["change"]:
+        return " pays more"
+    return " pays"
 
 
 def cut_lines(cuts: Cuts, modalities: tuple[str, str]) -> list[str]:

@@ -18,6 +18,8 @@ from gapbook.pairs import PairedEmbeddings
 from gapbook.precomputed.references import references
 from gapbook.report.explain import explain
 from gapbook.report.findings import (
+    CARRIES_SCORES,
+    carries_scores,
     first_lines,
     is_at_chance,
     share_of_other_modality,
@@ -98,17 +100,23 @@ class ModelReport:
         return is_at_chance(self.table)
 
     @property
+    def carries_scores(self) -> bool:
+        """Whether the vectors seem to carry a correction of scores, which cosines undo."""
+        return _carries_scores(self.measured)
+
+    @property
     def first_lines(self) -> list[str]:
         """What to read first, a sentence each; the same in every format."""
-        return first_lines(
+        lines = first_lines(
             self.table,
             self.measured.pairs.modalities,
             self.share_of_other,
             self.recommendations,
             self.cuts,
             self.candidates,
-            input_text=self.input_text,
+            input_text=None if self.carries_scores else self.input_text,
         )
+        return [CARRIES_SCORES, *lines] if self.carries_scores else lines
 
     def with_input(self, input_text: str) -> "ModelReport":
         """Return the report with commands that name the input.
@@ -194,6 +202,7 @@ class ModelReport:
             "groups": self.measured.n_groups,
             "first_lines": self.first_lines,
             "at_chance": self.is_at_chance,
+            "carries_scores": self.carries_scores,
             "share_of_other_in_top_10": self.share_of_other,
             "zero_of_scores": _or_none(zero_of_scores(self.table)),
             "notes": self.notes,
@@ -242,8 +251,9 @@ def report_on(
     Returns
     -------
     ModelReport
-        The report. Where the pairs have no gap there is no landscape, and where they are too few
-        or recall is at chance there are no recommendations; a note says so.
+        The report. Where the pairs have no gap there is no landscape, and where they are too few,
+        recall is at chance or they carry a correction of scores there are no recommendations; a
+        note says so.
 
     Notes
     -----
@@ -285,7 +295,9 @@ def report_on(
     on_stage("mitigations")
     recommendations = None
     tried = None
-    if len(measured.pairs) >= MIN_PAIRS and is_at_chance(measured.table):
+    if _carries_scores(measured):
+        notes.append("No comparison of mitigations: cosines undo a correction of scores.")
+    elif len(measured.pairs) >= MIN_PAIRS and is_at_chance(measured.table):
         notes.append("No comparison of mitigations: recall is at chance.")
     else:
         try:
@@ -363,6 +375,10 @@ def mean_landscape(
         curves.append(loss_landscape(mixed.x, mixed.y, deltas, [tau]))
     losses = np.stack([curve["loss"] for curve in curves])
     return curves[0].assign(loss=losses.mean(0), loss_std=losses.std(0, ddof=1))
+
+
+def _carries_scores(measured: Measured) -> bool:
+    return measured.carries_scores or carries_scores(measured.pairs.x, measured.pairs.y)
 
 
 def _n_pairs(measured: Measured) -> float:

@@ -5,8 +5,9 @@ Figures and style are in the page, and it fetches nothing.
 
 import base64
 import io
+from collections.abc import Hashable, Mapping
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jinja2
 import numpy as np
@@ -31,7 +32,14 @@ from gapbook.projections import project
 from gapbook.report.explain import label_of
 from gapbook.report.findings import NAMED_SHARE, zero_of_scores
 from gapbook.report.model import ModelReport
-from gapbook.report.recommend import CONFIDENCE, MIN_PAIRS, MIN_USEFUL_GAIN, N_CANDIDATES
+from gapbook.report.recommend import (
+    CONFIDENCE,
+    MIN_PAIRS,
+    MIN_USEFUL_GAIN,
+    N_CANDIDATES,
+    is_useful_gain,
+    scalings_for,
+)
 from gapbook.report.tables import (
     format_measure,
     format_value,
@@ -118,12 +126,13 @@ def to_html(report: ModelReport) -> str:
         min_useful_gain=MIN_USEFUL_GAIN,
         confidence=f"{100 * CONFIDENCE:.3g}",
         n_candidates=N_CANDIDATES,
-        recommendations=_recommendation_rows(report.recommendations),
+        recommendations=_recommendation_rows(report.recommendations, report.candidates),
         candidates=_candidate_rows(report.candidates),
         cuts=[] if report.cuts is None else printed_cuts(report.cuts.table).to_dict("records"),
         n_cut_pairs="" if report.cuts is None else f"{report.cuts.n_pairs:,}",
         calibration=_calibration_in_words(report),
         at_chance=report.is_at_chance,
+        carries_scores=report.carries_scores,
         too_few=len(report.measured.pairs) < MIN_PAIRS,
         sources=list(compared.columns),
         references=_reference_rows(compared, labels),
@@ -274,24 +283,30 @@ def _measure_rows(table: pd.DataFrame, labels: pd.DataFrame) -> list[MeasureRow]
     return rows
 
 
-def _recommendation_rows(table: pd.DataFrame | None) -> list[RecommendationRow]:
-    """Return a row for each use: the verdict, the best candidate, and what it changes."""
+def _recommendation_rows(
+    table: pd.DataFrame | None, candidates: pd.DataFrame | None
+) -> list[RecommendationRow]:
+    """Return for each use the best mitigation with its verdict, and what scores were scaled by."""
     if table is None:
         return []
     rows = []
     for row in table.to_dict("records"):
-        ends = _ends(row["change_low"], row["change_high"])
-        rows.append(
-            RecommendationRow(
-                use=row["use"],
-                verdict=_verdict(row["verdict"]),
-                mitigation=row["mitigation"],
-                before=format_value(row["before"]),
-                after=format_value(row["after"]),
-                change=f"{format_value(row['change'])} ({ends})",
-            )
-        )
+        rows.append(_recommendation_row(row, _verdict(row["verdict"])))
+        for scaling in scalings_for(row["use"], candidates):
+            rows.append(_recommendation_row(scaling, _verdict_on_scaling(scaling)))
     return rows
+
+
+def _recommendation_row(row: Mapping[Hashable, Any], verdict: str) -> RecommendationRow:
+    ends = _ends(row["change_low"], row["change_high"])
+    return RecommendationRow(
+        use=row["use"],
+        verdict=verdict,
+        mitigation=row["mitigation"],
+        before=format_value(row["before"]),
+        after=format_value(row["after"]),
+        change=f"{format_value(row['change'])} ({ends})",
+    )
 
 
 def _candidate_rows(table: pd.DataFrame | None) -> list[CandidateRow]:
@@ -327,6 +342,15 @@ def _verdict(verdict: str) -> str:
     if verdict == "undecided":
         return verdict
     return f"{verdict} pays"
+
+
+def _verdict_on_scaling(row: Mapping[Hashable, Any]) -> str:
+    """Return a verdict on one scaling of scores, by what makes one on mitigations."""
+    if is_useful_gain(row):
+        return f"{row['mitigation']} pays"
+    if row["change_high"] > MIN_USEFUL_GAIN:
+        return "undecided"
+    return "does not pay"
 
 
 def _ends(low: float, high: float) -> str:

@@ -1,5 +1,8 @@
 """Recommend a mitigation for each use of a model, judged on pairs that it has not seen."""
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
@@ -316,6 +319,55 @@ def judge_candidates(evaluated: pd.DataFrame) -> pd.DataFrame:
             command = f"gapbook fix INPUT --with {class_name} {setting}--out fix.safetensors"
             rows.append([use, name, before, after, *change, words, python, command])
     return pd.DataFrame(rows, columns=CANDIDATE_COLUMNS)
+
+
+def is_useful_gain(row: Mapping[Hashable, Any]) -> bool:
+    """Say whether a candidate pays: its interval lies above 0 and reaches a useful gain.
+
+    Parameters
+    ----------
+    row : dict
+        A row of the table of ``judge_candidates``.
+
+    Returns
+    -------
+    bool
+        What makes ``judge_mitigations`` name a candidate.
+
+    Examples
+    --------
+    >>> is_useful_gain({"change_low": 0.1, "change_high": 0.3})
+    True
+    >>> is_useful_gain({"change_low": 0.001, "change_high": 0.009})
+    False
+    """
+    return bool(row["change_low"] > 0 and row["change_high"] > MIN_USEFUL_GAIN)
+
+
+def scalings_for(use: str, judged: pd.DataFrame | None) -> list[dict[Hashable, Any]]:
+    """Return the scalings of scores that were judged for a use.
+
+    Parameters
+    ----------
+    use : str
+        A value of ``USE_OF_MEASURE``.
+    judged : DataFrame or None
+        The table of ``judge_candidates``.
+
+    Returns
+    -------
+    list of dict
+        Rows of the table; none for other uses than one index of both modalities.
+
+    Examples
+    --------
+    >>> scalings_for("one index", None)
+    []
+    """
+    if judged is None:
+        return []
+    is_scaling = judged["mitigation"].isin(list(score_candidates()))
+    return judged[is_scaling & (judged["use"] == use)].to_dict("records")
 
 
 def change_in_words(before: float, after: float, low: float, high: float) -> str:

@@ -1,8 +1,9 @@
 """A ladder from free vectors to encoders: what it takes for the contrastive loss to open a gap.
 
-Every rung begins with both sides in one cone, so without a gap but for chance, and is trained with
-the loss at temperature 1/100 on batches of pairs. Free vectors move one by one. What two sides of
-an encoder share, a bias or the mean of its features, moves all rows of a side at once.
+Every rung begins without a gap but for chance: free vectors of both sides lie in one cone, and two
+encoders begin with equal weights. It is trained with the loss at temperature 1/100 on batches of
+pairs. Free vectors move one by one. What the rows of one side share, a bias, or weights behind
+features with a common mean, moves all of them at once.
 """
 
 import itertools
@@ -23,7 +24,7 @@ TAU = 0.01
 BATCH_SIZE = 64
 STEPS = 2000
 # Steps after which the gap is measured: it opens within the first fifty.
-MEASURED_STEPS = (0, 2, 5, 10, 20, 30, 50, 100, 200, 500, 1000, 2000)
+MEASURED_STEPS = (0, 2, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000, 2000, 3000, 5000)
 
 # Free vectors, and the mean cosine of the cone in which both sides begin.
 FREE_VECTORS = 256
@@ -65,6 +66,9 @@ def train_rung(
     tau: float = TAU,
     steps: int = STEPS,
     sgd_rate: float | None = None,
+    *,
+    batch_size: int = BATCH_SIZE,
+    noise_until: int | None = None,
 ) -> pd.DataFrame:
     """Train one rung of the ladder.
 
@@ -79,7 +83,13 @@ def train_rung(
     steps : int
         Steps of the optimizer.
     sgd_rate : float, optional
-        The rate of plain gradient descent. By default Adam is the optimizer, at its usual rates.
+        The rate of plain gradient descent. By default Adam is the optimizer, at 0.02 for free
+        vectors and at 0.001 for encoders.
+    batch_size : int
+        Pairs of a batch: at least 2, and at most as many as there are.
+    noise_until : int, optional
+        The step from which on all pairs are one batch and views have no noise, so that every step
+        follows the whole gradient. By default no step does.
 
     Returns
     -------
@@ -90,7 +100,8 @@ def train_rung(
     Raises
     ------
     ValueError
-        For a rung that there is not, or a temperature or a rate that is not positive.
+        For a rung that there is not, a temperature or a rate that is not positive, or a batch of
+        fewer than two pairs or of more than there are.
 
     Notes
     -----
@@ -99,7 +110,7 @@ def train_rung(
     which is added to all rows of it. Encoders are two with equal first weights, and see two noisy
     views of 512 items: features of 64 dimensions, either centered or with a common mean that makes
     their mean cosine 1/2. In expectation both sides then get the same step, so that only chance,
-    of batches and of noise, can part them.
+    of batches and of noise, can part them. From equal weights, steps without noise keep them equal.
 
     Examples
     --------
@@ -113,13 +124,16 @@ def train_rung(
     for label, number in {"tau": tau, "sgd_rate": sgd_rate}.items():
         if number is not None and not number > 0:
             raise ValueError(f"Expected {label} as a positive number; got {number!r}")
+    pairs = FREE_VECTORS if RUNGS[name].kind == "vectors" else ITEMS
+    if not 2 <= batch_size <= pairs:
+        raise ValueError(f"Expected batch_size from 2 to {pairs}; got {batch_size!r}")
     rng = np.random.default_rng(seed)
     if RUNGS[name].kind == "vectors":
         weights, embed = _free_vectors(rng, with_bias=RUNGS[name].shared == "bias")
-        n, rate = FREE_VECTORS, FREE_RATE
+        rate = FREE_RATE
     else:
         weights, embed = _twins(rng, RUNGS[name])
-        n, rate = ITEMS, ENCODER_RATE
+        rate = ENCODER_RATE
     if sgd_rate is None:
         optimizer: torch.optim.Optimizer = torch.optim.Adam(weights, lr=rate)
     else:
@@ -128,7 +142,9 @@ def train_rung(
     for step in range(steps + 1):
         if step in MEASURED_STEPS:
             rows.append({"rung": name, "seed": seed, "step": step} | _measured(embed))
-        batch = torch.as_tensor(rng.permutation(n)[:BATCH_SIZE])
+        batch: torch.Tensor | None = None
+        if noise_until is None or step < noise_until:
+            batch = torch.as_tensor(rng.permutation(pairs)[:batch_size])
         loss = contrastive_loss(*embed(batch), tau)
         optimizer.zero_grad()
         loss.backward()

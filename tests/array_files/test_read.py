@@ -11,7 +11,7 @@ import pytest
 import safetensors.numpy
 from helpers import most_memory, npy, npy_header, sample, zipped
 
-from gapbook.array_files import array_names, read_metadata, read_pairs, suffix_of
+from gapbook.array_files import array_names, read_array, read_metadata, read_pairs, suffix_of
 from gapbook.exceptions import ColumnsError, PairsError
 from gapbook.pairs import PairedEmbeddings
 
@@ -131,3 +131,18 @@ def test_metadata_are_text_of_a_bounded_length_or_nothing(tmp_path):
     assert peak < 2**24
     # Many pairs have many captions.
     assert read_metadata(tmp_path / "d.npz", arrays_bytes=2**27) == str(long)
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_an_array_is_read_whole_or_called_damaged(tmp_path, mapped):
+    path = tmp_path / "a.npy"
+    rows = np.arange(24.0).reshape(2, 3, 4)
+    np.save(path, rows)
+    np.testing.assert_array_equal(read_array(path, mapped=mapped), rows)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(PairsError, match=r"a\.npy is damaged or cut off"):
+        read_array(path, mapped=mapped)
+    path.write_bytes(bytes(500))
+    with pytest.raises(PairsError, match=r"a\.npy is damaged or not a \.npy file") as caught:
+        read_array(path, mapped=mapped)
+    assert "pickle" not in str(caught.value)

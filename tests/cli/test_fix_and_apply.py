@@ -96,6 +96,95 @@ def test_a_scale_is_fitted_to_queries_of_a_file(folder, capsys) -> None:
         assert scaling.offset_[modality] == pytest.approx(-scores.mean() / scores.std(), rel=1e-4)
 
 
+@pytest.fixture
+def corpus(folder):
+    """A corpus as it is: more images than texts, none of which belongs to another, and queries."""
+    rng = np.random.default_rng(3)
+    drawn = {"images": 600, "texts": 400, "queries": 50, "new": 7}
+    rows = {name: rng.normal(size=(n, 12)) + 0.5 for name, n in drawn.items()}
+    rows["texts"][:, 0] += 3
+    for name in rows:
+        np.save(f"{name}.npy", rows[name])
+    return {name: each / np.linalg.norm(each, axis=1, keepdims=True) for name, each in rows.items()}
+
+
+def standardized(scores, chosen):
+    return (scores - chosen.mean()) / chosen.std()
+
+
+@pytest.mark.parametrize("by", ["all", "pseudo_positives", None])
+def test_a_corpus_without_pairs_is_put_on_one_scale(corpus, capsys, by) -> None:
+    settings = ["--set", f"by={by}"] if by else []
+    arguments = ["images.npy", "texts.npy", "--with", "ScoreScaling", *settings]
+    assert run("fix", *arguments, "--queries", "queries.npy", "--out", "f.safetensors") == 0
+    printed = capsys.readouterr().out
+    assert "50 queries of 'queries.npy' and 600 rows of image and 400 of text in 12" in printed
+    scaling = load_mitigation("f.safetensors")
+    moved = {}
+    for side, name in (("image", "images"), ("text", "texts"), ("queries", "new")):
+        out = f"moved_{side}.npy"
+        where = ["--side", side, "--out", out, "--quiet"]
+        assert run("apply", "f.safetensors", f"{name}.npy", *where) == 0
+        moved[side] = np.load(out)
+    for side, name in (("image", "images"), ("text", "texts")):
+        chosen = corpus["queries"] @ corpus[name].T
+        if by == "pseudo_positives":
+            chosen = chosen.max(axis=1)
+        assert 1 / scaling.scale_[side] == pytest.approx(chosen.std(), rel=1e-5)
+        mean = -scaling.offset_[side] / scaling.scale_[side]
+        assert mean == pytest.approx(chosen.mean(), rel=1e-5)
+        expected = standardized(corpus["new"] @ corpus[name].T, chosen)
+        np.testing.assert_allclose(moved["queries"] @ moved[side].T, expected, atol=1e-4)
+
+
+def test_a_side_of_a_corpus_without_pairs_serves_as_queries_but_for_themselves(corpus) -> None:
+    arguments = ["images.npy", "texts.npy", "--with", "ScoreScaling", "--queries", "text"]
+    assert run("fix", *arguments, "--out", "f.safetensors") == 0
+    scaling = load_mitigation("f.safetensors")
+    across = corpus["texts"] @ corpus["images"].T
+    within = corpus["texts"] @ corpus["texts"].T
+    others = within[~np.eye(400, dtype=bool)]
+    assert 1 / scaling.scale_["image"] == pytest.approx(across.std(), rel=1e-5)
+    assert 1 / scaling.scale_["text"] == pytest.approx(others.std(), rel=1e-5)
+    assert 1 / scaling.scale_["text"] != pytest.approx(within.std(), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["QueryCenter", "CSLS"])
+def test_other_corrections_of_scores_need_no_pairs(corpus, name: str) -> None:
+    arguments = ["images.npy", "texts.npy", "--with", name, "--queries", "queries.npy"]
+    assert run("fix", *arguments, "--out", "f.safetensors") == 0
+    fitted = load_mitigation("f.safetensors")
+    scores = fitted.queries(corpus["new"]) @ fitted.documents(corpus["texts"], "text").T
+    if name == "CSLS":
+        near = np.sort(corpus["texts"] @ corpus["queries"].T, axis=1)[:, -10:].mean(axis=1)
+        expected = 2 * corpus["new"] @ corpus["texts"].T - near
+    else:
+        asked = corpus["new"] - corpus["queries"].mean(axis=0)
+        stored = corpus["texts"] - corpus["texts"].mean(axis=0)
+        lengths = np.outer(*(np.linalg.norm(rows, axis=1) for rows in (asked, stored)))
+        expected = asked @ stored.T / lengths
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--with", "Center"], "Center() is fitted on pairs, row i of image and row i of text; "),
+        (["--with", "NearestNeighborNormalization"], "got 600 and 400 rows: bring both sides"),
+        (
+            ["--with", "ScoreScaling", "--set", "by=positives"],
+            "ScoreScaling(by='positives') is fitted on pairs",
+        ),
+    ],
+)
+def test_what_needs_pairs_says_so_in_one_line(corpus, folder, capsys, arguments, message) -> None:
+    assert run("fix", "images.npy", "texts.npy", *arguments, "--out", "f.safetensors") == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (folder / "f.safetensors").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [

@@ -25,6 +25,7 @@ from gapbook.geometry import gap_report
 from gapbook.geometry.table import SAMPLE_SIZE
 from gapbook.pairs import PairedEmbeddings, load_pairs
 from gapbook.report.explain import explain
+from gapbook.report.findings import CARRIES_SCORES
 from gapbook.report.model import CLIP_TAU, mean_landscape
 from gapbook.report.recommend import recommend_mitigations
 from gapbook.report.tables import markdown_table
@@ -126,6 +127,34 @@ def test_commands_name_the_input_as_a_shell_takes_it(pairs, tmp_path, monkeypatc
         if row["mitigation"] in ("Center", "ScoreScaling by all"):
             assert cli.main(fix[1:]) == 0
             assert (tmp_path / "f.safetensors").exists()
+
+
+@pytest.mark.parametrize("name", ["ScoreScaling", "CSLS"])
+def test_vectors_that_carry_scores_are_judged_elsewhere(pairs, tmp_path, monkeypatch, capsys, name):
+    """Unit length hides CSLS: vectors are looked at as they are stored."""
+    monkeypatch.chdir(tmp_path)
+    pairs.save("pairs.npz")
+    np.save("images.npy", pairs.x)
+    np.save("texts.npy", pairs.y)
+    assert cli.main(["fix", "pairs.npz", "--with", name, "--out", "f.safetensors"]) == 0
+    first, second = pairs.modalities
+    for file, side in (("images", first), ("texts", second)):
+        moved = ["--side", side, "--out", f"moved_{file}.npy", "--quiet"]
+        assert cli.main(["apply", "f.safetensors", f"{file}.npy", *moved]) == 0
+    capsys.readouterr()
+    files = ("moved_images.npy", "moved_texts.npy")
+    assert run(*files, "--only", "measures") == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"* {CARRIES_SCORES}\n")
+    assert "So one index" not in printed
+    assert run("images.npy", "texts.npy", "--only", "measures") == 0
+    printed = capsys.readouterr().out
+    assert CARRIES_SCORES not in printed
+    assert "So one index" in printed
+    assert run(*files, "--out", "r.json") == 0
+    content = strict_json(tmp_path / "r.json")
+    assert content["carries_scores"] is True
+    assert content["candidates"] == []
 
 
 def test_every_format_has_the_cuts_and_the_calibration(reported):

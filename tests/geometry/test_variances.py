@@ -10,6 +10,7 @@ from gapbook.geometry.variances import (
     equalize_covariances,
     equalize_variances,
     variance_ratios,
+    variance_within,
 )
 
 
@@ -77,6 +78,28 @@ def test_unseen_pairs_are_moved_by_what_was_learned_from_others(sides):
         all_new, all_other = equalize(x, y, seen)
         np.testing.assert_allclose(new, all_new[2000:])
         np.testing.assert_allclose(other, all_other[2000:])
+
+
+def test_variance_lies_within_shared_directions_and_outside_others():
+    rng = np.random.default_rng(0)
+    wide = np.array([3, 3, 0.1, 0.1, 0.1, 0.1])
+    x = rng.standard_normal((2000, 6)) * wide
+    same = variance_within(x, rng.standard_normal((2000, 6)) * wide, directions=2)
+    assert same.own > 0.9
+    assert same.other == pytest.approx(same.own, abs=0.01)
+    other = variance_within(x, rng.standard_normal((2000, 6)) * wide[::-1], directions=2)
+    assert other.own == pytest.approx(same.own)
+    assert other.other < 0.05
+
+
+def test_all_variance_lies_within_all_directions(sides):
+    assert variance_within(*sides, directions=4) == pytest.approx((1, 1))
+
+
+@pytest.mark.parametrize("directions", [0, 5])
+def test_directions_that_there_are_not_are_refused(sides, directions):
+    with pytest.raises(PairsError, match=f"from 1 to 4; got {directions}"):
+        variance_within(*sides, directions=directions)
 
 
 def test_shrinkage_below_zero_is_refused(sides):

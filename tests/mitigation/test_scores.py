@@ -12,7 +12,7 @@ from gapbook.exceptions import PairsError
 from gapbook.mitigation import CSLS, QueryCenter, ScoreScaling, reciprocal_rank_fusion
 
 EACH = [
-    ScoreScaling(),
+    ScoreScaling("pseudo_positives"),
     ScoreScaling("all"),
     ScoreScaling("positives"),
     QueryCenter(),
@@ -148,10 +148,8 @@ def test_what_cannot_be_fitted_or_used_is_named(correction) -> None:
         fitted.queries(QUERIES[:, :7])
     with pytest.raises(PairsError, match="'txt': did you mean 'text'"):
         fitted.documents(QUERIES, "txt")
-    with pytest.raises(PairsError, match=r"modality image of the queries' shape \(40, 8\)"):
-        clone(correction).fit(QUERIES, {"image": DOCUMENTS["image"][:-1]})
     with pytest.raises(PairsError, match=r"of the queries' 8 dimensions; got 7"):
-        clone(correction).fit(QUERIES, {"image": DOCUMENTS["image"][:, :7]}, paired=False)
+        clone(correction).fit(QUERIES, {"image": DOCUMENTS["image"][:, :7]})
     with pytest.raises(PairsError, match="a dict of arrays by modality"):
         clone(correction).fit(QUERIES, DOCUMENTS["image"])
 
@@ -194,16 +192,37 @@ def test_rank_fusion_refuses_a_document_twice_in_a_list() -> None:
         reciprocal_rank_fusion([["a"]], c=-1)
 
 
+@pytest.mark.parametrize("paired", [True, False])
 @pytest.mark.parametrize("by", ["all", "pseudo_positives"])
-def test_queries_without_partners_may_be_more_or_fewer(by) -> None:
-    scaling = ScoreScaling(by).fit(QUERIES[:9], DOCUMENTS, paired=False)
-    unit = QUERIES[:9] / np.linalg.norm(QUERIES[:9], axis=1, keepdims=True)
-    for modality, rows in DOCUMENTS.items():
-        scores = unit @ scaling.documents(rows, modality)[:, :-1].T / scaling.scale_[modality]
-        scores = scores if by == "all" else scores.max(axis=1)
-        assert scaling.scale_[modality] == pytest.approx(1 / scores.std(), rel=1e-3)
+def test_queries_and_documents_without_partners_may_be_more_or_fewer(by, paired) -> None:
+    documents = {"image": DOCUMENTS["image"], "text": DOCUMENTS["text"][:23]}
+    scaling = ScoreScaling(by).fit(QUERIES[:9], documents, paired=paired)
+    for modality, rows in documents.items():
+        scores = plain_scores(by, QUERIES[:9], rows)
+        assert scaling.scale_[modality] == pytest.approx(1 / scores.std(), rel=1e-5)
+        offset = -scores.mean() / scores.std()
+        assert scaling.offset_[modality] == pytest.approx(offset, rel=1e-5)
+
+
+def test_centers_and_neighbors_need_no_partners() -> None:
+    documents = {"image": DOCUMENTS["image"], "text": DOCUMENTS["text"][:23]}
+    center = QueryCenter().fit(QUERIES[:9], documents)
+    np.testing.assert_allclose(center.means_["text"], documents["text"].mean(0), atol=1e-6)
+    csls = CSLS(k=4).fit(QUERIES[:9], documents)
+    nearness = np.sort(documents["text"] @ QUERIES[:9].T, axis=1)[:, -4:].mean(1)
+    np.testing.assert_allclose(csls.documents(documents["text"], "text")[:, -1], -nearness, 1e-5)
+
+
+def test_a_scale_is_of_all_scores_unless_it_is_said_otherwise() -> None:
+    assert ScoreScaling().by == "all"
 
 
 def test_positives_need_partners() -> None:
+    assert ScoreScaling("positives").needs_partners
+    assert not any(
+        each.needs_partners for each in EACH if each.get_params().get("by") != "positives"
+    )
     with pytest.raises(PairsError, match="for by='positives'"):
         ScoreScaling("positives").fit(QUERIES, DOCUMENTS, paired=False)
+    with pytest.raises(PairsError, match=r"queries' shape \(40, 8\), .* which need no partners"):
+        ScoreScaling("positives").fit(QUERIES, {"image": DOCUMENTS["image"][:-1]})

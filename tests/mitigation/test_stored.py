@@ -1,6 +1,7 @@
 """Stored vectors of any size: types, interruptions, damage, and memory."""
 
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -151,6 +152,38 @@ def test_a_damaged_shard_is_named_or_left_out(tmp_path) -> None:
     np.testing.assert_allclose(moved_folder(tmp_path / "out"), EXPECTED, atol=1e-6)
 
 
+HEADER = npy_header((500, 12))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (bytes(24_000), "is damaged or not a .npy file: it starts with"),
+        (b"no such thing", "is damaged or not a .npy file: it starts with b'no such '"),
+        (HEADER[:40], "is damaged or not a .npy file: it starts with"),
+        (HEADER + bytes(23_999), "is damaged or cut off: the header of the array states 24000"),
+        (pickle.dumps([1, 2]), "holds pickled objects, and unpickling can run any code"),
+    ],
+)
+def test_a_damaged_array_is_no_reason_to_unpickle_it(tmp_path, content, message) -> None:
+    folder = folder_of(tmp_path)
+    (folder / "z.npy").write_bytes(content)
+    with pytest.raises(PairsError) as caught:
+        apply_to_stored(FIX, folder, tmp_path / "out", "x")
+    text = str(caught.value)
+    assert "z.npy" in text
+    assert message in text
+    for word in ("unexpected", "load", "trust", "allow_pickle"):
+        assert word not in text
+
+
+@pytest.mark.parametrize("rows", [ROWS[:1], ROWS[:0]])
+def test_one_row_and_none_are_in_any_order(tmp_path, rows) -> None:
+    np.save(tmp_path / "a.npy", np.asfortranarray(rows))
+    apply_to_stored(FIX, tmp_path / "a.npy", tmp_path / "b.npy", "x")
+    np.testing.assert_allclose(np.load(tmp_path / "b.npy"), EXPECTED[: len(rows)], atol=1e-6)
+
+
 def test_a_folder_that_holds_other_work_is_refused(tmp_path) -> None:
     folder = folder_of(tmp_path)
     apply_to_stored(FIX, folder, tmp_path / "out", "x")
@@ -185,7 +218,7 @@ def test_rows_without_direction_are_named_or_zeros(tmp_path) -> None:
         (np.zeros((3, 12), np.int8), "its type is int8"),
         (np.zeros((2, 3, 12)), r"its shape is \(2, 3, 12\)"),
         (np.asfortranarray(ROWS), "stored by columns"),
-        (np.array([{}]), "is damaged or holds no vectors"),
+        (np.array([{}]), "a.npy holds pickled objects"),
     ],
 )
 def test_files_that_hold_no_such_vectors_are_named(rows, message: str, tmp_path) -> None:

@@ -22,3 +22,12 @@ def test_each_panel_has_both_kinds_and_its_threshold() -> None:
     assert not right.lines
     assert len(left.collections) == len(right.collections) == 2
     assert legend_texts(figure) == ["partners", "all others", "threshold"]
+
+
+def test_thresholds_of_different_kinds_are_named_above_their_panels() -> None:
+    rows = [(panel, "partners", 0.1 * i) for panel in ("a", "b") for i in range(5)]
+    cosines = pd.DataFrame(rows, columns=["panel", "kind", "cosine"])
+    names = {"a": "its own", "b": "the best"}
+    figure = plots.cosines_about_thresholds(cosines, {"a": 0.4, "b": 0.2}, names)
+    titles = [ax.get_title(loc="left") for ax in figure.axes]
+    assert titles == ["a (dashed: its own)", "b (dashed: the best)"]

@@ -179,6 +179,14 @@ def test_ladder_has_a_panel_for_each_kind_and_the_mean_over_seeds() -> None:
     assert first.get_ylim()[1] > 3.1
 
 
+def test_ladder_is_drawn_over_another_column_with_its_label() -> None:
+    curves = ladder_runs().assign(progress=lambda rows: 3 * rows["step"])
+    first = plots.gap_of_ladder(curves, over="progress", label="steps times rate").axes[0]
+    assert first.get_xlabel() == "steps times rate"
+    drawn = [line.get_xdata() for line in first.lines if len(line.get_xdata())]
+    np.testing.assert_allclose(drawn, [[6, 60], [6, 60]])
+
+
 def test_ladder_leaves_out_step_0_which_has_no_place_on_a_logarithmic_axis() -> None:
     axes = plots.gap_of_ladder(ladder_runs()).axes
     assert min(line.get_xdata().min() for line in axes[0].lines if len(line.get_xdata())) == 2

@@ -1,6 +1,14 @@
 """All stored runs in one table."""
 
-from gapbook.precomputed.all_runs import COMPARABLE, KINDS, SIGMOID, read_runs
+from gapbook.precomputed.all_runs import (
+    COMPARABLE,
+    EQUAL,
+    KINDS,
+    OTHER_MODALITIES,
+    SIGMOID,
+    SMALL_STEPS,
+    read_runs,
+)
 from gapbook.precomputed.training_curves import VARIANTS, is_sigmoid
 
 
@@ -21,6 +29,14 @@ def test_ends_of_comparable_runs_have_a_loss_and_a_gap() -> None:
     last = read_runs().sort_values("epoch").groupby("run").last()
     last = last[last["kind"].isin(COMPARABLE)]
     assert (last[["loss", "tau", "gap"]] > 0).all().all()
+
+
+def test_kinds_with_equal_sides_begin_without_a_gap() -> None:
+    runs = read_runs()
+    starts = runs.sort_values("epoch").groupby("run").first()
+    equal = starts[starts["kind"].isin([EQUAL, SMALL_STEPS]) & (starts["variant"] != "shared")]
+    assert (equal["gap"] < 0.2).all()
+    assert (starts[starts["variant"] == "one modality"]["kind"] == OTHER_MODALITIES).all()
 
 
 def test_no_run_is_counted_twice_as_a_pair_of_modalities() -> None:

@@ -5,9 +5,12 @@ import pandas as pd
 import pytest
 
 from gapbook.geometry.table import measure
+from gapbook.mitigation import CSLS, ScoreScaling
 from gapbook.pairs import PairedEmbeddings
 from gapbook.report.findings import (
+    CARRIES_SCORES,
     answer_told_in_words,
+    carries_scores,
     cut_lines,
     first_lines,
     is_at_chance,
@@ -15,6 +18,7 @@ from gapbook.report.findings import (
     zero_of_scores,
 )
 from gapbook.report.model import report_on
+from gapbook.report.page import to_html
 
 
 def shuffled(pairs, seed=0):
@@ -118,19 +122,132 @@ def test_what_the_best_loses_elsewhere_stands_beside_its_gain(measured):
     columns += ["change_low", "change_high"]
     gain = ("one index", 0.0, "ProcrustesAlign", "ProcrustesAlign", 0.5, 0.5, 0.4, 0.6)
     verdicts = pd.DataFrame([gain], columns=columns)
-    rows = [
-        ("one index", "ProcrustesAlign", 0.6, "0.00 → 0.50: a gain"),
-        ("one index", "ScoreScaling by all", 0.7, "0.00 → 0.60: a gain"),
-        ("search", "ProcrustesAlign", -0.1, "0.90 → 0.70: a loss"),
+    tried = judged(
+        ("one index", "ProcrustesAlign", 0.5, "0.00 → 0.50: a gain"),
+        ("one index", "ScoreScaling by all", 0.6, "0.00 → 0.60: a gain"),
+        ("search", "ProcrustesAlign", -0.2, "0.90 → 0.70: a loss"),
         ("search", "Center", -0.1, "0.90 → 0.80: a loss"),
-        ("clusters", "ProcrustesAlign", 0.1, "0.50 → 0.50: no change shown"),
-    ]
-    tried = pd.DataFrame(rows, columns=["use", "mitigation", "change_high", "words"])
+        ("clusters", "ProcrustesAlign", 0.0, "0.50 → 0.50: no change shown"),
+    )
     lines = first_lines(measured.table, ("image", "text"), 0.5, verdicts, candidates=tried)
     assert lines[-1] == (
         "For one index: ProcrustesAlign pays, 0.00 → 0.50: a gain; but it loses in search, "
-        "0.90 → 0.70: a loss; ScoreScaling by all, 0.00 → 0.60: a gain."
+        "0.90 → 0.70: a loss; ScoreScaling by all pays more, 0.00 → 0.60: a gain."
     )
+
+
+def test_where_only_a_scale_of_scores_pays_the_verdict_says_of_vectors(measured):
+    none = ("one index", 0.0, "none", "Center", 0.0, 0.0, -0.01, 0.01)
+    columns = ["use", "before", "verdict", "mitigation", "after", "change"]
+    verdicts = pd.DataFrame([none], columns=[*columns, "change_low", "change_high"])
+    scaling = "ScoreScaling by all"
+    for change, words in (
+        (0.6, "no mitigation of vectors pays; ScoreScaling by all pays, it"),
+        (0.0, "none pays; ScoreScaling by all, it"),
+    ):
+        tried = judged(("one index", scaling, change, "it"))
+        lines = first_lines(measured.table, ("image", "text"), 0.5, verdicts, candidates=tried)
+        assert lines[-1] == f"For one index: {words}."
+
+
+def judged(*rows):
+    """A table of candidates whose intervals reach 0.05 to either side of the change."""
+    table = pd.DataFrame(rows, columns=["use", "mitigation", "change", "words"])
+    command = "gapbook fix INPUT --with " + table["mitigation"].str.partition(" ")[0]
+    return table.assign(
+        change_low=table["change"] - 0.05, change_high=table["change"] + 0.05, command=command
+    )
+
+
+ONE_INDEX = "search in one index of both modalities (recall at 1)"
+
+
+@pytest.mark.parametrize(
+    ("changes", "advice"),
+    [
+        (
+            {"Center": 1.0, "Standardize": 0.3, "ScoreScaling by all": 0.96},
+            ": Center is shown to help most, +1.0, with gapbook fix INPUT --with Center; "
+            "ScoreScaling by all, +0.96 (chapter 10 of the book).",
+        ),
+        (
+            {"Center": 0.2, "Standardize": 0.3, "ScoreScaling by all": 0.96},
+            ": ScoreScaling by all is shown to help most, +0.96, with gapbook fix INPUT --with "
+            "ScoreScaling; Standardize, +0.3 (chapter 10 of the book).",
+        ),
+        (
+            {"Center": 0.01, "ScoreScaling by all": -0.2},
+            ", and no candidate is shown to mend that; the best, Center, +0.01: search each "
+            "modality by itself (chapter 10 of the book).",
+        ),
+    ],
+)
+def test_the_advice_for_one_index_is_what_was_measured_to_gain_most(measured, changes, advice):
+    rows = [(ONE_INDEX, name, change, f"+{change}") for name, change in changes.items()]
+    tried = judged(*rows, ("clusters", "RotateTogether", 2.0, "elsewhere"))
+    lines = first_lines(measured.table, ("image", "text"), 0.01, None, candidates=tried)
+    assert [line for line in lines if line.startswith("So one index")] == [
+        f"So one index returns one modality{advice}"
+    ]
+
+
+def test_the_advice_agrees_with_the_verdict_and_the_candidates(pairs):
+    report = report_on(measure(pairs, replicates=2), "mine", splits=3)
+    advice = next(line for line in report.first_lines if line.startswith("So one index"))
+    of_use = report.candidates[report.candidates["use"] == ONE_INDEX]
+    gains = of_use[(of_use["change_low"] > 0) & (of_use["change_high"] > 0.01)]
+    best = gains.loc[gains["change"].idxmax()]
+    name = best["mitigation"]
+    expected = f": {name} is shown to help most, {best['words']}, with {best['command']};"
+    assert expected in advice
+    verdict = next(line for line in report.first_lines if line.startswith(f"For {ONE_INDEX}"))
+    assert f"{name} pays" in verdict
+
+
+def carrying(name, dtype=np.float32):
+    """Stored vectors of both sides that a correction of scores moved, and their queries."""
+    rng = np.random.default_rng(0)
+    shared = rng.standard_normal((60, 24))
+    x = shared + rng.standard_normal((60, 24)) + 0.4
+    y = shared + rng.standard_normal((60, 24)) - 0.2
+    fix = {"CSLS": CSLS(5), "ScoreScaling": ScoreScaling()}[name].fit(y, {"image": x, "text": y})
+    moved = (fix.documents(x, "image"), fix.documents(y, "text"), fix.queries(y))
+    return [rows.astype(dtype) for rows in moved]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("name", ["ScoreScaling", "CSLS"])
+def test_a_correction_of_scores_is_seen_in_stored_vectors(name, dtype):
+    images, texts, queries = carrying(name, dtype)
+    assert carries_scores(images, texts)
+    assert carries_scores(images, queries)
+    bare = images[:, :-1]
+    assert not carries_scores(bare, texts)
+    assert not carries_scores(images, texts[:, :-1])
+    assert not carries_scores(images[:9], texts[:9])
+
+
+def test_vectors_as_models_give_them_carry_no_scores(pairs):
+    rng = np.random.default_rng(0)
+    free = rng.standard_normal((2, 200, 16)) * rng.uniform(1, 9, (2, 200, 1))
+    zeros = np.pad(free, ((0, 0), (0, 0), (0, 1)))
+    layer = free / free.std(axis=2, keepdims=True)
+    cone = 50 + rng.standard_normal((2, 200, 16))
+    for x, y in (free, zeros, layer, cone, (pairs.x, pairs.y)):
+        assert not carries_scores(x, y)
+        assert not carries_scores(x.astype(np.float16), y.astype(np.float16))
+
+
+def test_a_report_on_vectors_with_scores_says_so_and_advises_none():
+    images, texts, _ = carrying("ScoreScaling")
+    report = report_on(measure(PairedEmbeddings(images, texts), replicates=2), "moved", splits=2)
+    assert report.first_lines[0] == CARRIES_SCORES
+    assert CARRIES_SCORES.count(".") == 1
+    assert "gapbook judge" in CARRIES_SCORES
+    assert not any(line.startswith(("So one", "For ")) for line in report.first_lines)
+    assert report.candidates is None
+    assert "No comparison of mitigations: cosines undo a correction of scores." in report.notes
+    assert "Cosines undo the correction of scores" in to_html(report)
 
 
 def test_the_advice_names_the_input(measured):

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -10,7 +11,13 @@ from gapbook.pairs import PairedEmbeddings
 from gapbook.precomputed.references import REFERENCE_MODELS, references
 from gapbook.report.model import ModelReport, report_on
 from gapbook.report.page import page_figures, to_html
-from gapbook.report.recommend import COLUMNS, USE_OF_MEASURE
+from gapbook.report.recommend import (
+    CANDIDATE_COLUMNS,
+    COLUMNS,
+    USE_OF_MEASURE,
+    score_candidates,
+)
+from gapbook.report.tables import format_value
 
 VERDICTS = ("Center", "none", "undecided")
 
@@ -147,6 +154,39 @@ def test_the_page_shows_each_verdict_with_the_best_candidate_and_its_interval():
         row = re.search(rf'<tr><th scope="row">use {i}</th>(.*?)</tr>', html)[1]
         cells = re.findall(r">([^<]+)</td>", row)
         assert cells == [words, "Center", "0.110", "0.220", "0.330 (0.440 to 0.550)"]
+
+
+def test_the_verdicts_for_one_index_stand_beside_those_on_scaled_scores(report, html):
+    """The table of verdicts and the bullets say the same of what was measured."""
+    use = USE_OF_MEASURE["mixed"]
+    table = html[html.index("What would pay") : html.index("Every candidate for every use")]
+    rows = re.findall(rf'<tr><th scope="row">{re.escape(use)}</th>(.*?)</tr>', table)
+    cells = [re.findall(r">([^<]+)</td>", row) for row in rows]
+    best, *scalings = cells
+    assert best[1] == report.recommendations.set_index("use")["mitigation"][use]
+    judged = report.candidates[report.candidates["use"] == use].set_index("mitigation")
+    assert [row[1] for row in scalings] == list(score_candidates())
+    bullet = next(line for line in report.first_lines if line.startswith(f"For {use}"))
+    for verdict, name, before, after, _ in scalings:
+        assert before == format_value(judged["before"][name])
+        assert after == format_value(judged["after"][name])
+        assert (verdict == f"{name} pays") == (f"{name} pays" in bullet)
+    assert {verdict for verdict, *_ in scalings} == {f"{name} pays" for name in score_candidates()}
+    for other in USE_OF_MEASURE.values():
+        assert table.count(f'<th scope="row">{other}</th>') == (3 if other == use else 1)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [(-0.3, -0.1, "does not pay"), (-0.1, 0.3, "undecided"), (0.001, 0.009, "does not pay")],
+)
+def test_a_scale_of_scores_that_does_not_pay_is_called_so(low, high, words):
+    judged = pd.DataFrame(
+        [("use 0", "ScoreScaling by all", 0.5, 0.4, (low + high) / 2, low, high, "", "", "")],
+        columns=CANDIDATE_COLUMNS,
+    )
+    html = to_html(replace(hand_made(), candidates=judged))
+    assert f'<td data-label="verdict">{words}</td><td data-label="candidate">ScoreScaling' in html
 
 
 def test_the_page_says_how_verdicts_were_reached(html):

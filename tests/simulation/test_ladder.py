@@ -42,12 +42,34 @@ def test_gap_of_twins_grows_as_the_root_of_the_rate():
     assert 10**0.5 / 1.6 < ratio < 10**0.5 * 1.6
 
 
+def test_without_noise_equal_twins_stay_equal():
+    curve = train_rung("MLP, features in a cone", 0, steps=30, sgd_rate=3e-3, noise_until=0)
+    assert curve["gap"].max() < 1e-4
+
+
+def test_a_run_goes_its_own_way_until_its_noise_ends():
+    settings = {"seed": 0, "steps": 50, "sgd_rate": 3e-3}
+    noisy = train_rung("MLP, features in a cone", **settings)
+    ended = train_rung("MLP, features in a cone", noise_until=20, **settings)
+    pd.testing.assert_frame_equal(noisy[noisy["step"] <= 20], ended[ended["step"] <= 20])
+    assert noisy["gap"].iloc[-1] != ended["gap"].iloc[-1]
+
+
+def test_larger_batches_open_a_smaller_gap():
+    settings = {"seed": 0, "steps": 200, "sgd_rate": 3e-3}
+    small = train_rung("MLP, features centered", **settings)
+    large = train_rung("MLP, features centered", batch_size=256, **settings)
+    assert large["gap"].iloc[-1] < 0.75 * small["gap"].iloc[-1]
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"name": "no rung"}, "Expected one of free vectors"),
         ({"name": "free vectors", "tau": 0}, "Expected tau as a positive number; got 0"),
         ({"name": "free vectors", "sgd_rate": -1}, "Expected sgd_rate as a positive number"),
+        ({"name": "free vectors", "batch_size": 257}, "Expected batch_size from 2 to 256; got 257"),
+        ({"name": "free vectors", "batch_size": 1}, "Expected batch_size from 2 to 256; got 1"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(settings, message):
