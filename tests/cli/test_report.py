@@ -494,7 +494,7 @@ def failing(monkeypatch):
         def load(*_, **__):
             raise error
 
-        monkeypatch.setattr(PairedEmbeddings, "load", load)
+        monkeypatch.setattr(PairedEmbeddings, "from_groups", load)
 
     return fail_with
 
@@ -535,7 +535,7 @@ def test_debug_shows_where_an_error_happened_and_what_it_hides(few_file, monkeyp
         except NotImplementedError:
             raise PairsError("Expected numbers") from None
 
-    monkeypatch.setattr(PairedEmbeddings, "load", load)
+    monkeypatch.setattr(PairedEmbeddings, "from_groups", load)
     assert run(few_file, "--debug") == 2
     printed = capsys.readouterr().err
     assert "NotImplementedError: copy_" in printed
@@ -553,7 +553,7 @@ def test_an_interruption_counts_even_if_a_library_makes_it_an_error(
         except KeyboardInterrupt:
             raise becomes from None
 
-    monkeypatch.setattr(PairedEmbeddings, "load", load)
+    monkeypatch.setattr(PairedEmbeddings, "from_groups", load)
     assert run(few_file) == 130
     assert capsys.readouterr().err == "gapbook: interrupted; nothing was written\n"
 
