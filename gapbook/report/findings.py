@@ -262,7 +262,7 @@ def first_lines(
 
 def _advice_for_one_index(candidates: pd.DataFrame | None, input_text: str) -> str:
     """Name what gains most in one index, and the best of the other kind; unmeasured, a scale."""
-    start = "So one index returns one modality"
+    start = "So one index favors the modality of the query"
     if candidates is not None:
         tried = candidates[candidates["use"] == USE_OF_MEASURE["mixed"]]
         if len(tried):
@@ -285,7 +285,8 @@ def _best_for_one_index(tried: pd.DataFrame) -> str:
             f"{best['words']}: search each modality by itself (chapter 10 of the book)"
         )
     best = gains[0]
-    text = f": {best['mitigation']} is shown to help most, {best['words']}, with {best['command']}"
+    gain = f"(partner first of all: {best['words']})"
+    text = f": {best['mitigation']} is shown to help most {gain}, with {best['command']}"
     scalings = score_candidates()
     for row in by_change:
         # The best of the other kind: it moves vectors where the best scales scores.

@@ -167,13 +167,14 @@ ONE_INDEX = "search in one index of both modalities (recall at 1)"
     [
         (
             {"Center": 1.0, "Standardize": 0.3, "ScoreScaling by all": 0.96},
-            ": Center is shown to help most, +1.0, with gapbook fix INPUT --with Center; "
+            ": Center is shown to help most (partner first of all: +1.0), with gapbook fix INPUT "
+            "--with Center; "
             "ScoreScaling by all, +0.96 (chapter 10 of the book).",
         ),
         (
             {"Center": 0.2, "Standardize": 0.3, "ScoreScaling by all": 0.96},
-            ": ScoreScaling by all is shown to help most, +0.96, with gapbook fix INPUT --with "
-            "ScoreScaling; Standardize, +0.3 (chapter 10 of the book).",
+            ": ScoreScaling by all is shown to help most (partner first of all: +0.96), with "
+            "gapbook fix INPUT --with ScoreScaling; Standardize, +0.3 (chapter 10 of the book).",
         ),
         (
             {"Center": 0.01, "ScoreScaling by all": -0.2},
@@ -187,7 +188,7 @@ def test_the_advice_for_one_index_is_what_was_measured_to_gain_most(measured, ch
     tried = judged(*rows, ("clusters", "RotateTogether", 2.0, "elsewhere"))
     lines = first_lines(measured.table, ("image", "text"), 0.01, None, candidates=tried)
     assert [line for line in lines if line.startswith("So one index")] == [
-        f"So one index returns one modality{advice}"
+        f"So one index favors the modality of the query{advice}"
     ]
 
 
@@ -198,7 +199,8 @@ def test_the_advice_agrees_with_the_verdict_and_the_candidates(pairs):
     gains = of_use[(of_use["change_low"] > 0) & (of_use["change_high"] > 0.01)]
     best = gains.loc[gains["change"].idxmax()]
     name = best["mitigation"]
-    expected = f": {name} is shown to help most, {best['words']}, with {best['command']};"
+    gain = f"(partner first of all: {best['words']})"
+    expected = f": {name} is shown to help most {gain}, with {best['command']};"
     assert expected in advice
     verdict = next(line for line in report.first_lines if line.startswith(f"For {ONE_INDEX}"))
     assert f"{name} pays" in verdict
