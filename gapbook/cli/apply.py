@@ -4,7 +4,15 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from gapbook.cli.options import Parser, add_command, add_scheduler, input_path, name_text
+from gapbook.cli.options import (
+    Parser,
+    add_command,
+    add_quiet,
+    add_scheduler,
+    input_path,
+    name_text,
+    shows_progress,
+)
 from gapbook.exceptions import PairsError, one_line, quoted
 from gapbook.terminal import print_text
 
@@ -61,7 +69,7 @@ def add_apply(commands: "argparse._SubParsersAction[Parser]") -> None:
         help="leave damaged files out and write zeros for rows without direction; name them",
     )
     add_scheduler(parser, ", which sees both folders at the same paths")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_quiet(parser)
 
 
 def _apply(options: argparse.Namespace) -> None:
@@ -111,7 +119,7 @@ def _apply_with_dask(correction: Any, options: argparse.Namespace) -> "Applied":
         options.scheduler,
         key=options.key,
         skip_bad=options.skip_bad,
-        progress=not options.quiet,
+        progress=shows_progress(options),
     )
 
 
@@ -120,7 +128,8 @@ def _apply_here(correction: Any, options: argparse.Namespace) -> "Applied":
 
     from gapbook.mitigation.stored import apply_to_stored
 
-    with tqdm(unit=" rows", unit_scale=True, disable=options.quiet, leave=False) as bar:
+    disable = not shows_progress(options)
+    with tqdm(unit=" rows", unit_scale=True, disable=disable, leave=False) as bar:
         return apply_to_stored(
             correction,
             options.vectors,

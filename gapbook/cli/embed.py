@@ -2,7 +2,16 @@
 
 import argparse
 
-from gapbook.cli.options import Parser, add_command, count, input_path, name_text, output_path
+from gapbook.cli.options import (
+    Parser,
+    add_command,
+    add_quiet,
+    count,
+    input_path,
+    name_text,
+    output_path,
+    shows_progress,
+)
 from gapbook.exceptions import PairsError
 from gapbook.terminal import print_text
 
@@ -60,7 +69,7 @@ def add_embed(commands: "argparse._SubParsersAction[Parser]") -> None:
     )
     parser.add_argument("--batch", type=count, default=64, help="files at once (default: 64)")
     parser.add_argument("--device", type=name_text, default="cpu", help="such as cuda")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_quiet(parser)
 
 
 def _embed(options: argparse.Namespace) -> None:
@@ -77,7 +86,7 @@ def _embed(options: argparse.Namespace) -> None:
         # It words what is wrong with a model in errors of another kind than those of pairs, and
         # names its parameter, which is an option here.
         raise PairsError(str(error).replace("give revision,", "give --revision,")) from error
-    with tqdm(unit=" items", disable=options.quiet, leave=False) as bar:
+    with tqdm(unit=" items", disable=not shows_progress(options), leave=False) as bar:
         pairs = embed_folder(
             encoder,
             options.images,

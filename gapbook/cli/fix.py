@@ -154,7 +154,8 @@ def _set_parameters(correction: Any, settings: list[str]) -> None:
         try:
             value = json.loads(text)
         except ValueError:
-            value = text
+            # Reports and the book print names with hyphens: ScoreScaling by pseudo-positives.
+            value = text.replace("-", "_")
         correction.set_params(**{name: value})
 
 
@@ -171,10 +172,15 @@ def _fitted_on(correction: Any, sides: Sides, options: argparse.Namespace) -> st
 
 def _summary(correction: Any, sides: Sides, options: argparse.Namespace) -> str:
     """Return what was fitted, and the recipe for each side."""
+    from sklearn import config_context
+
     from gapbook.mitigation.fixes import recipe, sides_of
 
+    # Parameters that have their default are part of what was fitted.
+    with config_context(print_changed_only=False):
+        name = repr(correction)
     lines = [
-        f"{correction!r}, fitted on {_fitted_on(correction, sides, options)} "
+        f"{name}, fitted on {_fitted_on(correction, sides, options)} "
         f"in {correction.n_features_in_} dimensions "
         f"(fingerprint {correction.fingerprint_}), is saved in {options.out}",
         "",
@@ -187,8 +193,8 @@ def _summary(correction: Any, sides: Sides, options: argparse.Namespace) -> str:
     lines += ["", "one vector v (d,), with NumPy alone:"]
     lines += ["  import numpy as np; from safetensors.numpy import load_file"]
     for side in moved:
-        name = dict(zip("xy", sides.modalities, strict=True)).get(side)
-        lines.append(f"  # {side} ({name})" if name else f"  # {side}")
+        modality = dict(zip("xy", sides.modalities, strict=True)).get(side)
+        lines.append(f"  # {side} ({modality})" if modality else f"  # {side}")
         text = recipe(correction, side, str(options.out))
         lines += [f"  {line}" for line in text.split("\n")]
     return "\n".join(lines)

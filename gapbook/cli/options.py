@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -64,6 +65,18 @@ def add_scheduler(parser: "argparse._ActionsContainer", advice: str = "") -> Non
         help="a running Dask scheduler (default: a local cluster, which no other user can reach)"
         f"{advice}; with tls:// Dask's configuration names the certificates",
     )
+
+
+def add_quiet(parser: "argparse._ActionsContainer") -> None:
+    """Add the option that leaves out the progress bar, as ``shows_progress`` reads it."""
+    parser.add_argument(
+        "--quiet", action="store_true", help="no progress bar; nor is there one but on a terminal"
+    )
+
+
+def shows_progress(options: argparse.Namespace) -> bool:
+    """Say whether a progress bar is shown: not in a log, which would keep each of its states."""
+    return not options.quiet and sys.stderr.isatty()
 
 
 def input_path(text: str) -> Path:

@@ -20,12 +20,14 @@ from gapbook.cli.inputs import (
 from gapbook.cli.options import (
     Parser,
     add_command,
+    add_quiet,
     add_scheduler,
     count,
     name_text,
     number,
     output_path,
     seed,
+    shows_progress,
     tau,
 )
 from gapbook.cli.several import check_several, report_several
@@ -146,7 +148,7 @@ def _add_report_options(parser: Parser) -> None:
         "measures are those of the JSON; r1, r5 and r10 are the smaller of both directions. Of "
         "three modalities or more, it holds where it holds for any pair",
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_quiet(parser)
 
 
 def _add_shard_options(group: "argparse._ArgumentGroup") -> None:
@@ -181,9 +183,8 @@ def _report(options: argparse.Namespace) -> int:
         source = pairs_of(stored, options)
         carries = _carries_scores(stored)
     stages = _stages(options)
-    with tqdm(
-        total=sum(stages.values()), bar_format=BAR, disable=options.quiet, leave=False
-    ) as bar:
+    disable = not shows_progress(options)
+    with tqdm(total=sum(stages.values()), bar_format=BAR, disable=disable, leave=False) as bar:
         done: list[str] = []
 
         def on_stage(stage: str) -> None:
@@ -276,7 +277,7 @@ def _measure_folder(options: argparse.Namespace) -> "Measured":
         seed=options.seed,
         sample=sample,
         skip_bad=options.skip_bad,
-        progress=not options.quiet,
+        progress=shows_progress(options),
     )
     for note in measured.notes_on_left_out:
         print(f"gapbook: {one_line(note)}", file=sys.stderr)

@@ -2,7 +2,7 @@
 
 import argparse
 
-from gapbook.cli.options import Parser, add_command
+from gapbook.cli.options import Parser, add_command, add_quiet, shows_progress
 from gapbook.terminal import print_path, print_text
 
 FETCH = """Get sources by name, and print the path of each: of its file, or of its folder.
@@ -41,7 +41,7 @@ def add_fetch(commands: "argparse._SubParsersAction[Parser]") -> None:
     summary = "get sources by name and print where they lie"
     fetching = add_command(commands, "fetch", summary, FETCH, FETCH_EXAMPLES)
     fetching.add_argument("names", nargs="+", metavar="name", help="a name that gapbook list shows")
-    fetching.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_quiet(fetching)
     fetching.set_defaults(
         run=_fetch,
         when_interrupted="what has arrived is kept, and the same command goes on from there",
@@ -61,4 +61,4 @@ def _fetch(options: argparse.Namespace) -> None:
     for name in options.names:
         registry_entry(name)
     for name in options.names:
-        print_path(fetch(name, progress=not options.quiet))
+        print_path(fetch(name, progress=shows_progress(options)))

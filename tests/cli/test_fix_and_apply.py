@@ -1,5 +1,7 @@
 """The commands ``fix`` and ``apply``, from two arrays to one query."""
 
+import sys
+
 import numpy as np
 import pytest
 from helpers import cones
@@ -112,12 +114,14 @@ def standardized(scores, chosen):
     return (scores - chosen.mean()) / chosen.std()
 
 
-@pytest.mark.parametrize("by", ["all", "pseudo_positives", None])
+@pytest.mark.parametrize("by", ["all", "pseudo_positives", "pseudo-positives", None])
 def test_a_corpus_without_pairs_is_put_on_one_scale(corpus, capsys, by) -> None:
     settings = ["--set", f"by={by}"] if by else []
     arguments = ["images.npy", "texts.npy", "--with", "ScoreScaling", *settings]
     assert run("fix", *arguments, "--queries", "queries.npy", "--out", "f.safetensors") == 0
+    by = (by or "all").replace("-", "_")
     printed = capsys.readouterr().out
+    assert printed.startswith(f"ScoreScaling(by='{by}'), fitted on ")
     assert "50 queries of 'queries.npy' and 600 rows of image and 400 of text in 12" in printed
     scaling = load_mitigation("f.safetensors")
     moved = {}
@@ -245,6 +249,22 @@ def test_bad_applications_are_one_line(folder, capsys) -> None:
         assert message in error
         assert error.count("\n") == 1
     assert not (folder / "moved.npy").exists()
+
+
+@pytest.mark.parametrize("stored", ["stored.npy", "shards"])
+def test_a_progress_bar_is_for_a_terminal(folder, capsys, monkeypatch, stored: str) -> None:
+    (folder / "shards").mkdir()
+    for name in ("one", "two"):
+        np.save(f"shards/{name}.npy", X)
+    assert run("fix", "pairs.npz", "--with", "Center", "--out", "f.safetensors") == 0
+    arguments = ["f.safetensors", stored, "--side", "x", "--out"]
+    assert run("apply", *arguments, f"a_{stored}") == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert run("apply", *arguments, f"b_{stored}") == 0
+    assert "0/2" in capsys.readouterr().err or stored != "shards"
+    assert run("apply", *arguments, f"c_{stored}", "--quiet") == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_what_is_skipped_is_named_on_stderr(folder, capsys) -> None:

@@ -3,13 +3,17 @@
 import html
 import json
 import os
+import pty
 import re
+import select
 import shlex
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import distributed
@@ -298,7 +302,10 @@ def test_a_models_own_scale_and_bias_are_judged_in_a_note(few_file, tmp_path):
     assert notes[-1].startswith("The model's own probability of a match, 1 / (1 + exp(-(50.00 c -")
 
 
-def test_a_progress_bar_is_on_stderr_only(few_file, capsys):
+def test_a_progress_bar_is_on_stderr_only_and_on_a_terminal(few_file, capsys, monkeypatch):
+    assert cli.main(["report", str(few_file)]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert cli.main(["report", str(few_file)]) == 0
     printed = capsys.readouterr()
     assert "landscape: " in printed.err
@@ -668,25 +675,57 @@ def test_the_table_prints_in_an_encoding_without_dashes(tmp_path):
     assert b"gr\\xf6\\xdfe" in done.stdout
 
 
+@contextmanager
+def on_a_terminal(arguments):
+    """Run the command with a terminal for stderr, and yield it with a function that reads there.
+
+    The function returns what is printed until a pattern comes, or until the command ends.
+    """
+    command = Path(sys.executable).with_name("gapbook")
+    shown, terminal = pty.openpty()
+    # In a terminal without a size nothing is shown.
+    termios.tcsetwinsize(terminal, (24, 80))
+    process = subprocess.Popen([command, "report", *map(str, arguments)], stderr=terminal)
+    os.close(terminal)
+
+    def read(until=None):
+        printed = ""
+        while until is None or not re.search(until, printed):
+            if not select.select([shown], [], [], 120)[0]:
+                pytest.fail(printed)
+            try:
+                letter = os.read(shown, 1)
+            # A terminal that no process has open any more cannot be read.
+            except OSError:
+                letter = b""
+            if not letter:
+                break
+            printed += letter.decode(errors="replace")
+        if until is None:
+            process.wait(120)
+        else:
+            assert re.search(until, printed), printed
+        return printed
+
+    try:
+        yield process, read
+    finally:
+        process.kill()
+        process.wait()
+        os.close(shown)
+
+
 @pytest.mark.parametrize("stage", ["loading", "landscape"])
 def test_an_interruption_leaves_files_as_they_were(few_file, tmp_path, stage):
     """The command itself, since Python may see an interruption in a library of its own."""
     (tmp_path / "r.html").write_text("before")
-    command = Path(sys.executable).with_name("gapbook")
     outputs = ["--out", tmp_path / "r.html", "--out", tmp_path / "r.json"]
-    process = subprocess.Popen(
-        [command, "report", few_file, *outputs], stderr=subprocess.PIPE, text=True
-    )
-    try:
-        printed = ""
-        while stage not in printed:
-            printed += process.stderr.read(1) or pytest.fail(printed)
+    with on_a_terminal([few_file, *outputs]) as (process, read):
+        read(stage)
         process.send_signal(signal.SIGINT)
-        printed += process.communicate(timeout=120)[1]
-    finally:
-        process.kill()
+        printed = read()
     assert process.returncode == 130
-    assert printed.endswith("gapbook: interrupted; nothing was written\n")
+    assert printed.endswith("gapbook: interrupted; nothing was written\r\n")
     assert "Traceback" not in printed
     assert {path.name for path in tmp_path.iterdir()} == {"mine.npz", "r.html"}
     assert (tmp_path / "r.html").read_text() == "before"
@@ -777,19 +816,11 @@ def many_shards(tmp_path_factory):
 
 def run_until(stage, arguments, then):
     """Run the command until a stage, do something; return its status and what else it prints."""
-    command = Path(sys.executable).with_name("gapbook")
-    process = subprocess.Popen(
-        [command, "report", *map(str, arguments)], stderr=subprocess.PIPE, text=True
-    )
-    try:
-        printed = ""
-        while not re.search(stage, printed):
-            printed += process.stderr.read(1) or pytest.fail(printed)
+    with on_a_terminal(arguments) as (process, read):
+        printed = read(stage)
         start = time.monotonic()
         then(process)
-        printed += process.communicate(timeout=120)[1]
-    finally:
-        process.kill()
+        printed += read()
     # Half of it, on a machine that does nothing else.
     assert time.monotonic() - start < 60
     # The progress bar goes back to the start of its line, which is read as an end of a line.
