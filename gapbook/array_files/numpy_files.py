@@ -130,18 +130,13 @@ class Npy(FileKind):
 
     def _array(self, path: Path, require_shape: Callable[[Path, Any], None]) -> np.ndarray:
         with path.open("rb") as file:
-            header = _npy_header(file)
-            if header.dtype.hasobject:
-                raise pickled(path_text(path))
-            require_shape(path, header.shape)
-            size = _array_bytes(header)
-            _require_bytes(path, "the array", size, path.stat().st_size - file.tell())
-            require_memory(size, f"the array in {path_text(path)}")
-            return _npy_content(file, header)
+            return read_npy(path, file, require_shape)
 
 
-def read_npy(path: Path, file: IO[bytes]) -> np.ndarray:
-    """Return the array of an open ``.npy`` file, of any shape.
+def read_npy(
+    path: Path, file: IO[bytes], require_shape: Callable[[Path, Any], None] | None = None
+) -> np.ndarray:
+    """Return the array of an open ``.npy`` file, of any shape unless one is required.
 
     Parameters
     ----------
@@ -149,6 +144,8 @@ def read_npy(path: Path, file: IO[bytes]) -> np.ndarray:
         Where the file lies.
     file : binary file
         The file at its start.
+    require_shape : callable, optional
+        What raises ``PairsError`` for a path and a shape that will not do.
 
     Returns
     -------
@@ -163,6 +160,8 @@ def read_npy(path: Path, file: IO[bytes]) -> np.ndarray:
         If it does not start as a ``.npy`` file does.
     """
     header = whole_header(path, file)
+    if require_shape is not None:
+        require_shape(path, header.shape)
     require_memory(_array_bytes(header), f"the array in {path_text(path)}")
     return _npy_content(file, header)
 

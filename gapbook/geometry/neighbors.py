@@ -203,15 +203,21 @@ def neighbor_overlap(x: ArrayLike, y: ArrayLike, k: int = 10) -> np.ndarray:
     a, b = unit_pair(x, y)
     require_integer("k", k, low=1, high=len(a) - 1)
     overlap = zeros((len(a),), like=a)
-    both = zip(cosines_with_all(a, a), cosines_with_all(b, b), strict=True)
+    for rows, shares, _, _ in _overlaps(a, b, k):
+        overlap[rows] = shares
+    return to_numpy(overlap)
+
+
+def _overlaps(x: Array, y: Array, k: int) -> Iterator[tuple[slice, Array, Array, Array]]:
+    """Yield slices of pairs with the overlap of each, and the cosines of both sides with all."""
+    both = zip(cosines_with_all(x, x), cosines_with_all(y, y), strict=True)
     for (rows, cosines_x), (_, cosines_y) in both:
         _leave_out_itself(cosines_x, rows)
         _leave_out_itself(cosines_y, rows)
-        common = array_namespace(a).minimum(
+        common = array_namespace(x).minimum(
             shares_of_places(cosines_x, k), shares_of_places(cosines_y, k)
         )
-        overlap[rows] = common.sum(1) / k
-    return to_numpy(overlap)
+        yield rows, common.sum(1) / k, cosines_x, cosines_y
 
 
 def nearest_candidates(queries: Array, candidates: Array, count: int) -> np.ndarray:
@@ -254,14 +260,8 @@ def overlap_and_lists(
     lists_x = []
     lists_y = []
     width = min(count, len(x) - 1)
-    both = zip(cosines_with_all(x, x), cosines_with_all(y, y), strict=True)
-    for (rows, cosines_x), (_, cosines_y) in both:
-        _leave_out_itself(cosines_x, rows)
-        _leave_out_itself(cosines_y, rows)
-        common = array_namespace(x).minimum(
-            shares_of_places(cosines_x, k), shares_of_places(cosines_y, k)
-        )
-        overlap[rows] = common.sum(1) / k
+    for rows, shares, cosines_x, cosines_y in _overlaps(x, y, k):
+        overlap[rows] = shares
         lists_x.append(to_numpy(places_of_largest(_without_ties(cosines_x), width)))
         lists_y.append(to_numpy(places_of_largest(_without_ties(cosines_y), width)))
     return to_numpy(overlap), np.concatenate(lists_x), np.concatenate(lists_y)

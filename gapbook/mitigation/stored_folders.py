@@ -88,9 +88,14 @@ def folder_work(job: Job, source: Path, out: Path) -> Iterator[FolderWork]:
 def apply_one_by_one(job: Job, source: Path, out: Path) -> Applied:
     """Move the files of a folder in this process."""
     with folder_work(job, source, out) as work:
-        for name in work.pending:
-            work.applied.add(apply_to_one(job, source, out, name))
+        apply_pending(work)
     return work.applied
+
+
+def apply_pending(work: FolderWork) -> None:
+    """Move what is left to do in a folder, one file after the other."""
+    for name in work.pending:
+        work.applied.add(apply_to_one(work.job, work.source, work.out, name))
 
 
 def apply_to_one(job: Job, source: Path, out: Path, name: str) -> Applied:

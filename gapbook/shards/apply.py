@@ -13,7 +13,7 @@ from uuid import uuid4
 from gapbook.exceptions import PairsError
 from gapbook.files import NotWrittenError, path_text
 from gapbook.mitigation.stored import Applied, Job, checked_job
-from gapbook.mitigation.stored_folders import FolderWork, apply_to_one, folder_work
+from gapbook.mitigation.stored_folders import FolderWork, apply_pending, apply_to_one, folder_work
 from gapbook.shards.cluster import (
     SECONDS_WITHOUT_WORKERS,
     as_they_end,
@@ -83,16 +83,15 @@ def apply_to_shards(  # noqa: PLR0913 (a call says all that it needs)
     """
     job = checked_job(correction, side, key, skip_bad)
     with folder_work(job, Path(folder).resolve(), Path(out).resolve()) as work:
-        if not work.pending:
-            return work.applied
-        if isinstance(client, str) or (client is None and len(work.pending) > 1):
-            with connect(client, len(work.pending)) as own:
+        n = len(work.pending)
+        if n == 0 or (client is None and n == 1):
+            # No cluster starts for so little.
+            apply_pending(work)
+        elif client is None or isinstance(client, str):
+            with connect(client, n) as own:
                 _Moves(own, work, SECONDS_WITHOUT_WORKERS).run(progress)
-        elif client is not None:
-            _Moves(client, work).run(progress)
         else:
-            for name in work.pending:
-                work.applied.add(apply_to_one(job, work.source, work.out, name))
+            _Moves(client, work).run(progress)
     return work.applied
 
 
