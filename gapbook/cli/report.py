@@ -305,9 +305,14 @@ def _report_on(
         measured = replace(measured, carries_scores=True)
     name = options.name or one_line(readable(options.input.resolve().stem))
     tau = options.temperature or CLIP_TAU
-    only_measures = options.only == "measures"
     report = report_on(
-        measured, name, tau, options.seed, on_stage=on_stage, only_measures=only_measures
+        measured,
+        name,
+        tau,
+        options.seed,
+        on_stage=on_stage,
+        only_measures=options.only == "measures",
+        input_text=input_words(options),
     )
     if options.temperature is None:
         report.notes.append(
@@ -315,7 +320,7 @@ def _report_on(
         )
     if options.logit_scale is not None:
         report.notes.append(_note_on_sigmoid(options, report.measured.pairs))
-    return report.with_input(input_words(options))
+    return report
 
 
 def _note_on_sigmoid(options: argparse.Namespace, pairs: "PairedEmbeddings") -> str:

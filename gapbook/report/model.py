@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,7 @@ class ModelReport:
     cuts : Cuts or None
         What cosines of partners and of unrelated pairs say about cuts.
     input_text : str
-        What commands call the input, as ``with_input`` sets it.
+        What commands call the input.
     """
 
     name: str
@@ -117,29 +117,6 @@ class ModelReport:
             input_text=None if self.carries_scores else self.input_text,
         )
         return [CARRIES_SCORES, *lines] if self.carries_scores else lines
-
-    def with_input(self, input_text: str) -> "ModelReport":
-        """Return the report with commands that name the input.
-
-        Parameters
-        ----------
-        input_text : str
-            The arguments of a shell that name the input, quoted.
-
-        Returns
-        -------
-        ModelReport
-            The same report but for its commands.
-        """
-        candidates = self.candidates
-        if candidates is not None:
-            before = f"gapbook fix {self.input_text} "
-            commands = [
-                f"gapbook fix {input_text} {command.removeprefix(before)}"
-                for command in candidates["command"]
-            ]
-            candidates = candidates.assign(command=commands)
-        return replace(self, input_text=input_text, candidates=candidates)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -220,7 +197,7 @@ class ModelReport:
 
 
 @threadpool_limits.wrap(limits=1)
-def report_on(
+def report_on(  # noqa: PLR0913 (all but two are rarely given)
     measured: Measured,
     name: str,
     tau: float = CLIP_TAU,
@@ -228,6 +205,7 @@ def report_on(
     splits: int | None = None,
     on_stage: Callable[[str], object] = lambda stage: None,
     only_measures: bool = False,
+    input_text: str = "INPUT",
 ) -> ModelReport:
     """Report on a model whose embeddings are measured.
 
@@ -247,6 +225,8 @@ def report_on(
         It is called with the name of each stage of the work, for example to update a progress bar.
     only_measures : bool
         Whether to leave out the landscape and the comparison of mitigations.
+    input_text : str
+        What commands call the input: arguments of a shell, quoted.
 
     Returns
     -------
@@ -284,6 +264,7 @@ def report_on(
             splits,
             share_of_other=share_of_other,
             cuts=cuts,
+            input_text=input_text,
         )
     on_stage("landscape")
     landscape = None
@@ -303,7 +284,7 @@ def report_on(
         try:
             evaluated = compare_mitigations(searched, splits, seed)
             recommendations = judge_mitigations(evaluated)
-            tried = judge_candidates(evaluated)
+            tried = judge_candidates(evaluated, input_text)
         except PairsError as error:
             notes.append(f"No comparison of mitigations: {error}.")
     return ModelReport(
@@ -318,6 +299,7 @@ def report_on(
         candidates=tried,
         share_of_other=share_of_other,
         cuts=cuts,
+        input_text=input_text,
     )
 
 

@@ -287,13 +287,15 @@ def judge_mitigations(evaluated: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def judge_candidates(evaluated: pd.DataFrame) -> pd.DataFrame:
+def judge_candidates(evaluated: pd.DataFrame, input_text: str = "INPUT") -> pd.DataFrame:
     """Say what every candidate gains and loses for every use.
 
     Parameters
     ----------
     evaluated : DataFrame
         A table of ``compare_mitigations``.
+    input_text : str
+        What commands call the input: arguments of a shell, quoted.
 
     Returns
     -------
@@ -305,6 +307,7 @@ def judge_candidates(evaluated: pd.DataFrame) -> pd.DataFrame:
         ``judge_mitigations``.
     """
     summary = summarize_splits(evaluated, level=CONFIDENCE)
+    scalings = score_candidates()
     rows = []
     for measure, use in USE_OF_MEASURE.items():
         of_measure = summary[summary["measure"] == measure].set_index("mitigation")
@@ -313,10 +316,13 @@ def judge_candidates(evaluated: pd.DataFrame) -> pd.DataFrame:
             change = [float(row[column]) for column in ("change", "change_low", "change_high")]
             after = float(row["mean"])
             words = change_in_words(before, after, change[1], change[2])
-            class_name, _, by = str(name).partition(" by ")
+            class_name = name
+            setting = ""
+            if name in scalings:
+                class_name = ScoreScaling.__name__
+                setting = f"--set by={scalings[name].by} --queries y "
             python = f"from gapbook.mitigation import {class_name}"
-            setting = f"--set by={by.replace('-', '_')} --queries y " if by else ""
-            command = f"gapbook fix INPUT --with {class_name} {setting}--out fix.safetensors"
+            command = f"gapbook fix {input_text} --with {class_name} {setting}--out fix.safetensors"
             rows.append([use, name, before, after, *change, words, python, command])
     return pd.DataFrame(rows, columns=CANDIDATE_COLUMNS)
 
