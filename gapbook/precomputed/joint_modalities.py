@@ -20,16 +20,13 @@ from gapbook.files import data_path
 from gapbook.glyphs import Glyphs, load_glyphs
 from gapbook.modalities import PAIRS, Pair, embed_modalities
 from gapbook.precomputed.glyphclip import SEEDS
-from gapbook.precomputed.jobs import run_side_by_side
-from gapbook.precomputed.modality_pairs import FOLDER
 from gapbook.precomputed.modality_runs import (
+    FOLDER,
     curve_of,
     finish_run,
     half_embeddings,
-    missing_runs,
     read_csv,
-    seconds_of_epochs,
-    short_commit,
+    train_missing,
     train_modality_run,
     write_curves,
     write_tensors,
@@ -199,9 +196,7 @@ def train_run(
         tensors[f"center.{name}.{run.seed}"] = torch.as_tensor(rows.mean(axis=0))
     write_tensors(folder / f"{run.name}.safetensors", tensors)
     curve["model"] = run.model
-    curve["seed"] = run.seed
-    curve["commit"] = commit
-    finish_run(run, folder, curve)
+    finish_run(run, folder, curve, commit)
     return message
 
 
@@ -225,7 +220,7 @@ def write_bundle(parts: Path, bundle: Path) -> None:
             if run.source == source:
                 tensors |= load_file(parts / f"{run.name}.safetensors")
         write_tensors(bundle / f"{source}.safetensors", tensors)
-    write_curves(bundle / CURVES, KEYS, [curve_of(run, parts) for run in finished])
+    write_curves(bundle / CURVES, KEYS, finished, parts)
 
 
 def main(pattern: str = "") -> None:
@@ -238,10 +233,5 @@ def main(pattern: str = "") -> None:
         match.
     """
     parts = Path("_build/joint_modalities")
-    missing = missing_runs(runs(), pattern, parts, lambda run: seconds_of_epochs(run.modalities))
-    parts.mkdir(parents=True, exist_ok=True)
-    if missing:
-        # Before training, since files may change meanwhile.
-        commit = short_commit()
-        run_side_by_side(train_run, [(run, parts, commit) for run in missing])
+    train_missing(train_run, runs(), pattern, parts)
     write_bundle(parts, data_path(FOLDER))
