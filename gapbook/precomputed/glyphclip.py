@@ -60,9 +60,7 @@ def read_frames() -> dict[int, PairedEmbeddings]:
 
 def _frame_glyphs(glyphs: Glyphs) -> Glyphs:
     """Pick the characters that the slider over epochs shows, evenly spaced by code point."""
-    kept = torch.linspace(0, len(glyphs) - 1, FRAME_PAIRS).long().numpy()
-    names = [glyphs.names[i] for i in kept]
-    return Glyphs(glyphs.images[kept], names, glyphs.codepoints[kept], glyphs.split[kept])
+    return glyphs.subset(torch.linspace(0, len(glyphs) - 1, FRAME_PAIRS).long().numpy())
 
 
 def _half_embeddings(model: TwoEncoders, glyphs: Glyphs, suffix: object) -> dict[str, torch.Tensor]:
