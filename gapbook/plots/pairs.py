@@ -26,14 +26,12 @@ from gapbook.plots.style import (
     assign,
     styled,
 )
+from gapbook.projections import GAP_VIEW_LABELS
 
 # More lines between partners would hide the points.
 MAX_LINKS = 150
 
 MODALITIES = ("image", "text")
-
-# What the two axes of ``project(x, y)`` are.
-GAP_VIEW_LABELS = ("along the line through both means", "largest variance at right angles")
 
 # Characters of a line of a caption beside a row of cosines.
 CAPTION_CHARACTERS = 10

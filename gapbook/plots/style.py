@@ -141,21 +141,32 @@ def panel_grid(
     return fig, grid
 
 
+def leaves_place(count: int) -> bool:
+    """Say whether panels from ``panel_grid`` leave a place over: a legend may take it.
+
+    Parameters
+    ----------
+    count : int
+        The number of panels.
+    """
+    return count > PANELS_IN_A_ROW and count % PANELS_IN_A_ROW > 0
+
+
 def legend_place(count: int) -> dict[str, Any]:
     """Return where the legend of panels from ``panel_grid`` stands.
 
     Parameters
     ----------
     count : int
-        The number of panels. An odd number of them leaves a place over, which the legend takes;
-        otherwise it stands beside them.
+        The number of panels. If they leave a place over, the legend takes it; otherwise it stands
+        beside them.
 
     Returns
     -------
     dict
         Options of ``Figure.legend``.
     """
-    if count < PANELS_IN_A_ROW or count % PANELS_IN_A_ROW == 0:
+    if not leaves_place(count):
         return {"loc": LEGEND_RIGHT}
     rows = -(-count // PANELS_IN_A_ROW)
     # The middle of the last place, a little off for the labels of the axes.

@@ -142,7 +142,7 @@ def draw_cover(path: Path) -> None:
         The picture, a PNG file.
     """
     from gapbook.plots import clouds_grid
-    from gapbook.projections import project
+    from gapbook.projections import GAP_VIEW_LABELS, project
 
     titles = {
         "glyphclip-init": "before training",
@@ -154,8 +154,7 @@ def draw_cover(path: Path) -> None:
         pairs = load_pairs(name)
         gap = modality_gap(pairs.x, pairs.y)
         views[f"{title}: gap {gap:.2f}"] = project(pairs.x, pairs.y)
-    axes = ("along the line through both means", "largest variance at right angles")
-    clouds_grid(views, columns=3, axis_labels=axes).savefig(path, dpi=110)
+    clouds_grid(views, columns=3, axis_labels=GAP_VIEW_LABELS).savefig(path, dpi=110)
 
 
 def main() -> None:
