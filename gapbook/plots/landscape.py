@@ -19,6 +19,7 @@ from gapbook.plots.style import (
     LINE_COLOR,
     PURPLE,
     SKY,
+    interval_bars,
     leaves_place,
     legend_place,
     panel_grid,
@@ -124,11 +125,10 @@ def _draw_mitigations(ax: Axes, table: pd.DataFrame, sources: Sequence[str]) -> 
     for i, (name, rows) in enumerate(table.groupby("mitigation", sort=False)):
         color, marker = MITIGATION_STYLES[str(name)]
         heights = [sources.index(source) + 0.18 * (i - 1.5) for source in rows["source"]]
-        ends = np.abs(rows[["low", "high"]].to_numpy().T - rows["value"].to_numpy())
         ax.errorbar(
             rows["value"],
             heights,
-            xerr=ends,
+            xerr=interval_bars(rows),
             fmt=marker,
             color=color,
             ms=5,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
@@ -171,6 +172,26 @@ def legend_place(count: int) -> dict[str, Any]:
     rows = -(-count // PANELS_IN_A_ROW)
     # The middle of the last place, a little off for the labels of the axes.
     return {"loc": "center", "bbox_to_anchor": (0.77, 0.5 / rows + 0.02)}
+
+
+def interval_bars(
+    rows: pd.DataFrame, value: str = "value", low: str = "low", high: str = "high"
+) -> np.ndarray:
+    """Return how far intervals reach to both sides of their values, as ``Axes.errorbar`` wants it.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        One row an interval.
+    value, low, high : str
+        Their columns.
+
+    Returns
+    -------
+    array of shape (2, n)
+        The lengths below and above the values.
+    """
+    return np.abs(rows[[low, high]].to_numpy().T - rows[value].to_numpy())
 
 
 def palette_png(image: "Image", colors: int = 256) -> bytes:

@@ -169,16 +169,9 @@ def train_run(
     Parameters
     ----------
     run : JointRun
-        The run. One that is finished in the folder is not trained again, and one that was
-        interrupted goes on from its last epoch.
-    folder : pathlib.Path
-        Where its files are put.
-    commit : str
-        What the curve says of the code.
-    epochs : int
-        How often all characters are seen.
-    glyphs : Glyphs, optional
-        Characters of all parts of the split. By default all that there are.
+        The run.
+    folder, commit, epochs, glyphs
+        As in ``gapbook.precomputed.modality_pairs.train_run``.
 
     Returns
     -------
