@@ -84,8 +84,8 @@ def line_styles(names: Sequence[str]) -> dict[str, tuple[Any, Dashes]]:
     ----------
     names : sequence of str
         Variants of a run, in the styles of ``VARIANT_STYLES``; losses, in those of
-        ``LOSS_STYLES``; or labels of temperatures from high
-        to low, in darker shades the lower they are, some with dashes, and "learned".
+        ``LOSS_STYLES``; or labels of temperatures from high to low, in darker shades the lower they
+        are, some with dashes, and "learned".
 
     Returns
     -------
