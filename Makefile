@@ -58,7 +58,7 @@ regress: .venv/installed  ## run all afresh, and compare with baseline and paper
 accept: .venv/installed  ## make the present numbers the baseline; commit data/expected.yml by itself
 	$(PRESS) accept --profile $(PROFILE)
 
-precomputed: .venv/installed  ## make stored data again (data/): NAME=glyphclip, training_views, sounds, serif, clip, modality_pairs, joint_modalities, training_curves, twin_faces, noise_cosines, references or approximate_search
+precomputed: .venv/installed  ## make stored data again (data/), NAME=clip say; without a NAME, list what there is
 	$(BIN)/python -m gapbook.precomputed $(NAME)
 
 constraints:  ## write constraints.txt again, keeping its versions; ARGS=--upgrade raises them

@@ -85,12 +85,24 @@ class Glyphs:
         rows = np.flatnonzero(self.split == name)
         if not len(rows):
             raise ValueError(f'Expected one of "train", "validation", "test"; got {name!r}')
-        return Glyphs(
-            self.images[rows],
-            [self.names[row] for row in rows],
-            self.codepoints[rows],
-            self.split[rows],
-        )
+        return self.subset(rows)
+
+    def subset(self, rows: Sequence[int] | np.ndarray) -> "Glyphs":
+        """Return some of the characters.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            Which, and in which order.
+
+        Examples
+        --------
+        >>> load_glyphs().subset([34, 33]).names
+        ['LATIN CAPITAL LETTER C', 'LATIN CAPITAL LETTER B']
+        """
+        chosen = np.asarray(rows, int)
+        names = [self.names[row] for row in chosen]
+        return Glyphs(self.images[chosen], names, self.codepoints[chosen], self.split[chosen])
 
 
 def split(codepoint: int) -> Literal["train", "validation", "test"]:

@@ -12,6 +12,9 @@ from gapbook.geometry.sums import FEW_DIMENSIONS
 # Below this length a gap is rounding, and its direction arbitrary.
 MIN_GAP = 1e-12
 
+# What the two axes of the view along the gap are.
+GAP_VIEW_LABELS = ("along the line through both means", "largest variance at right angles")
+
 # UMAP starts from random places; with a fixed seed a page shows the same picture every time.
 UMAP_SEED = 0
 

@@ -100,8 +100,14 @@ def plain_shift(
 
 def few_glyphs(n: int = 200) -> Glyphs:
     """Take the first characters of the validation part."""
-    glyphs = load_glyphs().part("validation")
-    return Glyphs(glyphs.images[:n], glyphs.names[:n], glyphs.codepoints[:n], glyphs.split[:n])
+    return load_glyphs().part("validation").subset(range(n))
+
+
+def glyphs_to_train(n: int) -> Glyphs:
+    """Take characters to learn from, and 20 to test on."""
+    glyphs = load_glyphs()
+    train = np.flatnonzero(glyphs.split == "train")[:n]
+    return glyphs.subset(np.sort(np.append(train, np.flatnonzero(glyphs.split == "test")[:20])))
 
 
 def noisy_image(seed: int, size: tuple[int, int] = (48, 40)) -> Image.Image:

@@ -15,7 +15,7 @@ from gapbook.interactive.markup import Interactive, asset, data_uri
 from gapbook.pairs import PairedEmbeddings
 from gapbook.plots.labels import label
 from gapbook.plots.style import FIRST_COLOR, SECOND_COLOR
-from gapbook.projections import project
+from gapbook.projections import GAP_VIEW_LABELS, project
 
 # The drawing, in pixels; the page scales it to its own width.
 WIDTH = 640
@@ -40,7 +40,7 @@ NEAREST = 5
 # The planes among which a reader chooses, with their words and the labels of their axes.
 Method = Literal["gap", "pca", "umap"]
 PLANES: dict[Method, tuple[str, tuple[str, str]]] = {
-    "gap": ("gap axis", ("along the line through both means", "largest variance at right angles")),
+    "gap": ("gap axis", GAP_VIEW_LABELS),
     "pca": ("PCA", ("first component", "second component")),
     "umap": ("UMAP", ("UMAP 1 (no unit)", "UMAP 2 (no unit)")),
 }

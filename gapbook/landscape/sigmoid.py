@@ -89,11 +89,12 @@ def threshold_margins(x: ArrayLike, y: ArrayLike, threshold: float | None = None
     -------
     pandas.Series
         ``threshold``; ``partners_above`` and ``others_below``, the shares of the cosines of
-        partners and of all others on the right side of it; ``items_apart``, the share of pairs of
-        which the partners' cosine is above it and none of the 2 (n - 1) others is;
-        ``best_threshold``, in steps of 0.001 the one at which the mean of both shares is the
-        highest, and this mean, ``best_accuracy``; and ``margin``, half of the lowest cosine of
-        partners less the highest of all others.
+        partners and of all others on the right side of it, the latter interpolated between
+        thresholds in steps of 0.001; ``items_apart``, the share of pairs of which the partners'
+        cosine is above it and none of the 2 (n - 1) others is; ``best_threshold``, in steps of
+        0.001 the one at which the mean of both shares is the highest, and this mean,
+        ``best_accuracy``; and ``margin``, half of the lowest cosine of partners less the highest of
+        all others.
 
     Raises
     ------

@@ -19,6 +19,7 @@ from gapbook.plots.style import (
     PURPLE,
     SKY,
     assign,
+    leaves_place,
     legend_place,
     panel_grid,
     styled,
@@ -70,7 +71,7 @@ def group_rates(
     shades = plt.get_cmap("viridis")(np.linspace(0, 0.88, len(shifts)))
     colors = dict(zip(shifts, map(to_hex, shades), strict=True))
     groups_of = _groups_by_panel(table)
-    fig, grid, place = _rate_panels([len(groups_of[panel]) for panel in panels])
+    fig, grid = _rate_panels([len(groups_of[panel]) for panel in panels])
     for ax, panel in zip(grid.flat, panels, strict=False):
         here = table[table["panel"] == panel]
         groups = groups_of[panel]
@@ -94,7 +95,7 @@ def group_rates(
     handles: list[Any] = grid[0, 0].get_legend_handles_labels()[0]
     if printed is not None:
         handles.append(plt.Line2D([], [], ms=8, label="printed", **PRINTED))
-    fig.legend(handles=handles, title="shift δ", fontsize=9, **place)
+    fig.legend(handles=handles, title="shift δ", fontsize=9, **legend_place(len(panels)))
     return fig
 
 
@@ -109,15 +110,13 @@ def _groups_by_panel(table: pd.DataFrame) -> dict[Any, list[Any]]:
     return groups_of
 
 
-def _rate_panels(numbers: list[int]) -> tuple[Figure, np.ndarray, dict[str, Any]]:
-    """Return panels as high as their numbers of groups ask for, and the place of the legend."""
-    place = legend_place(len(numbers))
+def _rate_panels(numbers: list[int]) -> tuple[Figure, np.ndarray]:
+    """Return panels as high as their numbers of groups ask for."""
     heights = [0.52 * number + 1.1 for number in numbers[::PANELS_IN_A_ROW]]
     panel_size = (3.3, float(np.mean(heights)))
-    beside = 2 if "bbox_to_anchor" not in place else 0.6
+    beside = 0.6 if leaves_place(len(numbers)) else 2
     options: dict[str, Any] = {"sharey": "row", "gridspec_kw": {"height_ratios": heights}}
-    fig, grid = panel_grid(len(numbers), panel_size, beside=beside, **options)
-    return fig, grid, place
+    return panel_grid(len(numbers), panel_size, beside=beside, **options)
 
 
 def _set_root_axis(ax: Axes, largest: float) -> None:

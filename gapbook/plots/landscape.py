@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gapbook.plots.labels import TEMPERATURES
-from gapbook.plots.pairs import GAP_VIEW_LABELS, clouds
+from gapbook.plots.pairs import clouds
 from gapbook.plots.style import (
     BLACK,
     GREEN,
@@ -19,11 +19,14 @@ from gapbook.plots.style import (
     LINE_COLOR,
     PURPLE,
     SKY,
+    interval_bars,
+    leaves_place,
     legend_place,
     panel_grid,
     styled,
 )
 from gapbook.plots.training import DASHED, DOTTED, SOLID, Dashes, line_styles
+from gapbook.projections import GAP_VIEW_LABELS
 
 # The color and the marker of each way to close a gap, and of none.
 MITIGATION_STYLES = {
@@ -62,8 +65,7 @@ def loss_curves(
     """
     panels = table["panel"].unique()
     styles = _line_styles(list(table["line"].unique()))
-    place = legend_place(len(panels))
-    beside = 1.4 if "bbox_to_anchor" not in place else 0
+    beside = 0 if leaves_place(len(panels)) else 1.4
     fig, grid = panel_grid(len(panels), (3.9, 3), beside=beside)
     for ax, panel in zip(grid.flat, panels, strict=False):
         for name, line in table[table["panel"] == panel].groupby("line", sort=False):
@@ -80,7 +82,7 @@ def loss_curves(
     handles.append(plt.Line2D([], [], color=LINE_COLOR, ls="--", lw=1))
     labels += ["minimum", "present gap"]
     # Long enough for the dashes to show.
-    fig.legend(handles, labels, title=legend_title, handlelength=3, **place)
+    fig.legend(handles, labels, title=legend_title, handlelength=3, **legend_place(len(panels)))
     return fig
 
 
@@ -123,11 +125,10 @@ def _draw_mitigations(ax: Axes, table: pd.DataFrame, sources: Sequence[str]) -> 
     for i, (name, rows) in enumerate(table.groupby("mitigation", sort=False)):
         color, marker = MITIGATION_STYLES[str(name)]
         heights = [sources.index(source) + 0.18 * (i - 1.5) for source in rows["source"]]
-        ends = np.abs(rows[["low", "high"]].to_numpy().T - rows["value"].to_numpy())
         ax.errorbar(
             rows["value"],
             heights,
-            xerr=ends,
+            xerr=interval_bars(rows),
             fmt=marker,
             color=color,
             ms=5,

@@ -15,6 +15,7 @@ from gapbook.plots.style import (
     GROUP_COLORS,
     LINE_COLOR,
     assign,
+    interval_bars,
     styled,
 )
 
@@ -71,12 +72,10 @@ def _draw_marks(
 ) -> None:
     """Draw a mark with its interval for each mitigation, and a line at the mean of "none"."""
     color, marker = look
-    means = rows["mean"].to_numpy()
-    ends = [means - rows["low"].to_numpy(), rows["high"].to_numpy() - means]
     ax.errorbar(
-        means,
+        rows["mean"].to_numpy(),
         np.arange(len(rows)) + apart,
-        xerr=ends,
+        xerr=interval_bars(rows, "mean"),
         fmt=marker,
         color=color,
         markersize=5,
@@ -109,12 +108,10 @@ def changes_by_amount(table: pd.DataFrame, label: str) -> Figure:
         for place, (model, color) in enumerate(colors.items()):
             rows = table[(table["panel"] == panel) & (table["model"] == model)]
             rows = rows.sort_values("amount")
-            below = rows["change"] - rows["change_low"]
-            above = rows["change_high"] - rows["change"]
             ax.errorbar(
                 rows["amount"] + apart * (place - 1),
                 rows["change"],
-                yerr=np.abs([below, above]),
+                yerr=interval_bars(rows, "change", "change_low", "change_high"),
                 color=color,
                 marker=markers[model],
                 ms=5,

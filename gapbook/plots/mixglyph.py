@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gapbook.plots.labels import colors_of, label, ordered
-from gapbook.plots.style import GRID_COLOR, styled
+from gapbook.plots.style import GRID_COLOR, interval_bars, styled
 
 # The part of the distance between two methods that the marks of all models take.
 SPREAD = 0.5
@@ -31,12 +31,10 @@ def methods_by_model(table: pd.DataFrame, measure: str) -> Figure:
     for place, model in enumerate(models):
         rows = table[table["model"] == model].set_index("method").loc[methods]
         shift = SPREAD * (place / max(len(models) - 1, 1) - 0.5)
-        means = rows["mean"].to_numpy()
-        ends = [means - rows["low"].to_numpy(), rows["high"].to_numpy() - means]
         ax.errorbar(
-            means,
+            rows["mean"].to_numpy(),
             [number + shift for number in range(len(methods))],
-            xerr=ends,
+            xerr=interval_bars(rows, "mean"),
             fmt=MARKS[place],
             color=colors[model],
             markersize=4,

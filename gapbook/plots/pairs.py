@@ -24,16 +24,15 @@ from gapbook.plots.style import (
     SECOND_COLOR,
     SECOND_MARKER,
     assign,
+    interval_bars,
     styled,
 )
+from gapbook.projections import GAP_VIEW_LABELS
 
 # More lines between partners would hide the points.
 MAX_LINKS = 150
 
 MODALITIES = ("image", "text")
-
-# What the two axes of ``project(x, y)`` are.
-GAP_VIEW_LABELS = ("along the line through both means", "largest variance at right angles")
 
 # Characters of a line of a caption beside a row of cosines.
 CAPTION_CHARACTERS = 10
@@ -222,11 +221,10 @@ def dots_with_intervals(table: pd.DataFrame, label: str) -> Figure:
     fig, ax = plt.subplots(figsize=(6.4, 0.36 * table["source"].nunique() + 1))
     colors = assign(table["group"], GROUP_COLORS)
     for group, rows in table.groupby("group", sort=False):
-        ends = np.abs(rows[["low", "high"]].to_numpy().T - rows["value"].to_numpy())
         ax.errorbar(
             rows["value"],
             rows["source"].map(name_of),
-            xerr=ends,
+            xerr=interval_bars(rows),
             fmt="o",
             color=colors[group],
             markersize=4.5,

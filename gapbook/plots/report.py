@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gapbook.plots.names import add_legend
-from gapbook.plots.pairs import GAP_VIEW_LABELS, clouds
+from gapbook.plots.pairs import clouds
 from gapbook.plots.style import (
     BLACK,
     FIRST_COLOR,
@@ -20,6 +20,7 @@ from gapbook.plots.style import (
     SECOND_COLOR,
     STYLE,
 )
+from gapbook.projections import GAP_VIEW_LABELS
 
 REFERENCE = "#555555"  # a dark gray
 

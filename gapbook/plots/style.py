@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
@@ -141,25 +142,56 @@ def panel_grid(
     return fig, grid
 
 
+def leaves_place(count: int) -> bool:
+    """Say whether panels from ``panel_grid`` leave a place over: a legend may take it.
+
+    Parameters
+    ----------
+    count : int
+        The number of panels.
+    """
+    return count > PANELS_IN_A_ROW and count % PANELS_IN_A_ROW > 0
+
+
 def legend_place(count: int) -> dict[str, Any]:
     """Return where the legend of panels from ``panel_grid`` stands.
 
     Parameters
     ----------
     count : int
-        The number of panels. An odd number of them leaves a place over, which the legend takes;
-        otherwise it stands beside them.
+        The number of panels. If they leave a place over, the legend takes it; otherwise it stands
+        beside them.
 
     Returns
     -------
     dict
         Options of ``Figure.legend``.
     """
-    if count < PANELS_IN_A_ROW or count % PANELS_IN_A_ROW == 0:
+    if not leaves_place(count):
         return {"loc": LEGEND_RIGHT}
     rows = -(-count // PANELS_IN_A_ROW)
     # The middle of the last place, a little off for the labels of the axes.
     return {"loc": "center", "bbox_to_anchor": (0.77, 0.5 / rows + 0.02)}
+
+
+def interval_bars(
+    rows: pd.DataFrame, value: str = "value", low: str = "low", high: str = "high"
+) -> np.ndarray:
+    """Return how far intervals reach to both sides of their values, as ``Axes.errorbar`` wants it.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        One row an interval.
+    value, low, high : str
+        Their columns.
+
+    Returns
+    -------
+    array of shape (2, n)
+        The lengths below and above the values.
+    """
+    return np.abs(rows[[low, high]].to_numpy().T - rows[value].to_numpy())
 
 
 def palette_png(image: "Image", colors: int = 256) -> bytes:

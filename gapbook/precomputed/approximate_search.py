@@ -14,6 +14,7 @@ from gapbook.files import data_path, write_whole
 from gapbook.geometry import t_interval
 from gapbook.mitigation.scores import ScoreScaling
 from gapbook.pairs import PairedEmbeddings, load_pairs
+from gapbook.precomputed.tables import to_csv
 
 SEEDS = (0, 1, 2)
 K = 10
@@ -265,8 +266,7 @@ def measure_approximate_search(pairs: PairedEmbeddings) -> pd.DataFrame:
 def main() -> None:
     """Measure all indexes and write ``data/approximate_search.csv``."""
     table = measure_approximate_search(load_pairs("clip-coco"))
-    text = table.to_csv(index=False, float_format="%.5g", lineterminator="\n")
-    write_whole(data_path("approximate_search.csv"), text.encode())
+    write_whole(data_path("approximate_search.csv"), to_csv(table))
 
 
 if __name__ == "__main__":

@@ -60,9 +60,7 @@ def read_frames() -> dict[int, PairedEmbeddings]:
 
 def _frame_glyphs(glyphs: Glyphs) -> Glyphs:
     """Pick the characters that the slider over epochs shows, evenly spaced by code point."""
-    kept = torch.linspace(0, len(glyphs) - 1, FRAME_PAIRS).long().numpy()
-    names = [glyphs.names[i] for i in kept]
-    return Glyphs(glyphs.images[kept], names, glyphs.codepoints[kept], glyphs.split[kept])
+    return glyphs.subset(torch.linspace(0, len(glyphs) - 1, FRAME_PAIRS).long().numpy())
 
 
 def _half_embeddings(model: TwoEncoders, glyphs: Glyphs, suffix: object) -> dict[str, torch.Tensor]:
@@ -144,7 +142,7 @@ def draw_cover(path: Path) -> None:
         The picture, a PNG file.
     """
     from gapbook.plots import clouds_grid
-    from gapbook.projections import project
+    from gapbook.projections import GAP_VIEW_LABELS, project
 
     titles = {
         "glyphclip-init": "before training",
@@ -156,8 +154,7 @@ def draw_cover(path: Path) -> None:
         pairs = load_pairs(name)
         gap = modality_gap(pairs.x, pairs.y)
         views[f"{title}: gap {gap:.2f}"] = project(pairs.x, pairs.y)
-    axes = ("along the line through both means", "largest variance at right angles")
-    clouds_grid(views, columns=3, axis_labels=axes).savefig(path, dpi=110)
+    clouds_grid(views, columns=3, axis_labels=GAP_VIEW_LABELS).savefig(path, dpi=110)
 
 
 def main() -> None:

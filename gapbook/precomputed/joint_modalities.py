@@ -20,16 +20,13 @@ from gapbook.files import data_path
 from gapbook.glyphs import Glyphs, load_glyphs
 from gapbook.modalities import PAIRS, Pair, embed_modalities
 from gapbook.precomputed.glyphclip import SEEDS
-from gapbook.precomputed.jobs import run_side_by_side
-from gapbook.precomputed.modality_pairs import FOLDER
 from gapbook.precomputed.modality_runs import (
+    FOLDER,
     curve_of,
     finish_run,
     half_embeddings,
-    missing_runs,
     read_csv,
-    seconds_of_epochs,
-    short_commit,
+    train_missing,
     train_modality_run,
     write_curves,
     write_tensors,
@@ -172,16 +169,9 @@ def train_run(
     Parameters
     ----------
     run : JointRun
-        The run. One that is finished in the folder is not trained again, and one that was
-        interrupted goes on from its last epoch.
-    folder : pathlib.Path
-        Where its files are put.
-    commit : str
-        What the curve says of the code.
-    epochs : int
-        How often all characters are seen.
-    glyphs : Glyphs, optional
-        Characters of all parts of the split. By default all that there are.
+        The run.
+    folder, commit, epochs, glyphs
+        As in ``gapbook.precomputed.modality_pairs.train_run``.
 
     Returns
     -------
@@ -199,9 +189,7 @@ def train_run(
         tensors[f"center.{name}.{run.seed}"] = torch.as_tensor(rows.mean(axis=0))
     write_tensors(folder / f"{run.name}.safetensors", tensors)
     curve["model"] = run.model
-    curve["seed"] = run.seed
-    curve["commit"] = commit
-    finish_run(run, folder, curve)
+    finish_run(run, folder, curve, commit)
     return message
 
 
@@ -225,7 +213,7 @@ def write_bundle(parts: Path, bundle: Path) -> None:
             if run.source == source:
                 tensors |= load_file(parts / f"{run.name}.safetensors")
         write_tensors(bundle / f"{source}.safetensors", tensors)
-    write_curves(bundle / CURVES, KEYS, [curve_of(run, parts) for run in finished])
+    write_curves(bundle / CURVES, KEYS, finished, parts)
 
 
 def main(pattern: str = "") -> None:
@@ -238,10 +226,5 @@ def main(pattern: str = "") -> None:
         match.
     """
     parts = Path("_build/joint_modalities")
-    missing = missing_runs(runs(), pattern, parts, lambda run: seconds_of_epochs(run.modalities))
-    parts.mkdir(parents=True, exist_ok=True)
-    if missing:
-        # Before training, since files may change meanwhile.
-        commit = short_commit()
-        run_side_by_side(train_run, [(run, parts, commit) for run in missing])
+    train_missing(train_run, runs(), pattern, parts)
     write_bundle(parts, data_path(FOLDER))

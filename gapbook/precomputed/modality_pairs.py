@@ -17,15 +17,13 @@ from gapbook.files import data_path
 from gapbook.glyphs import Glyphs, load_glyphs
 from gapbook.modalities import PAIRS, Pair
 from gapbook.precomputed.glyphclip import SEEDS
-from gapbook.precomputed.jobs import run_side_by_side
 from gapbook.precomputed.modality_runs import (
+    FOLDER,
     curve_of,
     finish_run,
     half_embeddings,
-    missing_runs,
     read_csv,
-    seconds_of_epochs,
-    short_commit,
+    train_missing,
     train_modality_run,
     write_curves,
     write_tensors,
@@ -38,7 +36,6 @@ TAUS: dict[str, float | None] = {"1/100": 0.01, "learned": None}
 # The seed whose embeddings are kept: those of all would take ten megabytes.
 KEPT_SEED = 0
 
-FOLDER = "modalities"
 CURVES = "curves.csv"
 UNTRAINED = "untrained"
 
@@ -142,10 +139,8 @@ def train_run(
         tensors = {f"x.{run.seed}": x, f"y.{run.seed}": y}
         write_tensors(folder / f"{run.source}.safetensors", tensors)
     curve["tau_label"] = run.tau_label
-    curve["seed"] = run.seed
-    curve["commit"] = commit
     # There is one pair, whose loss is the loss.
-    finish_run(run, folder, curve.drop(columns="pair_loss"))
+    finish_run(run, folder, curve.drop(columns="pair_loss"), commit)
     return message
 
 
@@ -173,7 +168,7 @@ def write_bundle(parts: Path, bundle: Path, glyphs: Glyphs | None = None) -> Non
     tensors = {f"{name}.{KEPT_SEED}": rows for name, rows in embeddings.items()}
     write_tensors(bundle / f"{UNTRAINED}.safetensors", tensors)
     if finished:
-        write_curves(bundle / CURVES, KEYS, [curve_of(run, parts) for run in finished])
+        write_curves(bundle / CURVES, KEYS, finished, parts)
 
 
 def main(pattern: str = "") -> None:
@@ -186,10 +181,5 @@ def main(pattern: str = "") -> None:
         not match.
     """
     parts = Path("_build/modality_pairs")
-    missing = missing_runs(runs(), pattern, parts, lambda run: seconds_of_epochs(run.pair))
-    parts.mkdir(parents=True, exist_ok=True)
-    if missing:
-        # Before training, since files may change meanwhile.
-        commit = short_commit()
-        run_side_by_side(train_run, [(run, parts, commit) for run in missing])
+    train_missing(train_run, runs(), pattern, parts)
     write_bundle(parts, data_path(FOLDER))

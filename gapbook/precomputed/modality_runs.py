@@ -16,8 +16,12 @@ from gapbook.files import write_whole
 from gapbook.full_scale.provenance import provenance
 from gapbook.glyphs import Glyphs
 from gapbook.modalities import Pair, embed_modalities, train_modalities
-from gapbook.precomputed.jobs import WORKERS
+from gapbook.precomputed.jobs import WORKERS, run_side_by_side
+from gapbook.precomputed.tables import to_csv
 from gapbook.training import EPOCHS
+
+# The folder of the bundle, below that of stored data.
+FOLDER = "modalities"
 
 # Seconds of processor time that an epoch of each modality takes, for what is said beforehand.
 SECONDS_AN_EPOCH = {"image": 2.7, "outline": 1.7, "sound": 3.3, "name": 0.7}
@@ -79,7 +83,7 @@ def train_modality_run(
         The name of the run, and how long it took.
     """
     model = ModalityEncoders(run.modalities, run.seed)
-    checkpoint = checkpoint_of(run, folder)
+    checkpoint = _checkpoint_of(run, folder)
     was_interrupted = checkpoint.exists()
     began = time.process_time()
     curve = train_modalities(
@@ -98,14 +102,7 @@ def train_modality_run(
     return curve, model, f"{run.name}, {seconds:.0f} s of processor time"
 
 
-def checkpoint_of(run: ModalityRun, folder: Path) -> Path:
-    """Return the checkpoint of a run.
-
-    Parameters
-    ----------
-    run, folder
-        As in ``train_modality_run``.
-    """
+def _checkpoint_of(run: ModalityRun, folder: Path) -> Path:
     return folder / f"{run.name}.checkpoint"
 
 
@@ -120,8 +117,8 @@ def curve_of(run: ModalityRun, folder: Path) -> Path:
     return folder / f"{run.name}.csv"
 
 
-def finish_run(run: ModalityRun, folder: Path, curve: pd.DataFrame) -> None:
-    """Write the curve of a finished run, and remove its checkpoint.
+def finish_run(run: ModalityRun, folder: Path, curve: pd.DataFrame, commit: str) -> None:
+    """Write the curve of a finished run with its seed, and remove its checkpoint.
 
     Parameters
     ----------
@@ -129,26 +126,32 @@ def finish_run(run: ModalityRun, folder: Path, curve: pd.DataFrame) -> None:
         As in ``train_modality_run``.
     curve : pandas.DataFrame
         The curve.
+    commit : str
+        What the curve says of the code.
     """
-    write_whole(curve_of(run, folder), to_csv(curve))
-    checkpoint_of(run, folder).unlink()
+    write_whole(curve_of(run, folder), to_csv(curve.assign(seed=run.seed, commit=commit)))
+    _checkpoint_of(run, folder).unlink()
 
 
-def missing_runs(
-    runs: Iterable[AnyRun], pattern: str, folder: Path, seconds: Callable[[AnyRun], float]
-) -> list[AnyRun]:
-    """Return the runs that match and are not finished, and say how long they take.
+def train_missing(
+    train_run: Callable[[AnyRun, Path, str], str],
+    runs: Iterable[AnyRun],
+    pattern: str,
+    folder: Path,
+) -> None:
+    """Train the runs that match and are not finished, and say beforehand how long they take.
 
     Parameters
     ----------
+    train_run : callable
+        A function of a module that trains one run: its arguments are the run, the folder and the
+        commit of the code, and it returns what is printed then.
     runs : iterable of ModalityRun
         All runs.
     pattern : str
         A regular expression, which some name of a run matches; else the program ends.
     folder : pathlib.Path
-        As in ``train_modality_run``.
-    seconds : callable
-        About how long a run takes, in seconds of processor time.
+        Where the files of runs are put.
     """
     known = list(runs)
     matching = [run for run in known if re.search(pattern, run.name)]
@@ -156,27 +159,25 @@ def missing_runs(
         example = known[0].name
         sys.exit(f"Expected a pattern that some run matches, such as {example}; got {pattern!r}")
     missing = [run for run in matching if not curve_of(run, folder).exists()]
-    minutes = sum(seconds(run) for run in missing) / WORKERS / 60
+    minutes = sum(_seconds(run) for run in missing) / WORKERS / 60
     print(
         f"{len(missing)} of {len(matching)} runs are to do: "
         f"about {minutes:.0f} minutes on {WORKERS} cores",
         flush=True,
     )
-    return missing
+    folder.mkdir(parents=True, exist_ok=True)
+    if missing:
+        # Before training, since files may change meanwhile.
+        commit = _short_commit()
+        run_side_by_side(train_run, [(run, folder, commit) for run in missing])
 
 
-def seconds_of_epochs(modalities: Iterable[str]) -> float:
-    """Return about how long all epochs take that have these modalities.
-
-    Parameters
-    ----------
-    modalities : iterable of str
-        Their names.
-    """
-    return EPOCHS * sum(SECONDS_AN_EPOCH[modality] for modality in modalities)
+def _seconds(run: ModalityRun) -> float:
+    """Return about how long a run takes, in seconds of processor time."""
+    return EPOCHS * sum(SECONDS_AN_EPOCH[modality] for modality in run.modalities)
 
 
-def short_commit() -> str:
+def _short_commit() -> str:
     """Return the beginning of this package's commit, and a plus sign where files were changed."""
     commit, _, changes = provenance()["commit"].partition(" ")
     return commit[:COMMIT_DIGITS] + ("+" if changes else "")
@@ -219,18 +220,9 @@ def read_csv(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype={"commit": str})
 
 
-def to_csv(curves: pd.DataFrame) -> bytes:
-    """Return curves as they are stored.
-
-    Parameters
-    ----------
-    curves : pandas.DataFrame
-        The curves.
-    """
-    return curves.to_csv(index=False, float_format="%.5g").encode()
-
-
-def write_curves(path: Path, keys: list[str], files: Iterable[Path]) -> None:
+def write_curves(
+    path: Path, keys: list[str], finished: Iterable[ModalityRun], folder: Path
+) -> None:
     """Put the curves of finished runs into one file.
 
     Parameters
@@ -239,9 +231,11 @@ def write_curves(path: Path, keys: list[str], files: Iterable[Path]) -> None:
         The file.
     keys : list of str
         What tells runs apart: the first columns.
-    files : iterable of pathlib.Path
-        The files of the curves, at least one.
+    finished : iterable of ModalityRun
+        The runs, at least one.
+    folder : pathlib.Path
+        Where their files are.
     """
-    curves = pd.concat([read_csv(file) for file in files])
+    curves = pd.concat([read_csv(curve_of(run, folder)) for run in finished])
     measured = [column for column in curves if column not in keys]
     write_whole(path, to_csv(curves[[*keys, *measured]]))

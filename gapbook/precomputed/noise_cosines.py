@@ -13,6 +13,7 @@ import pandas as pd
 from gapbook.cone.noise import SCHEMES, noise_embeddings
 from gapbook.files import data_path, write_whole
 from gapbook.geometry import cosine_stats
+from gapbook.precomputed.tables import to_csv
 
 # Noise images, and noise captions: as many as the authors drew.
 ITEMS = 5000
@@ -83,8 +84,7 @@ def measure_noise_cosines(
         row |= {name: getattr(cosines, name) for name in STATISTICS}
         row |= {package: version(package).split("+")[0] for package in ("torch", "transformers")}
         rows.append(row)
-        text = pd.DataFrame(rows).to_csv(index=False, float_format="%.7g", lineterminator="\n")
-        write_whole(path, text.encode())
+        write_whole(path, to_csv(pd.DataFrame(rows), digits=7))
         for chunk in folder.glob(f"{model}-{scheme}-{seed}-*.npy"):
             chunk.unlink()
     return pd.DataFrame(rows)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from gapbook.files import data_path, write_whole
 from gapbook.pairs import load_pairs
+from gapbook.precomputed.tables import to_csv
 
 REFERENCE_MODELS = (
     "clip-coco",
@@ -68,8 +69,7 @@ def measure_references(names: Sequence[str] = REFERENCE_MODELS) -> pd.DataFrame:
 
 def main() -> None:
     """Measure all reference models and write ``data/references.csv``."""
-    text = measure_references().to_csv(index=False, float_format="%.7g", lineterminator="\n")
-    write_whole(data_path("references.csv"), text.encode())
+    write_whole(data_path("references.csv"), to_csv(measure_references(), digits=7))
 
 
 if __name__ == "__main__":

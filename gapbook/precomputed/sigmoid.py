@@ -18,6 +18,7 @@ from gapbook.landscape.sigmoid import threshold_margins
 from gapbook.pairs import PairedEmbeddings
 from gapbook.precomputed.glyphclip import SEEDS
 from gapbook.precomputed.jobs import run_side_by_side
+from gapbook.precomputed.tables import to_csv
 from gapbook.precomputed.training_curves import (
     SIGMOID_LABELS,
     TAUS_BY_LABEL,
@@ -87,12 +88,8 @@ def _measure_one(experiment: Experiment, seed: int, folder: Path) -> str:
         # The last part is the held-out one.
         tensors = {"x.0": torch.as_tensor(x).half(), "y.0": torch.as_tensor(y).half()}
         write_whole(folder / "sigmoid.safetensors", save(tensors))
-    write_whole(done, _to_csv(pd.DataFrame(rows)))
+    write_whole(done, to_csv(pd.DataFrame(rows)))
     return name
-
-
-def _to_csv(table: pd.DataFrame) -> bytes:
-    return table.to_csv(index=False, float_format="%.5g").encode()
 
 
 def main() -> None:
@@ -102,5 +99,5 @@ def main() -> None:
     runs = [(Experiment("sigmoid", label), seed) for label in SIGMOID_LABELS for seed in SEEDS]
     run_side_by_side(_measure_one, [(*run, folder) for run in runs])
     tables = [pd.read_csv(folder / f"{e.name(seed)}.margins") for e, seed in runs]
-    write_whole(data_path(MARGINS), _to_csv(pd.concat(tables)))
+    write_whole(data_path(MARGINS), to_csv(pd.concat(tables)))
     write_whole(data_path(EMBEDDINGS), (folder / "sigmoid.safetensors").read_bytes())

@@ -20,6 +20,7 @@ from gapbook.glyphs import Glyphs, first_words, load_glyphs, share_image_by_capt
 from gapbook.landscape.sigmoid import FIRST_BIAS
 from gapbook.precomputed.glyphclip import SEEDS, TAUS, read_history
 from gapbook.precomputed.jobs import run_side_by_side
+from gapbook.precomputed.tables import to_csv
 from gapbook.training import BATCH_SIZE, EPOCHS, LEARNING_RATE, TwoEncoders, embed_pairs, train
 
 # Temperatures by their labels, in the order of tables and figures; None is learned.
@@ -323,12 +324,8 @@ def run_experiment(
         seed=seed,
     )[[*KEYS, *history]]
     if done:
-        write_whole(done, _to_csv(curve))
+        write_whole(done, to_csv(curve))
     return curve
-
-
-def _to_csv(curves: pd.DataFrame) -> bytes:
-    return curves.to_csv(index=False, float_format="%.5g").encode()
 
 
 def build_variant(
@@ -466,4 +463,4 @@ def main(pattern: str = "") -> None:
         sys.exit(f"Expected a pattern that some run matches, such as {example}; got {pattern!r}")
     fresh = run_all(Path("_build/training_curves"), pattern)
     curves = merge_curves(_read_stored(), fresh)
-    write_whole(data_path("training_curves.csv"), _to_csv(curves))
+    write_whole(data_path("training_curves.csv"), to_csv(curves))

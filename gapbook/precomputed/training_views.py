@@ -69,9 +69,7 @@ def read_shown() -> Glyphs:
         Evenly spaced by code point.
     """
     held_out = load_glyphs().part("test")
-    rows = _shown_rows(len(held_out))
-    names = [held_out.names[row] for row in rows]
-    return Glyphs(held_out.images[rows], names, held_out.codepoints[rows], held_out.split[rows])
+    return held_out.subset(_shown_rows(len(held_out)))
 
 
 def _shown_rows(n: int) -> np.ndarray:

@@ -15,6 +15,7 @@ from gapbook.geometry import modality_gap
 from gapbook.glyphs import FACES, Glyphs, all_faces
 from gapbook.precomputed.glyphclip import SEEDS
 from gapbook.precomputed.jobs import run_side_by_side
+from gapbook.precomputed.tables import to_csv
 from gapbook.precomputed.training_curves import (
     LONG_EPOCHS,
     TAUS_BY_LABEL,
@@ -122,12 +123,8 @@ def measure_run(experiment: Experiment, seed: int, folder: Path) -> pd.DataFrame
 def _run_one(experiment: Experiment, seed: int, folder: Path) -> str:
     path = folder / f"{experiment.name(seed)}.faces.csv"
     if not path.exists():
-        write_whole(path, _to_csv(measure_run(experiment, seed, folder)))
+        write_whole(path, to_csv(measure_run(experiment, seed, folder)))
     return experiment.name(seed)
-
-
-def _to_csv(table: pd.DataFrame) -> bytes:
-    return table.to_csv(index=False, float_format="%.5g", lineterminator="\n").encode()
 
 
 def main() -> None:
@@ -146,4 +143,4 @@ def main() -> None:
     run_side_by_side(_run_one, jobs)
     paths = [folder / f"{experiment.name(seed)}.faces.csv" for experiment, seed, _ in jobs]
     fresh = pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
-    write_whole(data_path("twin_faces.csv"), _to_csv(fresh))
+    write_whole(data_path("twin_faces.csv"), to_csv(fresh))

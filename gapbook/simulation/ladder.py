@@ -124,16 +124,13 @@ def train_rung(
     for label, number in {"tau": tau, "sgd_rate": sgd_rate}.items():
         if number is not None and not number > 0:
             raise ValueError(f"Expected {label} as a positive number; got {number!r}")
-    pairs = FREE_VECTORS if RUNGS[name].kind == "vectors" else ITEMS
+    rung = RUNGS[name]
+    of_vectors = rung.kind == "vectors"
+    pairs, rate = (FREE_VECTORS, FREE_RATE) if of_vectors else (ITEMS, ENCODER_RATE)
     if not 2 <= batch_size <= pairs:
         raise ValueError(f"Expected batch_size from 2 to {pairs}; got {batch_size!r}")
     rng = np.random.default_rng(seed)
-    if RUNGS[name].kind == "vectors":
-        weights, embed = _free_vectors(rng, with_bias=RUNGS[name].shared == "bias")
-        rate = FREE_RATE
-    else:
-        weights, embed = _twins(rng, RUNGS[name])
-        rate = ENCODER_RATE
+    weights, embed = _free_vectors(rng, rung) if of_vectors else _twins(rng, rung)
     if sgd_rate is None:
         optimizer: torch.optim.Optimizer = torch.optim.Adam(weights, lr=rate)
     else:
@@ -159,7 +156,7 @@ def _measured(embed: Embed) -> dict[str, float]:
     return {"gap": modality_gap(x.numpy(), y.numpy()), "r1": float(recall.mean())}
 
 
-def _free_vectors(rng: np.random.Generator, with_bias: bool) -> tuple[list[torch.Tensor], Embed]:
+def _free_vectors(rng: np.random.Generator, rung: Rung) -> tuple[list[torch.Tensor], Embed]:
     """Draw both sides in one cone, each vector by itself."""
     sides = [_weight(_in_cone(rng)) for _ in range(2)]
     biases = [_weight(np.zeros(DIM)) for _ in range(2)]
@@ -172,7 +169,7 @@ def _free_vectors(rng: np.random.Generator, with_bias: bool) -> tuple[list[torch
         )
         return x, y
 
-    return sides + biases if with_bias else sides, embed
+    return sides + biases if rung.shared == "bias" else sides, embed
 
 
 def _in_cone(rng: np.random.Generator) -> np.ndarray:

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import glyphs_to_train
 from safetensors.numpy import load_file
 
 from gapbook.encoders.modalities import MODALITIES
 from gapbook.files import data_path
 from gapbook.geometry import modality_gap, retrieval
-from gapbook.glyphs import Glyphs, load_glyphs
+from gapbook.glyphs import Glyphs
 from gapbook.modalities import PAIRS
 from gapbook.precomputed.joint_modalities import (
     TRAINED_PAIRS,
@@ -27,11 +28,7 @@ from gapbook.training import EPOCHS
 @pytest.fixture(scope="module")
 def few() -> Glyphs:
     """Return 64 characters to learn from and 20 to test on."""
-    glyphs = load_glyphs()
-    train = np.flatnonzero(glyphs.split == "train")[:64]
-    rows = np.sort(np.append(train, np.flatnonzero(glyphs.split == "test")[:20]))
-    names = [glyphs.names[row] for row in rows]
-    return Glyphs(glyphs.images[rows], names, glyphs.codepoints[rows], glyphs.split[rows])
+    return glyphs_to_train(64)
 
 
 def test_the_bound_model_learns_from_pairs_with_images_alone() -> None:

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
+from helpers import glyphs_to_train
 from safetensors.numpy import load_file
 
 from gapbook.encoders.modalities import MODALITIES
 from gapbook.geometry import modality_gap, retrieval
-from gapbook.glyphs import Glyphs, load_glyphs
+from gapbook.glyphs import Glyphs
 from gapbook.modalities import PAIRS, Pair
 from gapbook.pairs import load_pairs
 from gapbook.precomputed.glyphclip import SEEDS
@@ -28,11 +28,7 @@ from gapbook.training import EPOCHS
 @pytest.fixture(scope="module")
 def few() -> Glyphs:
     """Return 80 characters to learn from and 20 to test on."""
-    glyphs = load_glyphs()
-    train = np.flatnonzero(glyphs.split == "train")[:80]
-    rows = np.sort(np.append(train, np.flatnonzero(glyphs.split == "test")[:20]))
-    names = [glyphs.names[row] for row in rows]
-    return Glyphs(glyphs.images[rows], names, glyphs.codepoints[rows], glyphs.split[rows])
+    return glyphs_to_train(80)
 
 
 def test_every_pair_is_run_at_every_temperature_by_every_seed() -> None:

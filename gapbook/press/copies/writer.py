@@ -293,24 +293,22 @@ class PlainWriter:
         return _linked(title, target.url)
 
     def _python(self, content: str) -> str:
-        match = TITLED.fullmatch(content)
-        name = (match["target"] if match else content).lstrip("~.!")
-        title = match["title"] if match else content.lstrip(".!")
+        written, name = _split(content)
+        title = written or content.lstrip(".!")
         if title.startswith("~"):
             title = title.rpartition(".")[2]
-        return _linked(f"`{title}`", self.references.python(name))
+        return _linked(f"`{title}`", self.references.python(name.lstrip("~.!")))
 
     def _equation(self, content: str) -> str:
         return f"({self.references.equation(content)})"
 
     def _number(self, content: str) -> str:
-        match = TITLED.fullmatch(content)
-        label = match["target"] if match else content
+        written, label = _split(content)
         target = self.references.figure(label)
-        if match is None:
+        if not written:
             return _linked(target.title, target.url)
         digits = target.title.rpartition(" ")[2]
-        title = match["title"].replace("%s", digits).replace("{number}", digits)
+        title = written.replace("%s", digits).replace("{number}", digits)
         return _linked(title, target.url)
 
     def _title(self, directive: Directive) -> str:
