@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
 from gapbook.checks.arrays import as_numpy
@@ -18,113 +17,6 @@ DIRECTIONS = 16
 
 # What is added to all variances before covariances are made equal, as a share of their mean.
 SHRINKAGE = 0.1
-
-
-def variance_ratios(x: ArrayLike, y: ArrayLike) -> pd.DataFrame:
-    """Compare the variances of two modalities along the principal directions of both together.
-
-    Parameters
-    ----------
-    x, y : array (n, d)
-        Embeddings of n pairs. Rows are brought to unit length.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a direction, from the largest variance to the smallest, with the columns
-        ``variance``, the mean of both, ``share``, its share of the sum over directions, and
-        ``ratio``, the variance of x over that of y.
-
-    Raises
-    ------
-    PairsError
-        If x and y are not pairs of embeddings.
-
-    Notes
-    -----
-    The mean of each modality is subtracted first, so that there is no gap. Directions are the
-    eigenvectors of the sum of both covariances. Directions without variance are left out.
-
-    Examples
-    --------
-    >>> rows = np.array([[1, 0.2], [1, -0.2], [1, 0.1], [1, -0.1]])
-    >>> variance_ratios(rows, -rows)["ratio"].round(6).tolist()
-    [1.0, 1.0]
-    """
-    a, b, along = _centered_along(x, y)
-    return _ratios((a @ along) ** 2, (b @ along) ** 2)
-
-
-def distribution_gap(x: ArrayLike, y: ArrayLike) -> float:
-    """Return how unequally two centered modalities spread over directions.
-
-    Parameters
-    ----------
-    x, y : array (n, d)
-        Embeddings of n pairs. Rows are brought to unit length.
-
-    Returns
-    -------
-    float
-        The root of the mean square of the binary logarithm of ``variance_ratios``, each direction
-        weighted by its share: 0 for equal variances, 1 where each is twice or half the other's.
-
-    Raises
-    ------
-    PairsError
-        If x and y are not pairs of embeddings.
-
-    Examples
-    --------
-    >>> rows = np.random.default_rng(0).standard_normal((50, 4))
-    >>> distribution_gap(rows, rows)
-    0.0
-    """
-    return _distribution_gap_of(variance_ratios(x, y))
-
-
-def chance_distribution_gap(
-    x: ArrayLike, y: ArrayLike, seed: int = 0, replicates: int = 20
-) -> float:
-    """Return the distribution gap of two samples that differ by chance alone.
-
-    Parameters
-    ----------
-    x, y : array (n, d)
-        Embeddings of n pairs. Rows are brought to unit length.
-    seed : int
-        What draws the pairs whose sides change places.
-    replicates : int
-        How often they are drawn.
-
-    Returns
-    -------
-    float
-        The mean of ``distribution_gap`` where, after centering, the sides of a random half of the
-        pairs change places, so that both have one distribution.
-
-    Raises
-    ------
-    PairsError
-        If x and y are not pairs of embeddings.
-
-    Examples
-    --------
-    >>> rows = np.random.default_rng(0).standard_normal((90, 4))
-    >>> chance_distribution_gap(rows, 3 * rows)
-    0.0
-    """
-    a, b, along = _centered_along(x, y)
-    squares_x = (a @ along) ** 2
-    squares_y = (b @ along) ** 2
-    rng = np.random.default_rng(seed)
-    gaps = []
-    for _ in range(replicates):
-        swapped = rng.random(len(a))[:, None] < 0.5
-        first = np.where(swapped, squares_y, squares_x)
-        second = np.where(swapped, squares_x, squares_y)
-        gaps.append(_distribution_gap_of(_ratios(first, second)))
-    return float(np.mean(gaps))
 
 
 class VarianceWithin(NamedTuple):
@@ -172,7 +64,7 @@ def variance_within(
     >>> bool(share.own > 0.9), bool(share.other < 0.1)
     (True, True)
     """
-    a, b = (as_numpy(side).astype(float) for side in unit_pair(x, y))
+    a, b = _unit_rows_of(x, y)
     d = a.shape[1]
     if not 1 <= directions <= d:
         raise PairsError(f"Expected directions from 1 to {d}; got {directions!r}")
@@ -206,9 +98,9 @@ def equalize_variances(
     Returns
     -------
     x, y : array (n, d)
-        Rows, not of unit length. On the pairs that were seen, their variances along the directions
-        of ``variance_ratios`` are the mean of both before; on other pairs they are so about, and
-        along other directions they may still differ.
+        Rows, not of unit length. On the pairs that were seen, their variances along the principal
+        directions of both together are the mean of both before; on other pairs they are so about,
+        and along other directions they may still differ.
 
     Raises
     ------
@@ -264,7 +156,7 @@ def equalize_covariances(
     -----
     With covariances A of x and B of y and their mean C, all shrunk, a centered row of x becomes
     ``x A^(-1/2) C^(1/2)``, and one of y ``y B^(-1/2) C^(1/2)``. Without shrinkage, both have the
-    covariance C on the pairs that were seen, and ``variance_ratios`` are 1 along all directions.
+    covariance C on the pairs that were seen.
 
     Examples
     --------
@@ -277,7 +169,7 @@ def equalize_covariances(
     if not shrinkage >= 0:
         raise PairsError(f"Expected shrinkage of 0 or more; got {shrinkage!r}")
     seen = (x, y) if seen is None else seen
-    a, b, _ = _centered_along(*seen)
+    a, b = _less_means(*seen, seen)
     of_x = _shrunk(a.T @ a / len(a), shrinkage)
     of_y = _shrunk(b.T @ b / len(b), shrinkage)
     color = _power((of_x + of_y) / 2, 0.5)
@@ -287,9 +179,15 @@ def equalize_covariances(
 
 def _less_means(x: ArrayLike, y: ArrayLike, seen: Sides) -> tuple[np.ndarray, np.ndarray]:
     """Return unit rows less the means of those that were seen."""
-    sides = [as_numpy(side).astype(float) for side in unit_pair(x, y)]
-    known = [as_numpy(side).astype(float) for side in unit_pair(*seen)]
-    return sides[0] - known[0].mean(axis=0), sides[1] - known[1].mean(axis=0)
+    in_x, in_y = _unit_rows_of(x, y)
+    seen_x, seen_y = _unit_rows_of(*seen)
+    return in_x - seen_x.mean(axis=0), in_y - seen_y.mean(axis=0)
+
+
+def _unit_rows_of(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return pairs at unit length, float64."""
+    a, b = unit_pair(x, y)
+    return as_numpy(a).astype(float), as_numpy(b).astype(float)
 
 
 def _shrunk(covariance: np.ndarray, shrinkage: float) -> np.ndarray:
@@ -306,22 +204,7 @@ def _power(covariance: np.ndarray, exponent: float) -> np.ndarray:
 
 def _centered_along(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return both sides less their means, and the directions (d, k) that hold variance."""
-    a, b = (as_numpy(side).astype(float) for side in unit_pair(x, y))
-    a -= a.mean(axis=0)
-    b -= b.mean(axis=0)
+    a, b = _less_means(x, y, (x, y))
     variances, along = np.linalg.eigh(a.T @ a + b.T @ b)
     held = variances > SMALLEST_SHARE * variances.max()
     return a, b, along[:, held][:, ::-1]
-
-
-def _distribution_gap_of(table: pd.DataFrame) -> float:
-    return float((table["share"] * np.log2(table["ratio"]) ** 2).sum() ** 0.5)
-
-
-def _ratios(squares_x: np.ndarray, squares_y: np.ndarray) -> pd.DataFrame:
-    of_x = squares_x.mean(axis=0)
-    of_y = squares_y.mean(axis=0)
-    table = pd.DataFrame({"variance": (of_x + of_y) / 2})
-    table["share"] = table["variance"] / table["variance"].sum()
-    table["ratio"] = of_x / of_y
-    return table

@@ -63,7 +63,7 @@ def rank_correlations_with_gap(ranks: pd.DataFrame, counts: Mapping[str, int]) -
         for place, value in enumerate(ranks[name]):
             _write_beside_end(ax, value, place)
         ax.set(xlabel="rank correlation with the gap", xlim=(-1.15, 1.15))
-        ax.set_xticks(RANK_TICKS, ["-1", "-.5", "0", ".5", "1"])
+        ax.set_xticks(RANK_TICKS, ["−1", "−.5", "0", ".5", "1"])
         ax.set_title(f"{name}: {count} sources")
     axes[0, 0].invert_yaxis()
     return fig
@@ -77,7 +77,8 @@ def _write_beside_end(ax: Axes, value: float, place: int) -> None:
     shift = -0.03 if inside else 0.03
     color = "white" if inside else "black"
     at = value + np.copysign(1, value) * shift
-    ax.text(at, place, f"{value:.2f}", va="center", ha=side, fontsize=9, color=color)
+    text = f"{value:.2f}".replace("-", "−")
+    ax.text(at, place, text, va="center", ha=side, fontsize=9, color=color)
 
 
 @styled

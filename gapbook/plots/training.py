@@ -373,7 +373,9 @@ def ends_by_model(ends: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
             at = [names.index(pair) + below[model] for pair in rows["pair"]]
             face = colors[model] if is_trained else "white"
             ax.plot(rows[column], at, "o", mec=colors[model], mfc=face, ms=6, mew=1.4)
-        ax.set(xlabel=label, xlim=(0, None), yticks=range(len(names)), yticklabels=names)
+        # Room at the right keeps the last number apart from the first one of the next panel.
+        ax.set(xlabel=label, xlim=(0, 1.15 * ends[column].max()))
+        ax.set(yticks=range(len(names)), yticklabels=names)
         ax.grid(axis="x", color=GRID_COLOR)
         ax.set_axisbelow(True)
     # All panels have one vertical axis: the first pair stands at the top.
