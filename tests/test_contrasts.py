@@ -93,8 +93,22 @@ def test_noise_lowers_what_is_explained_as_it_should():
     assert fit.r2 == pytest.approx(1 - fit.residuals.var(ddof=0) / values.var())
 
 
+def test_the_interval_is_that_of_whole_groups_drawn_anew():
+    runs = made_runs(noise=0.5)
+    groups = [rows for _, rows in runs.groupby("variant")]
+    rng = np.random.default_rng(5)
+    shares = []
+    for _ in range(1000):
+        drawn = pd.concat([groups[i] for i in rng.integers(6, size=6)])
+        x = np.column_stack([np.ones(len(drawn)), drawn[["tau", "loss"]]])
+        residuals = np.linalg.lstsq(x, drawn["gap"])[1].item()
+        shares.append(1 - residuals / len(drawn) / drawn["gap"].var(ddof=0))
+    fit = explain_runs(runs, "gap", ["tau", "loss"])
+    assert (fit.low, fit.high) == pytest.approx(np.quantile(shares, [0.025, 0.975]), abs=0.02)
+
+
 def test_a_variant_with_a_level_of_its_own_is_not_predicted_by_the_others():
-    runs = made_runs()
+    runs = made_runs()[::-1]
     runs.loc[runs["variant"] == 0, "gap"] += 5
     fit = explain_runs(runs, "gap", ["tau", "loss"])
     assert fit.left_out < 0.1
@@ -107,3 +121,5 @@ def test_one_variant_or_a_missing_value_is_an_error():
         explain_runs(runs.assign(variant="a"), "gap", ["tau"])
     with pytest.raises(PairsError, match="finite"):
         explain_runs(runs.assign(tau=np.nan), "gap", ["tau"])
+    with pytest.raises(PairsError, match="3 runs; got 2 and 2"):
+        explain_runs(runs[:2], "gap", ["tau", "loss"])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.linalg import sqrtm
 
 from gapbook.exceptions import PairsError
 from gapbook.geometry.variances import (
@@ -22,22 +23,40 @@ def sides():
     return x, y
 
 
+def centered_units(sides):
+    """Return both sides at unit length, less their means."""
+    units = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in sides]
+    return [unit - unit.mean(axis=0) for unit in units]
+
+
 def test_equal_variances_have_no_ratio_and_no_mean(sides):
-    centered = []
-    for side in sides:
-        unit = side / np.linalg.norm(side, axis=1, keepdims=True)
-        centered.append(unit - unit.mean(axis=0))
+    centered = centered_units(sides)
     along = np.linalg.eigh(sum(side.T @ side for side in centered))[1]
     x, y = equalize_variances(*sides)
     np.testing.assert_allclose([x.mean(axis=0), y.mean(axis=0)], 0, atol=1e-9)
     of_x = ((x @ along) ** 2).mean(axis=0)
     of_y = ((y @ along) ** 2).mean(axis=0)
     np.testing.assert_allclose(of_x, of_y, rtol=1e-4)
+    before = np.mean([((side @ along) ** 2).mean(axis=0) for side in centered], axis=0)
+    np.testing.assert_allclose(of_x, before, rtol=1e-4)
 
 
 def test_equal_covariances_are_equal_along_every_direction(sides):
     x, y = equalize_covariances(*sides, shrinkage=0)
     np.testing.assert_allclose(x.T @ x, y.T @ y, rtol=1e-6, atol=1e-9)
+    before = np.mean([side.T @ side for side in centered_units(sides)], axis=0)
+    np.testing.assert_allclose(x.T @ x, before, rtol=1e-6, atol=1e-6)
+
+
+def test_shrinkage_is_a_share_of_the_mean_variance(sides):
+    centered = centered_units(sides)
+    covariances = [side.T @ side / len(side) for side in centered]
+    shrunk = [each + 0.3 * np.diag(each).mean() * np.eye(4) for each in covariances]
+    color = sqrtm(sum(shrunk) / 2)
+    moved = equalize_covariances(*sides, shrinkage=0.3)
+    for side, covariance, found in zip(centered, shrunk, moved, strict=True):
+        expected = side @ np.linalg.inv(sqrtm(covariance)) @ color
+        np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_unseen_pairs_are_moved_by_what_was_learned_from_others(sides):
@@ -60,6 +79,12 @@ def test_variance_lies_within_shared_directions_and_outside_others():
     other = variance_within(x, rng.standard_normal((2000, 6)) * wide[::-1], directions=2)
     assert other.own == pytest.approx(same.own)
     assert other.other < 0.05
+
+
+def test_directions_are_not_fitted_to_the_rows_that_are_measured():
+    noise = np.random.default_rng(0).standard_normal((2, 60, 40))
+    share = variance_within(*noise, directions=10)
+    assert share == pytest.approx((0.25, 0.25), abs=0.06)
 
 
 def test_all_variance_lies_within_all_directions(sides):

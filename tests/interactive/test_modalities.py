@@ -12,11 +12,11 @@ from helpers import few_glyphs
 from PIL import Image
 from playwright.sync_api import expect
 
-from gapbook.geometry import retrieval_ranks
+from gapbook.geometry import modality_gap, retrieval_ranks
 from gapbook.glyphs import Glyphs
 from gapbook.interactive import explore_modalities
 from gapbook.interactive.markup import asset
-from gapbook.interactive.modalities import RATE, pen_path
+from gapbook.interactive.modalities import BASELINE, RATE, SIDE, pen_path
 from gapbook.outlines import load_outlines
 from gapbook.pairs import PairedEmbeddings
 from gapbook.precomputed.sounds import spectrogram
@@ -97,6 +97,7 @@ def test_each_model_has_its_modalities_and_the_ranks_of_its_own_cosines(models, 
     rows = list(SHOWN)
     for view, pairs in zip(content["views"], models.values(), strict=True):
         assert tuple(view["modalities"]) == pairs.modalities
+        assert f"gap {modality_gap(pairs.x, pairs.y):.2f}" in json.dumps(view)
         found = content["matches"][view["matches"]]
         ranks = retrieval_ranks(pairs.x, pairs.y)
         expected = [ranks[direction][rows] + 1 for direction in ("image_to_text", "text_to_image")]
@@ -132,6 +133,12 @@ def test_outlines_are_the_steps_of_the_pen(markup, glyphs) -> None:
         assert len(places) == len(steps)
         assert ((places >= 0) & (places <= 100)).all()
         assert path.count("M") == steps[:, 4].sum()
+        # The pen goes right and up as the steps do, both by one scale.
+        right, up = (places - [SIDE / 2, BASELINE]).T * [[1], [-1]]
+        scale = right @ steps[:, 0] + up @ steps[:, 1]
+        scale /= np.square(steps[:, :2]).sum()
+        assert scale > 0
+        np.testing.assert_allclose([right, up], scale * steps[:, :2].T, atol=0.75)
 
 
 def test_what_is_played_has_the_bands_that_the_model_hears(browser, glyphs) -> None:

@@ -41,8 +41,8 @@ def test_sides_of_different_lengths_are_refused():
 
 
 def test_margins_are_those_of_a_plain_count_over_all_cosines():
-    x = rows(300)
-    y = rows(300, seed=1) + 2 * x
+    x = rows(300, d=16)
+    y = rows(300, d=16, seed=1) + 2 * x
     y /= np.linalg.norm(y, axis=1, keepdims=True)
     found = threshold_margins(x, y, threshold=0.613)
     cosines = x @ y.T
@@ -54,6 +54,8 @@ def test_margins_are_those_of_a_plain_count_over_all_cosines():
     highest = np.maximum(others.max(axis=0), others.max(axis=1))
     apart = (cosines[own] >= 0.613) & (highest <= 0.613)
     assert found["items_apart"] == pytest.approx(apart.mean())
+    of_rows = (cosines[own] >= 0.613) & (others.max(axis=1) <= 0.613)
+    assert 0 < apart.mean() < of_rows.mean()
 
 
 def test_the_best_threshold_beats_all_others_that_are_tried():
@@ -78,3 +80,10 @@ def test_a_constellation_has_a_margin_and_a_wide_gap_may_be_one():
     assert found["margin"] > 0
     assert found["items_apart"] == 1
     assert found["best_accuracy"] == 1
+
+
+def test_cosines_at_the_threshold_are_on_the_right_side():
+    axes = np.eye(4)
+    found = threshold_margins(axes[:2], axes[2:])
+    assert found["best_threshold"] == found["margin"] == 0
+    assert found["best_accuracy"] == found["items_apart"] == 1

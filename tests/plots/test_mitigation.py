@@ -32,6 +32,16 @@ def test_a_panel_a_measure_and_a_row_a_mitigation_the_highest_on_top() -> None:
     assert low > high
 
 
+def test_the_first_measure_alone_orders_the_rows() -> None:
+    table = summary()
+    is_gap = table["measure"] == "gap"
+    turned = -table.loc[is_gap, ["mean", "high", "low"]].to_numpy()
+    table.loc[is_gap, ["mean", "low", "high"]] = turned
+    for measures, top in ((MEASURES, "centering"), (dict(reversed(MEASURES.items())), "none")):
+        ax = plots.mitigation_panels(table, measures).axes[0]
+        assert ax.get_yticklabels()[0].get_text() == top
+
+
 def test_a_mark_stands_at_the_mean_with_its_interval() -> None:
     ax = plots.mitigation_panels(summary(), MEASURES).axes[1]
     marks, _, (bars,) = ax.containers[1]
@@ -53,6 +63,15 @@ def test_dotted_lines_show_where_nothing_is_done() -> None:
     ax = plots.mitigation_panels(summary(), MEASURES).axes[0]
     dotted = [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"]
     assert dotted == pytest.approx([0.3, 1.3])
+
+
+def test_measures_begin_at_zero_and_negative_ones_are_not_cut() -> None:
+    for ax in plots.mitigation_panels(summary(), MEASURES).axes:
+        assert ax.get_xlim()[0] == 0
+    losses = summary()
+    losses[["mean", "low", "high"]] -= 1
+    ax = plots.mitigation_panels(losses, MEASURES).axes[0]
+    assert ax.get_xlim()[0] < losses["low"].min()
 
 
 def test_one_legend_stands_above_the_first_panel() -> None:

@@ -9,7 +9,7 @@ from helpers import axis_labels, legend_texts, line_points, same_color
 from matplotlib.colors import to_rgb
 
 from gapbook import plots
-from gapbook.plots.style import GROUP_COLORS
+from gapbook.plots.style import GRID_COLOR, GROUP_COLORS
 from gapbook.plots.training import VARIANT_STYLES, line_styles
 
 
@@ -193,7 +193,13 @@ def test_all_runs_have_a_curve_and_their_ends_a_mark_of_their_kind() -> None:
     figure = plots.gap_and_fit(curves, ends)
     left, right = figure.axes
     assert len(left.lines) == 3
-    assert all(len(line.get_xdata()) == 3 for line in left.lines)
+    for line in left.lines:
+        np.testing.assert_allclose(line_points(line), [(2, 0.9), (4 / 3, 0.8), (1, 0.7)], 1e-5)
+    # What has no line of its own is gray, behind all others.
+    assert same_color(left.lines[0].get_color(), GRID_COLOR)
+    handles = left.get_legend().legend_handles
+    for line, handle in zip(left.lines, [handles[2], *handles[:2]], strict=True):
+        assert same_color(line.get_color(), handle.get_color())
     first, second = left.get_xlim()
     assert first > second, "training runs from left to right"
     assert [text.get_text() for text in left.get_legend().get_texts()] == [
@@ -205,7 +211,8 @@ def test_all_runs_have_a_curve_and_their_ends_a_mark_of_their_kind() -> None:
     marks, other_marks, diagonal = right.lines
     assert line_points(marks) == [(0.4, 0.5)]
     assert line_points(other_marks) == [(0.6, 0.7)]
-    assert line_points(diagonal)[0] == (0, 0)
+    assert line_points(diagonal) == [(0, 0), (0.7, 0.7)]
+    assert left.get_ylim()[0] == right.get_ylim()[0] == 0
 
 
 def test_ends_of_models_have_a_color_each_and_are_hollow_where_nothing_was_trained() -> None:

@@ -61,7 +61,11 @@ def test_a_run_leaves_curve_embeddings_and_centers_and_the_bundle_has_all_seeds(
         for name in MODALITIES:
             assert stored[f"{name}.{seed}"].shape == (20, 64)
             assert stored[f"{name}.{seed}"].dtype == np.float16
-            assert 0 < np.linalg.norm(stored[f"center.{name}.{seed}"]) < 1
+            center = stored[f"center.{name}.{seed}"]
+            assert 0 < np.linalg.norm(center) < 1
+            # It is of other characters than the rows.
+            mean = stored[f"{name}.{seed}"].astype(np.float32).mean(axis=0)
+            assert np.abs(center - mean).max() > 1e-3
     assert not np.array_equal(stored["image.0"], stored["image.1"])
 
 
@@ -81,6 +85,8 @@ def test_stored_embeddings_are_those_of_the_curves() -> None:
     ends = curves[curves["epoch"] == EPOCHS].set_index(["model", "seed", "first", "second"])
     for run in stored:
         rows = read_joint_embeddings(run.model, run.seed).rows
+        for name in MODALITIES:
+            np.testing.assert_allclose(np.linalg.norm(rows[name], axis=1), 1, atol=1e-6)
         for first, second in PAIRS:
             row = ends.loc[(run.model, run.seed, first, second)]
             x = rows[first]

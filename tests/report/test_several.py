@@ -24,7 +24,10 @@ def test_tables_of_pairs_and_of_all_hold_every_row_once(report):
     assert list(report.pair_tables) == [("image", "text"), ("image", "noise"), ("text", "noise")]
     rows = sum(len(table) for table in report.pair_tables.values())
     assert rows + len(report.together) == len(report.table)
-    assert report.together["label"].is_unique
+    labels = report.together.set_index(["x", "y"])["label"]
+    assert labels.is_unique
+    expected = "text among the nearest rows of image in one index of all"
+    assert labels["image", "text"] == expected
 
 
 def test_recall_at_chance_is_told_of_the_pairs_that_have_it(report):
