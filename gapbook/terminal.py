@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import sys
 import threading
 import traceback
@@ -65,6 +66,17 @@ def print_error(error: BaseException, debug: bool = False) -> None:
             traceback.print_exception(error)
         hint = "" if isinstance(error, (*EXPLAINED, MemoryError)) else " (--debug shows where)"
         print(f"gapbook: {reason(error)}{hint}", file=sys.stderr, flush=True)
+
+
+def clear_line() -> None:
+    """Erase what stands on the line of a terminal: a progress bar that could not be closed.
+
+    An interruption that comes while a bar is being made leaves nobody to close it.
+    """
+    with suppress(OSError):
+        if sys.stderr.isatty():
+            width = shutil.get_terminal_size().columns - 1
+            print(f"\r{' ' * width}\r", end="", file=sys.stderr, flush=True)
 
 
 def _show_causes(error: BaseException | None) -> None:

@@ -19,7 +19,7 @@ from gapbook.cli.judge import add_judge
 from gapbook.cli.options import EXIT_CODES, Parser, input_path
 from gapbook.cli.report import add_report
 from gapbook.cli.sources import add_fetch, add_list
-from gapbook.terminal import open_standard_streams, print_error, quiet_libraries
+from gapbook.terminal import clear_line, open_standard_streams, print_error, quiet_libraries
 
 # In the order of the help.
 COMMANDS = (
@@ -84,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Exception, KeyboardInterrupt) as error:
         # A library that is just loading may turn an interruption into an error of its own.
         if interruptions or isinstance(error, KeyboardInterrupt):
+            clear_line()
             print(f"gapbook: interrupted; {options.when_interrupted}", file=sys.stderr)
             return 130
         print_error(error, options.debug)

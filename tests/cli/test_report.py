@@ -565,6 +565,25 @@ def test_an_interruption_counts_even_if_a_library_makes_it_an_error(
     assert capsys.readouterr().err == "gapbook: interrupted; nothing was written\n"
 
 
+def test_an_interruption_has_a_line_of_its_own_where_a_bar_could_not_be_closed(
+    few_file, monkeypatch, capsys
+):
+    """The signal comes after the bar is drawn and before anyone can close it."""
+
+    def load(*_, **__):
+        print("measures:   0%|    |", end="", file=sys.stderr)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(PairedEmbeddings, "from_groups", load)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert run(few_file) == 130
+    lines = capsys.readouterr().err.split("\r")
+    assert lines[-1] == "gapbook: interrupted; nothing was written\n"
+    # Blanks over the bar.
+    assert len(lines[-2]) > 40
+    assert lines[-2].isspace()
+
+
 @pytest.mark.parametrize("kind", ["constant", "few", "narrow"])
 def test_libraries_do_not_flood_the_terminal(tmp_path, kind, capfd):
     """Where fits do not converge and densities are those of a point."""
