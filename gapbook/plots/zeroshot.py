@@ -75,7 +75,7 @@ def accuracy_by_shift(
             title=f"{task}, n = {here['n'].iloc[0]:,}", ylim=(0, 1.12 * top), xlabel="", ylabel=""
         )
     for ax in grid[-1]:
-        ax.set_xlabel("shift δ (positive: towards each other)")
+        ax.set_xlabel("shift d of both sides (positive: together)")
     for ax in grid[:, 0]:
         ax.set_ylabel("accuracy, %")
     handles = [plt.Line2D([], [], color=color) for color in colors.values()]
