@@ -359,8 +359,8 @@ def gap_of_ladder(curves: pd.DataFrame, over: str = "step", label: str = "step o
     Parameters
     ----------
     curves : DataFrame with columns panel, line, seed, step, gap
-        One row a measured step of a run; up to three lines a panel. Step 0 has no place on a
-        logarithmic axis and is left out.
+        One row a measured step of a run, from step 0 on; up to three lines a panel. The axis is
+        linear up to the first step after 0, and logarithmic from there.
     over : str
         The column of the horizontal axis.
     label : str
@@ -370,11 +370,12 @@ def gap_of_ladder(curves: pd.DataFrame, over: str = "step", label: str = "step o
         import seaborn as sns
 
     panels = list(curves["panel"].unique())
+    first_step = curves[over][curves[over] > 0].min()
     fig, grid = panel_grid(len(panels), (4, 3.6), sharey=True)
     for ax, panel in zip(grid.flat, panels, strict=False):
-        drawn = curves[(curves["panel"] == panel) & (curves[over] > 0)]
+        drawn = curves[curves["panel"] == panel]
         lines = list(drawn["line"].unique())
-        ax.set_xscale("log")
+        ax.set_xscale("symlog", linthresh=first_step, linscale=0.4)
         sns.lineplot(
             drawn,
             x=over,
@@ -388,7 +389,7 @@ def gap_of_ladder(curves: pd.DataFrame, over: str = "step", label: str = "step o
             linewidth=1.6,
             ax=ax,
         )
-        ax.set(title=panel, xlabel=label, ylabel="")
+        ax.set(title=panel, xlabel=label, ylabel="", xlim=(0, None))
         ax.legend(title="", loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=9)
     # When all panels are drawn: a limit that is set before keeps the top of the first.
     for row in grid:

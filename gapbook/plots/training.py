@@ -324,7 +324,7 @@ def gap_and_fit(curves: pd.DataFrame, ends: pd.DataFrame) -> Figure:
     # Those without a line are drawn first, behind all others.
     dashes = {name: TEMPERATURE_DASHES.get(name) for name in colors}
     styles = {name: (0, dash) if dash else "-" for name, dash in dashes.items()}
-    for line, color in {"": GRID_COLOR, **colors}.items():
+    for line, color in {"": LINE_COLOR, **colors}.items():
         for _, run in curves[curves["line"] == line].groupby("run"):
             left.plot(run["loss"], run["gap"], color=color, lw=1, ls=styles.get(line, "-"))
     label = "training loss (nats), falling \N{RIGHTWARDS ARROW}"
@@ -334,7 +334,7 @@ def gap_and_fit(curves: pd.DataFrame, ends: pd.DataFrame) -> Figure:
     handles = [
         plt.Line2D([], [], color=color, lw=1.5, ls=styles[name]) for name, color in colors.items()
     ]
-    handles.append(plt.Line2D([], [], color=GRID_COLOR, lw=1.5))
+    handles.append(plt.Line2D([], [], color=LINE_COLOR, lw=1.5))
     labels = [*colors, "others"]
     place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.21), "fontsize": 9}
     left.legend(handles, labels, ncols=3, **place)
@@ -344,7 +344,8 @@ def gap_and_fit(curves: pd.DataFrame, ends: pd.DataFrame) -> Figure:
     top = max(ends["fitted"].max(), ends["gap"].max())
     right.plot([0, top], [0, top], color=LINE_COLOR, lw=1, zorder=0)
     right.set(xlabel="gap by temperature and loss", title="Ends, over the fit")
-    right.legend(ncols=2, **place)
+    # The names of kinds are long: two columns would not fit on a phone.
+    right.legend(**place)
     _begin_at_zero([left, right])
     return fig
 

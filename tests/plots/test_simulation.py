@@ -172,7 +172,7 @@ def test_ladder_has_a_panel_for_each_kind_and_the_mean_over_seeds() -> None:
     first, second = plots.gap_of_ladder(ladder_runs()).axes
     assert [ax.get_title(loc="left") or ax.get_title() for ax in (first, second)] == ["a", "b"]
     heights = [line.get_ydata().tolist() for line in first.lines if len(line.get_ydata())]
-    assert heights == [pytest.approx([1.0, 1.0]), pytest.approx([2.0, 2.0])]
+    assert heights == [pytest.approx([1.0] * 3), pytest.approx([2.0] * 3)]
     assert [text.get_text() for text in first.get_legend().get_texts()] == ["one", "two"]
     # The panel that reaches highest is not the first.
     assert first.get_ylim()[0] == 0
@@ -184,9 +184,13 @@ def test_ladder_is_drawn_over_another_column_with_its_label() -> None:
     first = plots.gap_of_ladder(curves, over="progress", label="steps times rate").axes[0]
     assert first.get_xlabel() == "steps times rate"
     drawn = [line.get_xdata() for line in first.lines if len(line.get_xdata())]
-    np.testing.assert_allclose(drawn, [[6, 60], [6, 60]])
+    np.testing.assert_allclose(drawn, [[0, 6, 60], [0, 6, 60]])
 
 
-def test_ladder_leaves_out_step_0_which_has_no_place_on_a_logarithmic_axis() -> None:
-    axes = plots.gap_of_ladder(ladder_runs()).axes
-    assert min(line.get_xdata().min() for line in axes[0].lines if len(line.get_xdata())) == 2
+def test_ladder_begins_at_step_0_which_a_logarithmic_axis_would_leave_out() -> None:
+    ax = plots.gap_of_ladder(ladder_runs()).axes[0]
+    assert ax.get_xlim()[0] == 0
+    places = ax.transData.transform([[0, 1], [2, 1], [20, 1], [200, 1]])[:, 0]
+    # Tenfold steps are equally far apart from the first step on, and 0 has a place before it.
+    assert places[2] - places[1] == pytest.approx(places[3] - places[2], rel=0.01)
+    assert places[0] < places[1]

@@ -9,7 +9,7 @@ from helpers import axis_labels, legend_texts, line_points, same_color
 from matplotlib.colors import to_rgb
 
 from gapbook import plots
-from gapbook.plots.style import GRID_COLOR, GROUP_COLORS
+from gapbook.plots.style import GROUP_COLORS, LINE_COLOR
 from gapbook.plots.training import VARIANT_STYLES, line_styles
 
 
@@ -196,7 +196,7 @@ def test_all_runs_have_a_curve_and_their_ends_a_mark_of_their_kind() -> None:
     for line in left.lines:
         np.testing.assert_allclose(line_points(line), [(2, 0.9), (4 / 3, 0.8), (1, 0.7)], 1e-5)
     # What has no line of its own is gray, behind all others.
-    assert same_color(left.lines[0].get_color(), GRID_COLOR)
+    assert same_color(left.lines[0].get_color(), LINE_COLOR)
     handles = left.get_legend().legend_handles
     for line, handle in zip(left.lines, [handles[2], *handles[:2]], strict=True):
         assert same_color(line.get_color(), handle.get_color())
