@@ -2,7 +2,7 @@
 
 The notebooks of the book are written in MyST, which only the site renders. A reader who downloads
 one, or opens it in Colab, gets a copy that carries its numbers: values where the source has roles,
-plain Markdown where it has directives, no code that keeps records, and solutions at the end.
+plain Markdown where it has directives, and no code that keeps records.
 """
 
 from gapbook.press.copies.notebook import make_copy

@@ -492,33 +492,3 @@ def _places(
         # the end of the line
         offsets.append(place)
     return offsets.__getitem__
-
-
-def leading_directives(text: str, names: set[str]) -> tuple[str, str]:
-    r"""Part a text into the directives of some names that it begins with, and the rest.
-
-    Parameters
-    ----------
-    text : str
-        Markdown.
-    names : set of str
-        Names of directives.
-
-    Returns
-    -------
-    tuple of str
-        Both parts; the first is empty if the text does not begin with such a directive.
-
-    Examples
-    --------
-    >>> leading_directives("```{dropdown} Why\nSo.\n```\n\n## Next", {"dropdown"})
-    ('```{dropdown} Why\nSo.\n```', '## Next')
-    """
-    end = 0
-    for token in parser().parse(text, {MATCHES: {}}):
-        match = DIRECTIVE.match(token.info.strip()) if token.map else None
-        if match is None or match[1] not in names or token.map is None:
-            break
-        end = token.map[1]
-    lines = text.splitlines()
-    return "\n".join(lines[:end]), "\n".join(lines[end:]).strip("\n")

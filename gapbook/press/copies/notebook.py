@@ -1,7 +1,6 @@
 """Make the copy of a notebook that a reader downloads, or opens in Colab."""
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -11,7 +10,7 @@ from nbformat.v4 import new_markdown_cell
 
 from gapbook.exceptions import PressError
 from gapbook.press.copies.code import loads_and_stores, prune
-from gapbook.press.copies.markdown import leading_directives, render
+from gapbook.press.copies.markdown import render
 from gapbook.press.copies.values import is_record, outputs_markdown
 from gapbook.press.copies.writer import PlainWriter
 
@@ -20,11 +19,6 @@ HIDDEN_INPUT = {"hide-cell", "hide-input", "remove-cell", "remove-input"}
 HIDDEN_OUTPUT = {"hide-output", "remove-output"}
 # cells that are no part of the story
 UNSEEN = {"hide-input", "remove-cell", "remove-input"}
-SOLUTION = {"hide-cell", "solution"}
-EXERCISES = re.compile(r"#+\s+exercises?\b", re.IGNORECASE)
-HEADING = re.compile(r"(#+)\s+(.*)")
-# what belongs to a solution comes in such directives right after it
-REMARKS = {"caption", "dropdown", "solution"}
 CHARACTERS = 60
 # in the metadata of cells that are made here
 PLAIN = "gapbook_plain"
@@ -43,7 +37,7 @@ def make_copy(notebook: NotebookNode, writer: PlainWriter) -> NotebookNode:
     Returns
     -------
     NotebookNode
-        The copy: plain Markdown, no records, hidden what the page hides, solutions at the end.
+        The copy: plain Markdown, no records, hidden what the page hides.
 
     Raises
     ------
@@ -53,7 +47,6 @@ def make_copy(notebook: NotebookNode, writer: PlainWriter) -> NotebookNode:
     copy = deepcopy(notebook)
     numbers = {cell.id: number for number, cell in enumerate(notebook.cells, 1)}
     copy.cells = _without_records(copy.cells, writer.page)
-    copy.cells = _solutions_last(copy.cells)
     cells = []
     for cell in copy.cells:
         try:
@@ -109,82 +102,6 @@ def _without_plumbing(cells: list[NotebookNode]) -> list[NotebookNode]:
             needed |= loaded
         kept.insert(0, cell)
     return kept
-
-
-def _solutions_last(cells: list[NotebookNode]) -> list[NotebookNode]:
-    """Move solutions of exercises to the end, with links there and back."""
-    stay: list[NotebookNode] = []
-    moved: list[NotebookNode] = []
-    title = ""
-    in_exercises = False
-    follows = False
-    for position, cell in enumerate(cells):
-        if cell.cell_type == "markdown":
-            remarks, rest = leading_directives(cell.source, REMARKS) if follows else ("", "")
-            if remarks:
-                moved.append(new_markdown_cell(remarks, id=f"{cell.id}-solution"[-64:]))
-                cell.source = rest
-            follows = False
-            in_exercises, title = _headings(cell.source, in_exercises, title)
-            if cell.source.strip():
-                stay.append(cell)
-            continue
-        is_solution = in_exercises and _has_tag(cell, SOLUTION)
-        if is_solution and _can_move(cell, cells[position + 1 :]):
-            number = sum(HEADING.match(c.source) is not None for c in moved) + 1
-            moved.append(_solution_heading(number, title, cell))
-            moved.append(cell)
-            stay.append(_link_to_solution(number, cell))
-        else:
-            stay.append(cell)
-        # a cell that the page leaves out parts nothing there
-        if not _has_tag(cell, {"remove-cell"}):
-            follows = is_solution and bool(moved) and moved[-1] is cell
-    if moved:
-        stay.append(new_markdown_cell("## Solutions", id="solutions"))
-    return stay + moved
-
-
-def _headings(text: str, in_exercises: bool, title: str) -> tuple[bool, str]:
-    """Tell whether the exercises go on after a text, and the title of the last one."""
-    for line in text.splitlines():
-        match = HEADING.match(line)
-        if match is None:
-            continue
-        if EXERCISES.match(line):
-            in_exercises = True
-        elif len(match[1]) <= 2:
-            in_exercises = False
-        title = match[2]
-    return in_exercises, title
-
-
-def _can_move(cell: NotebookNode, later: Iterable[NotebookNode]) -> bool:
-    """Tell whether code gives the same at the end, and no other code needs it before."""
-    loaded, stored = loads_and_stores(cell.source)
-    for other in later:
-        if other.cell_type == "code" and not _has_tag(other, SOLUTION):
-            needs, changes = loads_and_stores(other.source)
-            if stored & needs or loaded & changes:
-                return False
-    return True
-
-
-def _solution_heading(number: int, title: str, cell: NotebookNode) -> NotebookNode:
-    text = re.sub(r"^\d+\.\s*", "", title)
-    source = f"### Solution {number}: {text}\n\n"
-    source += f"{_anchor('solution', number)}[Back to the exercise](#exercise-{number})"
-    return _plain_cell(source, cell, "title")
-
-
-def _link_to_solution(number: int, cell: NotebookNode) -> NotebookNode:
-    source = f"{_anchor('exercise', number)}[To solution {number}](#solution-{number})"
-    return _plain_cell(source, cell, "link")
-
-
-def _anchor(kind: str, number: int) -> str:
-    # Jupyter goes by the one, Colab by the other
-    return f'<a id="{kind}-{number}" name="{kind}-{number}"></a>'
 
 
 def _plain_cell(source: str, cell: NotebookNode, role: str) -> NotebookNode:

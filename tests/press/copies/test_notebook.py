@@ -148,50 +148,6 @@ def test_a_slider_keeps_its_code_and_all_that_it_needs(copied, tag):
     assert cells[1].cell_type == "code" and cells[1].outputs == [frames]
 
 
-def test_solutions_stand_at_the_end_with_links(copied):
-    cells = copied(
-        markdown("# Title", "a"),
-        code("x = 1", "hide-cell", name="b"),
-        markdown("## Exercises\n\n### 1. Double it\n\nText.", "c"),
-        code("def double(x): ...", name="d"),
-        code("def solution(x):\n    return 2 * x\n\n\nprint(solution(x))", "hide-cell", name="e"),
-        markdown("```{dropdown} What happens\nIt is {glue:text}`ch01.n`.\n```\n\n### 2. Next", "f"),
-        code("4", "hide-cell", name="g"),
-        markdown("## Takeaways", "h"),
-        code("5", "hide-cell", name="i"),
-    )
-    assert [cell.id for cell in cells[:4]] == ["a", "b", "c", "d"]
-    after = sources(cells)[4:]
-    assert "[To solution 1](#solution-1)" in after[0]
-    assert after[1] == "### 2. Next" and "(#solution-2)" in after[2]
-    assert after[3:6] == ["## Takeaways", "5", "## Solutions"]
-    assert after[6].startswith("### Solution 1: Double it\n")
-    assert "[Back to the exercise](#exercise-1)" in after[6]
-    assert after[7].startswith("def solution") and "1072" in after[8]
-    assert after[9].startswith("### Solution 2: Next") and after[10] == "4"
-
-
-def test_the_caption_of_a_solution_moves_with_it(copied):
-    cells = copied(
-        markdown("## Exercises\n\n### 1. Draw it", "a"),
-        code("draw()", "hide-cell", name="b", outputs=[shown(image_png="AAAA")]),
-        code("width = 3", "remove-cell", name="c"),
-        markdown(":::{caption} fig-a\nIt.\n:::\n\n### 2. Next", "d"),
-        code("print(width)", name="e"),
-    )
-    assert sources(cells)[2:5] == ["width = 3", "### 2. Next", "print(width)"]
-    assert sources(cells)[-2:] == ["draw()", "**Figure 3.** It."]
-
-
-def test_a_solution_that_later_code_needs_stays(copied):
-    cells = copied(
-        markdown("## Exercises", "a"),
-        code("answer = 1", "hide-cell", name="b"),
-        code("print(answer)", name="c"),
-    )
-    assert [cell.id for cell in cells] == ["a", "b", "c"]
-
-
 def test_a_role_without_a_form_is_named_with_its_place(copied):
     with pytest.raises(PressError, match=r"01, cell 2 \(Look at\): \{unheard\} is a role"):
         copied(markdown("# Title", "a"), markdown("Look at\n{unheard}`this`", "b"))
