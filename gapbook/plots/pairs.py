@@ -145,13 +145,13 @@ def contrastive_batch(
     Parameters
     ----------
     images : array of shape (n, h, w), uint8
-        The images, ink 255, drawn above the columns.
+        The images, ink 255, drawn beside the rows.
     captions : sequence of n str
-        The captions, written beside the rows.
+        The captions, written above the columns.
     similarity : array of shape (n, n)
-        The cosine of caption i and image j; partners, on the diagonal, are framed.
+        The cosine of image i and caption j; partners, on the diagonal, are framed.
     """
-    fig, ax = plt.subplots(figsize=(5.2, 4.4))
+    fig, ax = plt.subplots(figsize=(5.2, 5.4))
     ax.imshow(similarity, cmap="cividis")
     middle = (similarity.min() + similarity.max()) / 2
     for (row, column), cosine in np.ndenumerate(similarity):
@@ -161,16 +161,19 @@ def contrastive_batch(
     for i, image in enumerate(images):
         corner = (i - 0.48, i - 0.48)
         ax.add_patch(plt.Rectangle(corner, 0.96, 0.96, fill=False, ec=SECOND_COLOR, lw=2.5))
-        above = ax.inset_axes((i - 0.42, -1.45, 0.84, 0.84), transform=ax.transData)
-        above.imshow(255 - image, cmap="gray", vmin=0, vmax=255)
-        above.set(xticks=[], yticks=[])
-        above.spines[:].set(color=FIRST_COLOR, linewidth=1.5, visible=True)
+        beside = ax.inset_axes((-1.45, i - 0.42, 0.84, 0.84), transform=ax.transData)
+        beside.imshow(255 - image, cmap="gray", vmin=0, vmax=255)
+        beside.set(xticks=[], yticks=[])
+        beside.spines[:].set(color=FIRST_COLOR, linewidth=1.5, visible=True)
     # A caption may hold dollars, between which Matplotlib would look for mathematics.
     as_it_is = {"parse_math": False}
-    # In short lines, which leave a phone room for the cosines.
+    # In short lines, upright, which leave a phone room for the cosines.
     short = [textwrap.fill(caption, CAPTION_CHARACTERS) for caption in captions]
-    ax.set_yticks(range(len(captions)), short, color=SECOND_COLOR, fontsize=8, **as_it_is)
-    ax.set_xticks([])
+    ax.xaxis.tick_top()
+    options = {"color": SECOND_COLOR, "fontsize": 8, "rotation": 90, **as_it_is}
+    ax.set_xticks(range(len(captions)), short, **options)
+    ax.set_yticks([])
+    ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return fig
 

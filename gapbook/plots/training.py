@@ -256,8 +256,10 @@ def gap_by_loss(curves: pd.DataFrame) -> Figure:
     fig, grid = panel_grid(len(panels), (3.4, 2.8), beside=1.3, sharey=True)
     for ax, panel in zip(grid.flat, panels, strict=False):
         runs = curves[curves["panel"] == panel].dropna(subset=["loss"]).sort_values("epoch")
-        for (epochs, _), run in runs.groupby(["epochs", "seed"]):
-            ax.plot(run["loss"], run["gap"], color=colors[epochs], lw=1.2)
+        # Longer runs lie below, and wider, so that both are seen where they coincide.
+        for (epochs, _), run in sorted(runs.groupby(["epochs", "seed"]), reverse=True):
+            width = 1.0 if epochs == lengths[0] else 2.2
+            ax.plot(run["loss"], run["gap"], color=colors[epochs], lw=width)
             ax.plot(run["loss"].iloc[-1], run["gap"].iloc[-1], "o", color=colors[epochs], ms=4)
         ax.set(title=panel, xlabel="training loss (nats)", xscale="log")
         ax.invert_xaxis()

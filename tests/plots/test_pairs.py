@@ -74,9 +74,9 @@ def test_captions_of_a_batch_stand_as_they_are_with_dollars_too() -> None:
     figure = plots.contrastive_batch(np.zeros((3, 4, 4)), captions, np.eye(3))
     figure.canvas.draw()
     ax = figure.axes[0]
-    shown = [label.get_text().replace("\n", " ") for label in ax.get_yticklabels()]
+    shown = [label.get_text().replace("\n", " ") for label in ax.get_xticklabels()]
     assert shown == captions
-    assert not any(label.get_parse_math() for label in ax.get_yticklabels())
+    assert not any(label.get_parse_math() for label in ax.get_xticklabels())
 
 
 def test_a_batch_shows_every_cosine_at_its_place_and_frames_partners() -> None:
@@ -90,7 +90,7 @@ def test_a_batch_shows_every_cosine_at_its_place_and_frames_partners() -> None:
     assert len(written) == 9
     framed = [patch.get_center() for patch in ax.patches]
     np.testing.assert_allclose(framed, [[0, 0], [1, 1], [2, 2]], atol=1e-9)
-    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["one", "two", "three"]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["one", "two", "three"]
     assert len(ax.child_axes) == 3
 
 
