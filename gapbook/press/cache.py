@@ -45,13 +45,12 @@ class OutputCache(JupyterCacheBase):
         """Return the code of a notebook and its key; all other methods call this one."""
         return super().create_hashed_notebook(nb, nb_metadata, cell_metadata)
 
-    def __contains__(self, notebook: NotebookNode) -> bool:
-        """Tell whether sound outputs are kept for the code of a notebook."""
+    def find(self, notebook: NotebookNode) -> tuple[NotebookNode, Cost] | None:
+        """Return what :meth:`page` does; None where no sound outputs are kept for the code."""
         try:
-            self.page(notebook)
+            return self.page(notebook)
         except Exception:
-            return False
-        return True
+            return None
 
     def page(self, notebook: NotebookNode) -> tuple[NotebookNode, Cost]:
         """Return a notebook with the outputs that are kept for its code, and what these took.

@@ -79,7 +79,8 @@ def execute_book(
     _set_digests(notebooks, inputs)
     _mirror(root, run)
     cache = OutputCache.open(run.parent / "cache")
-    stale = {name: book for name, book in notebooks.items() if force or book not in cache}
+    kept = {} if force else {name: cache.find(book) for name, book in notebooks.items()}
+    stale = {name: book for name, book in notebooks.items() if kept.get(name) is None}
     failures = []
     tracebacks = run.parent / FAILED
     shutil.rmtree(tracebacks, ignore_errors=True)
@@ -100,7 +101,7 @@ def execute_book(
     changes = {}
     costs = {}
     for name, notebook in notebooks.items():
-        page, costs[name] = cache.page(notebook)
+        page, costs[name] = kept.get(name) or cache.page(notebook)
         changed = _write_if_changed(run / f"{name}.ipynb", nbformat.writes(page))
         if name in stale:
             changes[name] = _took(costs[name])

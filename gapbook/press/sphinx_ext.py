@@ -4,6 +4,7 @@ Formulas need no third party, links and buttons lead to the repository that the 
 the bibliography links back.
 """
 
+import hashlib
 import os
 import re
 import subprocess
@@ -14,6 +15,7 @@ import nbformat
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
 
 from gapbook.press.copies.references import site_address
 from gapbook.press.copies.sphinx import write_copies
@@ -99,6 +101,34 @@ def link_repository(app: Sphinx, config: Config) -> None:
         "colab_url": "https://colab.research.google.com",
         "binderhub_url": "https://mybinder.org",
     }
+
+
+def find_changed(
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
+) -> list[str]:
+    """Name the pages whose sources have changed since they were read.
+
+    Sphinx goes by times alone, and a page that is copied into the run folder keeps its time: one
+    that was saved while an earlier copy was being read would pass for unchanged.
+    """
+    known: dict[str, str] = getattr(env, "gapbook_sources", {})
+    sources = {
+        name: hashlib.sha256(Path(env.doc2path(name)).read_bytes()).hexdigest()
+        for name in env.found_docs
+    }
+    env.gapbook_sources = sources  # type: ignore[attr-defined]
+    return [name for name, source in sources.items() if source != known.get(name)]
+
+
+def forget_changed(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    """Forget all pages that are to be read, before the first is.
+
+    Sphinx forgets each right before it reads it: a label that moved to an earlier page would be
+    there twice until the later one has been read.
+    """
+    for name in docnames:
+        app.emit("env-purge-doc", env, name)
+        env.clear_doc(name)
 
 
 def keep_runnable(
@@ -192,6 +222,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     # before napoleon, which takes the underlines away
     app.connect("autodoc-process-docstring", plain_text, priority=400)
     app.connect("config-inited", link_repository)
+    app.connect("env-get-outdated", find_changed)
+    app.connect("env-before-read-docs", forget_changed)
     app.connect("html-page-context", keep_runnable, priority=600)
     app.connect("html-page-context", offer_only_copies, priority=600)
     app.connect("doctree-resolved", link_back)

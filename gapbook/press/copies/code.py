@@ -9,6 +9,7 @@ import ast
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeGuard
 
 from gapbook.exceptions import PressError
@@ -60,6 +61,19 @@ class _Statement:
     def children(self) -> list["_Statement"]:
         return [child for block in self.blocks for child in block]
 
+    # code is not changed here, only dropped, so these two are worked out once
+    @cached_property
+    def loads(self) -> set[str]:
+        """Names that the whole statement loads."""
+        return loads(self.node)
+
+    @cached_property
+    def functions_load(self) -> set[str]:
+        """Names that functions in the statement load."""
+        parts = ast.walk(self.node)
+        functions = [part for part in parts if isinstance(part, ast.FunctionDef | ast.Lambda)]
+        return set().union(*(loads(function) for function in functions))
+
     def uses(self) -> set[str]:
         """Names that what is left of the statement needs from before it."""
         if self.dropped:
@@ -68,7 +82,7 @@ class _Statement:
             return loads(self.instead)
         if not self.blocks or isinstance(self.node, ast.FunctionDef | ast.ClassDef):
             dropped = [child.node for child in self.walk() if child.dropped]
-            return loads(self.node, dropped)
+            return loads(self.node, dropped) if dropped else self.loads
         names = set()
         for block in self.blocks:
             needed: set[str] = set()
@@ -345,9 +359,8 @@ def _alive(program: list[_Statement]) -> dict[int, set[str]]:
     # functions look their names up when they are called
     anywhere = set()
     for top in program:
-        for part in ast.walk(top.node):
-            if isinstance(part, ast.FunctionDef | ast.Lambda) and not top.dropped:
-                anywhere |= loads(part) & top.uses()
+        if top.functions_load and not top.dropped:
+            anywhere |= top.functions_load & top.uses()
     alive = set(anywhere)
     after = {}
     for top in reversed(program):
