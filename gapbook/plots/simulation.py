@@ -389,6 +389,9 @@ def gap_of_ladder(curves: pd.DataFrame, over: str = "step", label: str = "step o
             linewidth=1.6,
             ax=ax,
         )
+        # Powers of ten before the first step would stand in the way of 0.
+        exponents = np.arange(np.ceil(np.log10(first_step)), np.log10(curves[over].max()) + 0.01)
+        ax.set_xticks([0, *10.0**exponents])
         ax.set(title=panel, xlabel=label, ylabel="", xlim=(0, None))
         ax.legend(title="", loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=9)
     # When all panels are drawn: a limit that is set before keeps the top of the first.

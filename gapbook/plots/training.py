@@ -338,7 +338,7 @@ def gap_and_fit(curves: pd.DataFrame, ends: pd.DataFrame) -> Figure:
     ]
     handles.append(plt.Line2D([], [], color=LINE_COLOR, lw=1.5))
     labels = [*colors, "others"]
-    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.21), "fontsize": 9}
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.25), "fontsize": 9}
     left.legend(handles, labels, ncols=3, **place)
     for kind, (color, mark) in assign(ends["kind"], KIND_STYLES).items():
         rows = ends[ends["kind"] == kind]

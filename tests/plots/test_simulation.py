@@ -194,3 +194,5 @@ def test_ladder_begins_at_step_0_which_a_logarithmic_axis_would_leave_out() -> N
     # Tenfold steps are equally far apart from the first step on, and 0 has a place before it.
     assert places[2] - places[1] == pytest.approx(places[3] - places[2], rel=0.01)
     assert places[0] < places[1]
+    # Before the first step there is no tick but that of 0.
+    assert ax.get_xticks().tolist() == [0, 10]
