@@ -170,8 +170,9 @@ def contrastive_batch(
     # In short lines, upright, which leave a phone room for the cosines.
     short = [textwrap.fill(caption, CAPTION_CHARACTERS) for caption in captions]
     ax.xaxis.tick_top()
-    options = {"color": SECOND_COLOR, "fontsize": 8, "rotation": 90, **as_it_is}
-    ax.set_xticks(range(len(captions)), short, **options)
+    ax.set_xticks(
+        range(len(captions)), short, color=SECOND_COLOR, fontsize=8, rotation=90, **as_it_is
+    )
     ax.set_yticks([])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
