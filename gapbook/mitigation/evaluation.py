@@ -87,17 +87,9 @@ def mixed_search(
     [[1.0, 1.0], [1.0, 1.0]]
     """
     a, b = _unit_arrays(x, y)
-    numbers = None
-    largest = 1
-    if groups is not None:
-        numbers = checked_groups(groups, len(a))
-        largest = int(np.bincount(numbers).max())
+    numbers = None if groups is None else checked_groups(groups, len(a))
     a = _once(a, numbers)
-    last_place = len(a) + len(b) - largest
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= last_place:
-        raise PairsError(
-            f"Expected k as an integer from 1 to {last_place}, the other rows; got {k!r}"
-        )
+    _check_places(k, a, b, numbers)
     recalls = _mixed_recalls(a, b, _partner_ranks(a, b, numbers), numbers)
     shares = _shares_of_other(a, b, int(k), numbers)
     rows = [
@@ -116,6 +108,16 @@ def _unit_arrays(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 def _once(x: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
     """Return the row of x of each group; without groups all rows."""
     return x if groups is None else x[first_rows(groups)]
+
+
+def _check_places(k: object, x: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> None:
+    """Refuse more places than any query of one index has other rows; x as in ``_once``."""
+    largest = 1 if groups is None else int(np.bincount(groups).max())
+    last_place = len(x) + len(y) - largest
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= last_place:
+        raise PairsError(
+            f"Expected k as an integer from 1 to {last_place}, the other rows; got {k!r}"
+        )
 
 
 def _shares_of_other(
@@ -367,7 +369,7 @@ def evaluate_on_held_out(
     Parameters
     ----------
     pairs : PairedEmbeddings
-        At least 4 pairs, or 4 groups of pairs.
+        At least 4 pairs, or 4 groups of pairs; 20 are enough for all measures.
     mitigations : mapping of str to Mitigation
         The mitigations by name.
     splits : int
@@ -379,8 +381,8 @@ def evaluate_on_held_out(
     measures : sequence of str, optional
         The measures that are wanted, by default all of them. The others are not computed.
     scalings : mapping of str to ScoreScaling, optional
-        Scalings of scores by name. They have rows of their own, with the measure ``mixed`` alone:
-        within a modality they change no order, and they move no embeddings.
+        Scalings of scores by name. They have rows of their own, with the measures ``mixed`` and
+        ``other`` alone: within a modality they change no order, and they move no embeddings.
 
     Returns
     -------
@@ -403,8 +405,8 @@ def evaluate_on_held_out(
     Raises
     ------
     PairsError
-        For fewer than 4 pairs or no split, for another number of labels than pairs, and for unknown
-        measures.
+        For fewer than 4 pairs or no split, for another number of labels than pairs, for unknown
+        measures, and where a half is too small for the 10 neighbors of ``hubness`` and ``other``.
 
     Notes
     -----
@@ -442,6 +444,9 @@ def evaluate_on_held_out(
     rows = []
     for split in range(splits):
         halves = _draw_halves(pairs, labels, np.random.default_rng([seed, split]))
+        if "other" in wanted:
+            of_test = several_a_group(halves.test.groups)
+            _check_places(NEIGHBORS, _once(halves.test.x, of_test), halves.test.y, of_test)
         for name, mitigation in mitigations.items():
             fitted = clone(mitigation)
             _fit(fitted, halves.fit)
@@ -449,10 +454,13 @@ def evaluate_on_held_out(
             row = {"split": split, "mitigation": name}
             row |= {measure: values[measure] for measure in known if measure in wanted}
             rows.append(row)
-        if scalings and "mixed" in wanted:
-            recalls = _mixed_recalls_of_scores(scalings, halves)
-            for name, recall in recalls.items():
-                rows.append({"split": split, "mitigation": name, "mixed": recall})
+        in_one_index = [measure for measure in ("mixed", "other") if measure in wanted]
+        if scalings and in_one_index:
+            measured = _measure_scalings(scalings, halves, in_one_index)
+            for name in scalings:
+                row = {"split": split, "mitigation": name}
+                row |= dict(zip(in_one_index, measured.loc[name], strict=True))
+                rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -582,12 +590,12 @@ def _is_same(rows: np.ndarray, others: np.ndarray) -> bool:
     )
 
 
-def _mixed_recalls_of_scores(
-    scalings: Mapping[str, ScoreScaling], halves: _Halves
-) -> dict[str, float]:
-    """Return the recall at 1 in one index of both modalities by scaled scores.
+def _measure_scalings(
+    scalings: Mapping[str, ScoreScaling], halves: _Halves, wanted: Sequence[str]
+) -> pd.DataFrame:
+    """Return "mixed" and "other" in one index of both modalities by scaled scores.
 
-    Queries of each modality have a scale of their own; the recall is the mean of both.
+    Queries of each modality have a scale of their own; a value is the mean of both.
     """
     from sklearn.base import clone
 
@@ -598,16 +606,15 @@ def _mixed_recalls_of_scores(
     x = _once(test.x, groups)
     side_x = _Side("x", x, np.arange(len(x)))
     side_y = _Side("y", test.y, of_y)
-    recalls: dict[str, list[float]] = {name: [] for name in scalings}
+    total = pd.DataFrame(0.0, index=list(scalings), columns=list(wanted))
     for own, other in ((side_x, side_y), (side_y, side_x)):
         fitted = {}
         for name, scaling in scalings.items():
             fitted[name] = clone(scaling)
             queries = fit.x if own.name == "x" else fit.y
             fitted[name]._fit_unit_rows(queries, {"x": fit.x, "y": fit.y})
-        for name, recall in _recalls_of_scalings(fitted, own, other).items():
-            recalls[name].append(recall)
-    return {name: float(np.mean(values)) for name, values in recalls.items()}
+        total += _measure_fitted_scalings(fitted, own, other, wanted)
+    return total / 2
 
 
 class _Side(NamedTuple):
@@ -618,11 +625,12 @@ class _Side(NamedTuple):
     groups: np.ndarray
 
 
-def _recalls_of_scalings(
-    fitted: Mapping[str, ScoreScaling], own: _Side, other: _Side
-) -> dict[str, float]:
-    """Return the share of own rows before whose partner no other row of both sides stands."""
-    hits = dict.fromkeys(fitted, 0)
+def _measure_fitted_scalings(
+    fitted: Mapping[str, ScoreScaling], own: _Side, other: _Side, wanted: Sequence[str]
+) -> pd.DataFrame:
+    """Return the measures of the queries of one side, a row for each scaling."""
+    n_other = len(other.rows)
+    total = pd.DataFrame(0.0, index=list(fitted), columns=list(wanted))
     for start in range(0, len(own.rows), ROWS_PER_BLOCK):
         block = slice(start, start + ROWS_PER_BLOCK)
         with_own = own.rows[block] @ own.rows.T
@@ -632,14 +640,23 @@ def _recalls_of_scalings(
         is_left_out = own.groups[block, None] == own.groups
         for name, scaling in fitted.items():
             of_other = scaling.scale_[other.name] * with_other + scaling.offset_[other.name]
-            best = np.where(is_partner, of_other, -np.inf).max(axis=1, keepdims=True)
             of_own = scaling.scale_[own.name] * with_own + scaling.offset_[own.name]
-            # Scores that differ by less are taken as ties, which count half.
-            tie = 4 * TIE * max(scaling.scale_.values())
-            ranks = _half_places(np.where(is_partner, -np.inf, of_other - best), tie)
-            ranks += _half_places(np.where(is_left_out, -np.inf, of_own - best), tie)
-            hits[name] += int((ranks < 2).sum())
-    return {name: count / len(own.rows) for name, count in hits.items()}
+            of_own = np.where(is_left_out, -np.inf, of_own)
+            steepest = max(scaling.scale_.values())
+            if "mixed" in wanted:
+                # The share before whose best partner no other row of both sides stands.
+                best = np.where(is_partner, of_other, -np.inf).max(axis=1, keepdims=True)
+                # Scores that differ by less are taken as ties, which count half.
+                tie = 4 * TIE * steepest
+                ranks = _half_places(np.where(is_partner, -np.inf, of_other - best), tie)
+                ranks += _half_places(of_own - best, tie)
+                total.loc[name, "mixed"] += (ranks < 2).sum()
+            if "other" in wanted:
+                # Divided by the steepest scale, scores tie where cosines would.
+                scores = np.concatenate([of_other, of_own], axis=1) / steepest
+                of_places = shares_of_places(scores, NEIGHBORS)[:, :n_other]
+                total.loc[name, "other"] += of_places.sum() / NEIGHBORS
+    return total / len(own.rows)
 
 
 def _half_places(leads: np.ndarray, tie: float) -> np.ndarray:

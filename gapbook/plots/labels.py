@@ -92,11 +92,15 @@ WORDS = {
     "recall": "R@1",
     "r1": "R@1",
     "partner_cosine": "cosine of partners",
-    "NearestNeighborNormalization": "nearest-neighbor normalization",
+    "Center": "centering",
+    "NearestNeighborNormalization": "NNN",
     "ProcrustesAlign": "Procrustes",
-    "ShiftAlongGap": "shift along the gap",
-    "RotateTogether": "rotation",
     "ProjectOut": "projection",
+    "RotateTogether": "rotation",
+    "ScoreScaling by all": "all scores",
+    "ScoreScaling by pseudo-positives": "pseudo-positives",
+    "ShiftAlongGap": "translation",
+    "Standardize": "standardizing",
 }
 
 

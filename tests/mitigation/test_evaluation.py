@@ -465,49 +465,61 @@ def test_the_baseline_does_not_change_against_itself(recall_by_split: pd.DataFra
 # ---- scaled scores, and what is not computed twice
 
 
-def recall_of_scores(scaling: ScoreScaling, own: str, test: PairedEmbeddings) -> float:
-    """Return the recall at 1 of rows of one side among all others, query by query."""
+def in_one_index(scaling: ScoreScaling, own: str, test: PairedEmbeddings) -> list[float]:
+    """Return the recall at 1 and the share of the other side in ten, query by query."""
     groups = np.arange(len(test)) if test.groups is None else test.groups
     first = np.unique(groups, return_index=True)[1]
     sides = {"x": (test.x[first], np.arange(len(first))), "y": (test.y, groups)}
     other = "y" if own == "x" else "x"
     rows, of_rows = sides[own]
     candidates, of_candidates = sides[other]
-    hits = 0
+    hits = []
+    shares = []
     for query, group in zip(scaling.queries(rows), of_rows, strict=True):
-        scores = scaling.documents(candidates, other) @ query
-        rivals = np.concatenate(
-            [
-                scores[of_candidates != group],
-                (scaling.documents(rows, own) @ query)[of_rows != group],
-            ]
-        )
-        hits += scores[of_candidates == group].max() > rivals.max()
-    return hits / len(rows)
+        of_other = scaling.documents(candidates, other) @ query
+        of_own = (scaling.documents(rows, own) @ query)[of_rows != group]
+        rivals = np.concatenate([of_other[of_candidates != group], of_own])
+        hits.append(of_other[of_candidates == group].max() > rivals.max())
+        nearest = np.argsort(-np.concatenate([of_other, of_own]))[:10]
+        shares.append(np.mean(nearest < len(of_other)))
+    return [float(np.mean(hits)), float(np.mean(shares))]
 
 
 @pytest.mark.parametrize("by", ["all", "pseudo_positives"])
 @pytest.mark.parametrize("pairs", [PAIRS, GROUPED], ids=["pairs", "groups"])
-def test_scaled_scores_are_judged_by_brute_force(pairs: PairedEmbeddings, by: str) -> None:
+@pytest.mark.parametrize("wanted", [["mixed", "other"], ["mixed"], ["other"]])
+def test_scaled_scores_are_judged_by_brute_force(
+    pairs: PairedEmbeddings, by: str, wanted: list[str]
+) -> None:
     table = evaluate_on_held_out(
         pairs,
         {"none": ShiftAlongGap(0.0)},
         splits=1,
-        measures=["mixed", "gap"],
+        measures=[*wanted, "gap"],
         scalings={"scaled": ScoreScaling(by)},
     )
     measured = table.set_index("mitigation").loc["scaled"]
-    assert measured.drop(["split", "mixed"]).isna().all()
+    assert measured.drop(["split", *wanted]).isna().all()
     rng = np.random.default_rng([0, 0])
     fit_half, test_half = np.split(rng.permutation(pairs.n_groups), [pairs.n_groups // 2])
     groups = np.arange(len(pairs)) if pairs.groups is None else pairs.groups
     fit = pairs.subset(rows_in_order(groups, fit_half)).one_of_each_group()
     test = pairs.subset(rows_in_order(groups, test_half))
-    recalls = []
+    sides = []
     for own, queries in (("x", fit.x), ("y", fit.y)):
         scaling = ScoreScaling(by).fit(queries, {"x": fit.x, "y": fit.y})
-        recalls.append(recall_of_scores(scaling, own, test))
-    assert measured["mixed"] == pytest.approx(np.mean(recalls))
+        sides.append(in_one_index(scaling, own, test))
+    expected = dict(zip(["mixed", "other"], np.mean(sides, axis=0), strict=True))
+    for measure in wanted:
+        assert measured[measure] == pytest.approx(expected[measure])
+
+
+@pytest.mark.parametrize("measure", ["hubness", "other"])
+def test_ten_neighbors_need_as_many_other_rows(measure: str) -> None:
+    few = PAIRS.subset(slice(0, 9))
+    with pytest.raises(PairsError, match=r"Expected k as an integer .*; got 10"):
+        evaluate_on_held_out(few, WAYS, splits=1, measures=[measure])
+    assert evaluate_on_held_out(few, WAYS, splits=1, measures=["mixed"])["mixed"].notna().all()
 
 
 def test_embeddings_that_stay_as_they_are_are_measured_once(monkeypatch) -> None:

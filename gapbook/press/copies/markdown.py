@@ -412,9 +412,14 @@ def _changes(content: str, match: _Match, writer: Writer) -> Iterator[tuple[int,
     token = match.token
     if match.rule == "myst_role" and token:
         name = token.meta["name"]
-        target = writer.target(name, token.content) if _is_alone(content, match) else None
+        target = writer.target(name, token.content)
         words = writer.role(name, token.content)
-        yield match.start, match.end, _with_page(words, target) if target else words
+        alone = _is_alone(content, match)
+        if target and alone and words == target.page:
+            words = f"see *{words}*"
+        elif target and (alone or name.removeprefix("std:") == "ref"):
+            words += _place(words, target, alone)
+        yield match.start, match.end, words
     elif match.rule == "image" and token:
         alt = content[match.start + 2 : content.index("](", match.start)]
         alt = render(alt, writer) if "{" in alt else alt
@@ -442,8 +447,12 @@ def _link(content: str, match: _Match, href: str, writer: Writer) -> Iterator[tu
     if target.url:
         yield match.label_end, match.end, f"{label}]({target.url})"
         return
-    if _is_alone(content, match):
-        label = _with_page(label, target)
+    alone = _is_alone(content, match)
+    if alone and label and label == target.page:
+        label = f"see *{label}*"
+    elif alone or target.title != target.page:
+        # Words on a part of a page do not say where it is, as "chapter 2" does of a page.
+        label += _place(label or content[match.start + 1 : match.label_end], target, alone)
     yield match.start, match.start + 1, ""
     yield match.label_end, match.end, label
 
@@ -455,13 +464,15 @@ def _is_alone(content: str, match: _Match) -> bool:
     return before.endswith("(") and after.startswith(")")
 
 
-def _with_page(words: str, target: Target) -> str:
-    """Name the page of what words lead to, where no link can: alone, they would say nothing."""
-    if target.url or not target.page:
-        return words
-    if words == target.page:
-        return f"see *{words}*"
-    return f"{words}: see *{target.page}*"
+def _place(words: str, target: Target, alone: bool) -> str:
+    """Return what follows words that lead to a place, where no link can: the name of the place.
+
+    That is another page, or a section of the notebook itself.
+    """
+    place = target.page or target.title
+    if target.url or place in ("", words):
+        return ""
+    return f": see *{place}*" if alone else f" [*{place}*]"
 
 
 def _places(

@@ -38,7 +38,8 @@ class FakeReferences:
     def link(self, href):
         path, _, anchor = href.partition("#")
         place = f"{self.page(path)}.html" + (f"#{anchor}" if anchor else "")
-        return self._target("A section", place, "Another chapter" if path else "")
+        title = "A section" if anchor else "Another chapter"
+        return self._target(title, place, "Another chapter" if path else "")
 
     def number(self, kind, label):
         return "Table 1.1" if kind == "table" else "Figure 3"

@@ -160,12 +160,13 @@ def test_a_number_of_what_has_none_is_refused(build):
     assert "what is labelled 'part' has no number" in warnings
 
 
-def test_without_a_repository_references_are_text(build):
+def test_without_a_repository_references_are_text_with_the_pages_of_parts(build):
     path, _ = build(repository=None)
     words = " ".join(nbformat.read(path, as_version=4).cells[0].source.split())
     assert (
-        "The gap of 0.8 in A part, the next chapter and its section, it, (Cho, 2009); see" in words
+        "The gap of 0.8 in A part [*Second*], the next chapter and its section [*Second*]" in words
     )
+    assert ", it [*Second*], (Cho, 2009); see" in words
 
 
 def test_without_a_repository_a_parenthesis_of_one_reference_names_its_page(build):

@@ -7,6 +7,7 @@ from gapbook.exceptions import PressError
 from gapbook.press.copies.markdown import render
 
 SITE = "https://example.org/book/"
+OTHER = "[*Another chapter*]"  # the page of a part, in a copy that has no links
 
 
 @pytest.mark.parametrize(
@@ -73,14 +74,18 @@ def test_references_are_full_links(writer, source, plain):
     ("source", "plain"),
     [
         ("{term}`gaps <gap>`", "gaps"),
-        ("{ref}`sec`", "A section"),
+        ("{ref}`its rate <sec>` or {ref}`sec`", f"its rate {OTHER} or A section {OTHER}"),
         ("{numref}`fig-elsewhere`", "Figure 2.1"),
         ("see [the *next* one](02) now", "see the *next* one now"),
-        ("[](02.ipynb#sec)", "A section"),
+        ("[](02.ipynb#sec) or [*so*](02#sec)", f"A section {OTHER} or *so* {OTHER}"),
+        ("see [above](#sec)", "see above [*A section*]"),
+        ("| a |\n| --- |\n| b [c](02#sec) |", f"| a |\n| --- |\n| b c {OTHER} |"),
         ("{func}`gapbook.gap`", "`gapbook.gap`"),
     ],
 )
-def test_without_an_address_references_are_text(writer_without_site, source, plain):
+def test_without_an_address_references_are_text_that_names_the_place_of_parts(
+    writer_without_site, source, plain
+):
     assert render(source, writer_without_site) == plain
 
 
@@ -94,11 +99,9 @@ def test_without_an_address_references_are_text(writer_without_site, source, pla
         ("([*so*](02))", "(*so*: see *Another chapter*)"),
         ("([](02.ipynb#sec))", "(A section: see *Another chapter*)"),
         ("| a |\n| --- |\n| b ([c](02)) |", "| a |\n| --- |\n| b (c: see *Another chapter*) |"),
-        # words that say enough: among others, of the notebook itself, or with an address
-        ("(see {ref}`its rate <sec>`)", "(see its rate)"),
-        ("({ref}`one <sec>` and [two](02))", "(one and two)"),
+        ("([above](#sec))", "(above: see *A section*)"),
+        # words that say enough: a figure, or with an address
         ("({numref}`fig`)", "(Figure 3)"),
-        ("([above](#sec))", "(above)"),
         ("([out](https://example.com))", "([out](https://example.com))"),
     ],
 )
