@@ -12,6 +12,7 @@ from PIL import Image
 
 from gapbook.geometry import modality_gap, retrieval_ranks
 from gapbook.interactive.markup import Interactive, asset, data_uri
+from gapbook.numerals import typeset
 from gapbook.pairs import PairedEmbeddings
 from gapbook.plots.labels import label
 from gapbook.plots.style import FIRST_COLOR, SECOND_COLOR
@@ -536,7 +537,7 @@ def _ticks(span: tuple[float, float], start: int, end: int) -> list[tuple[str, i
     ticks = []
     for tick in MaxNLocator(5).tick_values(*span):
         if span[0] <= tick <= span[1]:
-            text = f"{tick:.4g}".replace("-", "\N{MINUS SIGN}")
+            text = typeset(f"{tick:.4g}")
             ticks.append((text, round(np.interp(tick, span, (start, end)))))
     return ticks
 

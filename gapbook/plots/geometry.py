@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gapbook.numerals import typeset
 from gapbook.plots.style import (
     BLACK,
     FIRST_COLOR,
@@ -77,7 +78,7 @@ def _write_beside_end(ax: Axes, value: float, place: int) -> None:
     shift = -0.03 if inside else 0.03
     color = "white" if inside else "black"
     at = value + np.copysign(1, value) * shift
-    text = f"{value:.2f}".replace("-", "−")
+    text = typeset(f"{value:.2f}")
     ax.text(at, place, text, va="center", ha=side, fontsize=9, color=color)
 
 

@@ -12,6 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from gapbook.extras import from_extra
+from gapbook.numerals import typeset
 from gapbook.plots.labels import colors_of, ordered
 from gapbook.plots.labels import label as name_of
 from gapbook.plots.style import (
@@ -156,7 +157,7 @@ def contrastive_batch(
     middle = (similarity.min() + similarity.max()) / 2
     for (row, column), cosine in np.ndenumerate(similarity):
         color = "w" if cosine < middle else "k"
-        number = f"{cosine:.2f}".replace("-", "\N{MINUS SIGN}")
+        number = typeset(f"{cosine:.2f}")
         ax.text(column, row, number, ha="center", va="center", fontsize=8, color=color)
     for i, image in enumerate(images):
         corner = (i - 0.48, i - 0.48)

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gapbook.numerals import typeset
 from gapbook.plots.labels import label
 
 # How a number is written where nothing else is said.
 NUMBER = ".2f"
 MISSING = "\N{EN DASH}"
-MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -215,13 +215,9 @@ def cell(value: object, spec: str = NUMBER, word: Any = label) -> str:
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return MISSING
     if isinstance(value, Integral):
-        return f"{int(value):,}".replace("-", MINUS)
+        return typeset(f"{int(value):,}")
     if isinstance(value, Real):
-        text = format(float(value), spec)
-        # a rounded zero has no sign
-        if not any(digit in "123456789" for digit in text):
-            text = text.lstrip("+-")
-        return text.replace("-", MINUS)
+        return typeset(format(float(value), spec))
     return word(value)
 
 

@@ -17,6 +17,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 
+from gapbook.numerals import typeset
 from gapbook.press.copies.references import site_address
 from gapbook.press.copies.sphinx import write_copies
 from gapbook.press.search import SearchableBuilder
@@ -193,6 +194,17 @@ def link_back(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             entry += back
 
 
+def typeset_values(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Set recorded numbers in text as tables do, with a minus sign."""
+    for pasted in doctree.findall(_is_pasted):
+        for text in list(pasted.findall(nodes.Text)):
+            text.parent.replace(text, nodes.Text(typeset(text)))
+
+
+def _is_pasted(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.inline) and "pasted-text" in node["classes"]
+
+
 def plain_text(
     app: Sphinx, what: str, name: str, item: object, options: object, lines: list[str]
 ) -> None:
@@ -227,6 +239,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", keep_runnable, priority=600)
     app.connect("html-page-context", offer_only_copies, priority=600)
     app.connect("doctree-resolved", link_back)
+    app.connect("doctree-resolved", typeset_values)
     app.connect("build-finished", replace_downloads, priority=800)
     app.connect("build-finished", drop_unused_mathjax, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

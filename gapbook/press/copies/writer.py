@@ -13,6 +13,7 @@ from markdown_it.token import Token
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from gapbook.exceptions import PressError
+from gapbook.numerals import typeset
 from gapbook.press.captions import TABLE
 from gapbook.press.copies.citations import Citations
 from gapbook.press.copies.markdown import Directive, equation, render
@@ -283,7 +284,7 @@ class PlainWriter:
         document, _, key = place.rpartition("::")
         page = self.references.page(document) if document else self.page
         text = self.values.text(page, key, pattern)
-        return SPECIAL.sub(r"\\\1", text) if form != "math" else f"${text}$"
+        return SPECIAL.sub(r"\\\1", typeset(text)) if form != "math" else f"${text}$"
 
     def _reference(self, name: str, content: str) -> str:
         """Write a link; its text is a title that is written, the target itself, or its title."""

@@ -60,6 +60,12 @@ PIXEL = (
 )
 
 
+def recorded(key, value):
+    """Return the output that records a value."""
+    metadata = {"scrapbook": {"name": key, "mime_prefix": PREFIX}}
+    return new_output("display_data", data={PREFIX + "text/plain": value}, metadata=metadata)
+
+
 @pytest.fixture
 def build(build_site, tmp_path, monkeypatch):
     """Function that builds a book with a text for its first chapter; returns that, and warnings."""
@@ -77,18 +83,12 @@ def build(build_site, tmp_path, monkeypatch):
             "image.png": bytes.fromhex(PIXEL.replace(" ", "")),
             "works.bib": "@article{cho, author={Cho, Y.}, title={T}, journal={J}, year={2009}}",
         }
-        record = new_output(
-            "display_data",
-            data={PREFIX + "text/plain": "0.82"},
-            metadata={
-                "scrapbook": {"name": "ch02.gap", "mime_prefix": "application/papermill.record/"}
-            },
-        )
+        records = [recorded("ch02.gap", "0.82"), recorded("ch02.change", "-0.31")]
         chapters = {
             "first": [new_markdown_cell(first, id="text")],
             "second": [
                 new_markdown_cell(SECOND, id="a"),
-                new_code_cell("1", id="b", outputs=[record]),
+                new_code_cell("1", id="b", outputs=records),
                 new_markdown_cell(PREDICTION, id="predict"),
                 new_code_cell("2", id="c", outputs=[new_output("stream", text="2")]),
                 new_markdown_cell(SHOWN, id="shown"),
@@ -137,6 +137,16 @@ def test_numbers_of_outputs_are_those_of_the_page_in_every_copy(build):
     page = (first.parents[1] / "first.html").read_text()
     assert re.findall(r'std-numref">([^<]+)', page) == ["Figure 1.1", "Figure 2.1", "Table 2.1"]
     assert "no copy" not in warnings
+
+
+def test_negative_numbers_have_a_minus_sign_on_the_page_and_in_its_copy(build):
+    change = "{glue:text}`second.ipynb::ch02.change:.1f`"
+    none = "{glue:text}`second.ipynb::ch02.change:.0f`"
+    first, _ = build(f"# First\n\nIt changes by {change}, or by {none}.")
+    wanted = "It changes by \N{MINUS SIGN}0.3, or by 0."
+    page = re.sub("<[^>]+>", "", (first.parents[1] / "first.html").read_text())
+    assert wanted in page
+    assert nbformat.read(first, as_version=4).cells[0].source.endswith(wanted)
 
 
 def test_captions_and_predictions_are_plain_in_a_copy(build):
