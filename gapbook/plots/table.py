@@ -29,11 +29,16 @@ class Table:
         What stands in it.
     numeric : tuple of bool
         Which columns hold numbers.
+    has_index : bool
+        Whether rows have names.
+    corner : str
+        What stands over the names of the rows.
     """
 
     cells: pd.DataFrame
     numeric: tuple[bool, ...]
     has_index: bool = True
+    corner: str = ""
 
     def _repr_html_(self) -> str:
         head = "".join(f"<tr>{row}</tr>" for row in self._head())
@@ -41,7 +46,8 @@ class Table:
         return f'<table class="gap-table"><thead>{head}</thead><tbody>{body}</tbody></table>'
 
     def __repr__(self) -> str:
-        return self.cells.to_string(index=self.has_index, index_names=False)
+        named = self.cells.rename_axis(self.corner) if self.corner else self.cells
+        return named.to_string(index=self.has_index, index_names=bool(self.corner))
 
     def _head(self) -> list[str]:
         columns = [_parts(column) for column in self.cells.columns]
@@ -68,6 +74,8 @@ class Table:
         rows = self.cells.columns.nlevels
         spans = f' colspan="{levels}"' if levels > 1 else ""
         spans += f' rowspan="{rows}"' if rows > 1 else ""
+        if self.corner:
+            return f'<th scope="col"{spans}>{_escaped(self.corner)}</th>'
         return f"<td{spans}></td>"
 
     def _body(self) -> list[str]:
@@ -107,6 +115,7 @@ def show_table(
     *,
     names: Mapping[Any, str] | None = None,
     index: bool = True,
+    corner: str = "",
 ) -> Table:
     """Return a table for readers.
 
@@ -122,6 +131,8 @@ def show_table(
         Words for columns, rows and cells, before those of :func:`gapbook.plots.labels.label`.
     index : bool
         Whether rows have names.
+    corner : str
+        What the names of the rows are, such as ``"temperature"``; it stands over them.
 
     Returns
     -------
@@ -140,7 +151,7 @@ def show_table(
     chosen = dict(names or {})
 
     def word(key: object) -> str:
-        return str(chosen[key]) if _is_key(key, chosen) else label(key)
+        return str(chosen[key]) if _is_key(key, chosen) else typeset(label(key))
 
     columns = list(frame.columns)
     written = []
@@ -152,7 +163,7 @@ def show_table(
         numeric.append(any(map(_is_number, values)) and not any(isinstance(v, str) for v in values))
     cells = pd.DataFrame(dict(enumerate(written)), index=_renamed(frame.index, word), dtype=object)
     cells.columns = _renamed(frame.columns, word)
-    return Table(cells, tuple(numeric), index)
+    return Table(cells, tuple(numeric), index, corner)
 
 
 def with_intervals(

@@ -260,7 +260,8 @@ def gap_by_loss(curves: pd.DataFrame) -> Figure:
         for (epochs, _), run in sorted(runs.groupby(["epochs", "seed"]), reverse=True):
             width = 1.0 if epochs == lengths[0] else 2.2
             ax.plot(run["loss"], run["gap"], color=colors[epochs], lw=width)
-            ax.plot(run["loss"].iloc[-1], run["gap"].iloc[-1], "o", color=colors[epochs], ms=4)
+            end = run[["loss", "gap"]].iloc[-1]
+            ax.plot(*end, "o", color=colors[epochs], ms=6, mec="white", zorder=4)
         ax.set(title=panel, xlabel="training loss (nats)", xscale="log")
         ax.invert_xaxis()
     _begin_at_zero(grid.flat)

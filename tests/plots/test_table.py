@@ -30,6 +30,14 @@ def test_a_table_has_one_row_of_headers_and_names_in_words() -> None:
     ]
 
 
+def test_a_corner_says_what_the_names_of_rows_are() -> None:
+    table = pd.DataFrame({"gap": [0.7, 0.1]}, ["-1.0", "0.5"])
+    shown = show_table(table, corner="shift")
+    assert rows(shown._repr_html_()) == [["shift", "gap"], ["−1.0", "0.70"], ["0.5", "0.10"]]
+    assert '<th scope="col">shift</th>' in shown._repr_html_()
+    assert repr(shown).split() == ["gap", "shift", "−1.0", "0.70", "0.5", "0.10"]
+
+
 def test_numbers_stand_at_the_right_under_their_header() -> None:
     markup = show_table(GAPS)._repr_html_()
     right = re.findall(r'<t[dh][^>]*class="gap-number"[^>]*>([^<]*)<', markup)
