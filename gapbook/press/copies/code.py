@@ -501,6 +501,8 @@ def _rebound(node: ast.stmt) -> set[str]:
     """Names that a statement binds whatever they were before."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return {node.name}
+    if isinstance(node, ast.ImportFrom):
+        return {_bound(alias) for alias in node.names}
     if not isinstance(node, ast.Assign | ast.AnnAssign):
         return set()
     targets = node.targets if isinstance(node, ast.Assign) else [node.target]

@@ -36,6 +36,10 @@ def test_what_others_need_stays():
     assert left(before, added_to)[0] == "table = compute()"
     bound_anew = "table = other()\nprint(table)"
     assert left(before, bound_anew)[0] == ""
+    imports = "from numpy import mean\nrecord('ch01.mean', mean([1, 2]))"
+    imports_anew = "from numpy import mean\nprint(mean([1, 2]))"
+    assert left(imports, imports_anew) == ["", imports_anew]
+    assert left(imports, "print(mean([1, 2]))")[0] == "from numpy import mean"
 
 
 def test_what_a_function_before_it_looks_up_when_called_stays():
