@@ -7,6 +7,7 @@ from statistics import median
 
 import nbformat
 import pytest
+import yaml
 from papermill import inspect_notebook
 
 from gapbook.full_scale.parts import PARTS
@@ -35,6 +36,7 @@ NO_PROSE = re.compile(
 )
 # Words of prose; a chapter is to be read in one sitting.
 LONGEST_CHAPTER = 2500
+VISION_TRANSFORMER = re.compile(r"ViT-\w/\d+")
 DECIMAL = re.compile(r"(?<![\w.])\d?\.\d{2,}")
 
 each_notebook = pytest.mark.parametrize("name", NOTEBOOKS)
@@ -146,6 +148,16 @@ def test_source_types_no_result_in_prose(source):
 )
 def test_typed_decimals_are_told_from_code_and_math(text, decimals):
     assert typed_decimals(text) == decimals
+
+
+@each_chapter
+def test_source_names_the_clip_of_the_published_pairs_as_the_registry_does(source):
+    registry = yaml.safe_load((ROOT / "data/registry.yml").read_text())
+    [model] = VISION_TRANSFORMER.findall(registry["clip-coco"]["description"])
+    for cell in source.cells:
+        for sentence in re.split(r"(?<=[.:])\s", cell.source):
+            if "500 pairs" in sentence or "500 images of COCO" in sentence:
+                assert set(VISION_TRANSFORMER.findall(sentence)) <= {model}, sentence
 
 
 @each_notebook
