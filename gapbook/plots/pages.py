@@ -306,8 +306,10 @@ def _handles(legend: Legend) -> list[Any]:
     Of what has error bars a legend keeps the bar alone; here the mark comes with it.
     """
     drawn = {}
-    if legend.axes is not None:
-        handles, labels = legend.axes.get_legend_handles_labels()
+    # A legend of the whole figure has what any of its panels has.
+    panels = legend.figure.axes if legend.axes is None else [legend.axes]
+    for panel in panels:
+        handles, labels = panel.get_legend_handles_labels()
         for handle, label in zip(handles, labels, strict=True):
             if isinstance(handle, ErrorbarContainer):
                 drawn[label] = handle

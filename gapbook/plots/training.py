@@ -208,7 +208,7 @@ def gap_and_recall_by_scale(runs: pd.DataFrame, authors: pd.DataFrame) -> Figure
         )
         ax.set(xlabel="1 / temperature", xscale="log", ylim=(0, None))
     left.set(ylabel="modality gap", title="A lower temperature keeps more of the gap")
-    right.set(ylabel="R@1, both directions", title="From 1/10 on, retrieval hardly changes")
+    right.set(ylabel="R@1, both directions", title="At 1/10 and below, retrieval hardly changes")
     left.legend(fontsize=9)
     return fig
 

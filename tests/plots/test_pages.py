@@ -89,11 +89,15 @@ def test_nothing_lies_outside_of_a_phones_figure() -> None:
     plt.close(fig)
 
 
-def test_a_legend_that_moves_below_keeps_the_marks_of_error_bars() -> None:
+@pytest.mark.parametrize("of_figure", [False, True])
+def test_a_legend_that_moves_below_keeps_the_marks_of_error_bars(of_figure: bool) -> None:
     with plt.rc_context(STYLE):
         fig, ax = plt.subplots(figsize=(6, 3))
         ax.errorbar([1], [1], xerr=[[0.5], [0.5]], fmt="D", label="with a mark")
-        ax.legend(**LEGEND_BESIDE)
+        if of_figure:
+            fig.legend(*ax.get_legend_handles_labels(), loc=LEGEND_RIGHT)
+        else:
+            ax.legend(**LEGEND_BESIDE)
     pages.stack(fig)
     [below] = fig.legends
     marks = [line.get_marker() for line in below.findobj(Line2D)]
