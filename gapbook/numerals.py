@@ -3,7 +3,7 @@
 import re
 
 MINUS = "\N{MINUS SIGN}"
-NUMERAL = re.compile(r"[+-]?(\d[\d,]*\.?\d*|\.\d+)(e[+-]?\d+)?%?")
+NUMERAL = re.compile(r"[+-]?([0-9][0-9,]*\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?%?")
 
 
 def typeset(number: str) -> str:
@@ -21,14 +21,14 @@ def typeset(number: str) -> str:
 
     Examples
     --------
-    >>> typeset("-0.85"), typeset("+1.5"), typeset("-0.00"), typeset("+0%"), typeset("-1e-05")
-    ('−0.85', '+1.5', '0.00', '0%', '−1e−05')
+    >>> typeset("-0.85"), typeset("+1.5"), typeset("-0.00"), typeset("+0%"), typeset("-1E-05")
+    ('−0.85', '+1.5', '0.00', '0%', '−1E−05')
     >>> typeset("1-2"), typeset("glyphclip-t10")
     ('1-2', 'glyphclip-t10')
     """
     if not NUMERAL.fullmatch(number):
         return number
-    mantissa = number.partition("e")[0]
+    mantissa = re.split("[eE]", number)[0]
     if not any(digit in "123456789" for digit in mantissa):
         number = number.lstrip("+-")
     return number.replace("-", MINUS)

@@ -192,6 +192,22 @@ def test_nothing_overflows(built_site: Path, browser: Browser, base: str) -> Non
         context.close()
 
 
+def test_formulas_fit_a_phone(built_site: Path, browser: Browser, base: str) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    seen = 0
+    for name in pages(built_site):
+        page.goto(f"{base}/{name}")
+        seen += read(page)["math"]
+        wide = page.evaluate(
+            """() => [...document.querySelectorAll("div.math mjx-container")]
+            .filter((box) => box.scrollWidth > box.clientWidth + 1)
+            .map((box) => box.textContent)"""
+        )
+        assert not wide, f"{name}: formulas that are cut on a phone"
+    page.close()
+    assert seen
+
+
 def test_controls_stay_within_their_figures_on_a_phone(
     built_site: Path, browser: Browser, base: str
 ) -> None:

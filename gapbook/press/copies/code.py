@@ -501,8 +501,9 @@ def _rebound(node: ast.stmt) -> set[str]:
     """Names that a statement binds whatever they were before."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return {node.name}
-    if isinstance(node, ast.ImportFrom):
-        return {_bound(alias) for alias in node.names}
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        # "import a.b" adds to what "import a" has bound, and does not bind it anew.
+        return {_bound(alias) for alias in node.names if alias.asname or "." not in alias.name}
     if not isinstance(node, ast.Assign | ast.AnnAssign):
         return set()
     targets = node.targets if isinstance(node, ast.Assign) else [node.target]

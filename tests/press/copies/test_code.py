@@ -40,6 +40,12 @@ def test_what_others_need_stays():
     imports_anew = "from numpy import mean\nprint(mean([1, 2]))"
     assert left(imports, imports_anew) == ["", imports_anew]
     assert left(imports, "print(mean([1, 2]))")[0] == "from numpy import mean"
+    module = "import numpy as np\nrecord('ch01.mean', np.mean([1, 2]))"
+    assert left(module, "import numpy as np\nprint(np.e)")[0] == ""
+    assert left("import os\nrecord('ch01.n', os.cpu_count())", "import os.path\nprint(os.sep)") == [
+        "import os",
+        "import os.path\nprint(os.sep)",
+    ]
 
 
 def test_what_a_function_before_it_looks_up_when_called_stays():
