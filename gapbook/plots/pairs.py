@@ -298,6 +298,7 @@ def training_frame(a: np.ndarray, b: np.ndarray, title: str, limits: tuple[float
     clouds(ax, a, b, size=12)
     ax.set(xlim=(-right, right), ylim=(-top, top), title=title)
     ax.set(xlabel=GAP_VIEW_LABELS[0], ylabel=GAP_VIEW_LABELS[1])
-    # Above the axes: in some frame points lie in every corner.
-    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, markerscale=1.5, borderaxespad=0.2)
+    # Below the axes: in some frame points lie in every corner.
+    shown = ax.get_legend_handles_labels()
+    fig.legend(*shown, loc="outside lower center", ncols=2, markerscale=1.5)
     return fig

@@ -467,9 +467,11 @@ def _is_alone(content: str, match: _Match) -> bool:
 def _place(words: str, target: Target, alone: bool) -> str:
     """Return what follows words that lead to a place, where no link can: the name of the place.
 
-    That is another page, or a section of the notebook itself.
+    That is another page, with the section of it, or a section of the notebook itself.
     """
     place = target.page or target.title
+    if target.page and target.title not in ("", words, target.page):
+        place = f"{target.page}: {target.title}"
     if target.url or place in ("", words):
         return ""
     return f": see *{place}*" if alone else f" [*{place}*]"

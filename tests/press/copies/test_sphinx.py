@@ -174,9 +174,10 @@ def test_without_a_repository_references_are_text_with_the_pages_of_parts(build)
     path, _ = build(repository=None)
     words = " ".join(nbformat.read(path, as_version=4).cells[0].source.split())
     assert (
-        "The gap of 0.8 in A part [*Second*], the next chapter and its section [*Second*]" in words
+        "The gap of 0.8 in A part [*Second*], the next chapter and its section [*Second: A part*]"
+        in words
     )
-    assert ", it [*Second*], (Cho, 2009); see" in words
+    assert ", it [*Second: A part*], (Cho, 2009); see" in words
 
 
 def test_without_a_repository_a_parenthesis_of_one_reference_names_its_page(build):
@@ -190,8 +191,8 @@ def test_without_a_repository_a_parenthesis_of_one_reference_names_its_page(buil
         nbformat.read(path, as_version=4)
         .cells[0]
         .source.endswith(
-            "It (note: see *Second*), (Table 2.1: see *Second*), (this: see *Second*), "
-            "(that: see *Second*), "
+            "It (note: see *Second: A part*), (Table 2.1: see *Second*), "
+            "(this: see *Second: A part*), (that: see *Second: A part*), "
             "(modality gap: see *Words*), (Own), (see *Second*)."
         )
     )

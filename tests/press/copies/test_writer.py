@@ -7,7 +7,9 @@ from gapbook.exceptions import PressError
 from gapbook.press.copies.markdown import render
 
 SITE = "https://example.org/book/"
-OTHER = "[*Another chapter*]"  # the page of a part, in a copy that has no links
+# the place of a part, in a copy that has no links
+OTHER = "[*Another chapter*]"
+PART = "[*Another chapter: A section*]"
 
 
 @pytest.mark.parametrize(
@@ -74,12 +76,12 @@ def test_references_are_full_links(writer, source, plain):
     ("source", "plain"),
     [
         ("{term}`gaps <gap>`", "gaps"),
-        ("{ref}`its rate <sec>` or {ref}`sec`", f"its rate {OTHER} or A section {OTHER}"),
+        ("{ref}`its rate <sec>` or {ref}`sec`", f"its rate {PART} or A section {OTHER}"),
         ("{numref}`fig-elsewhere`", "Figure 2.1"),
         ("see [the *next* one](02) now", "see the *next* one now"),
-        ("[](02.ipynb#sec) or [*so*](02#sec)", f"A section {OTHER} or *so* {OTHER}"),
+        ("[](02.ipynb#sec) or [*so*](02#sec)", f"A section {OTHER} or *so* {PART}"),
         ("see [above](#sec)", "see above [*A section*]"),
-        ("| a |\n| --- |\n| b [c](02#sec) |", f"| a |\n| --- |\n| b c {OTHER} |"),
+        ("| a |\n| --- |\n| b [c](02#sec) |", f"| a |\n| --- |\n| b c {PART} |"),
         ("{func}`gapbook.gap`", "`gapbook.gap`"),
     ],
 )
@@ -92,7 +94,7 @@ def test_without_an_address_references_are_text_that_names_the_place_of_parts(
 @pytest.mark.parametrize(
     ("source", "plain"),
     [
-        ("({ref}`its rate <sec>`)", "(its rate: see *Another chapter*)"),
+        ("({ref}`its rate <sec>`)", "(its rate: see *Another chapter: A section*)"),
         ("(\n{doc}`02`)", "(\nsee *Another chapter*)"),
         ("({numref}`fig-elsewhere`)", "(Figure 2.1: see *Another chapter*)"),
         ("({term}`gap`)", "(gap: see *Glossary*)"),
