@@ -441,6 +441,7 @@ def evaluate_on_held_out(
             f"Expected at least 4 pairs, a split, and a label for each pair if any; "
             f"got {n} pairs{of_groups}, {splits} splits, {count} labels"
         )
+    in_one_index = [measure for measure in ("mixed", "other") if measure in wanted]
     rows = []
     for split in range(splits):
         halves = _draw_halves(pairs, labels, np.random.default_rng([seed, split]))
@@ -454,13 +455,11 @@ def evaluate_on_held_out(
             row = {"split": split, "mitigation": name}
             row |= {measure: values[measure] for measure in known if measure in wanted}
             rows.append(row)
-        in_one_index = [measure for measure in ("mixed", "other") if measure in wanted]
         if scalings and in_one_index:
             measured = _measure_scalings(scalings, halves, in_one_index)
             for name in scalings:
-                row = {"split": split, "mitigation": name}
-                row |= dict(zip(in_one_index, measured.loc[name], strict=True))
-                rows.append(row)
+                of_scaling = dict(zip(in_one_index, measured.loc[name], strict=True))
+                rows.append({"split": split, "mitigation": name} | of_scaling)
     return pd.DataFrame(rows)
 
 

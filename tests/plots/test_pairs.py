@@ -156,3 +156,7 @@ def test_frames_of_training_have_the_same_axes_whatever_they_show() -> None:
         assert ax.get_xlim() == (-1, 1)
         assert ax.get_ylim() == (-2, 2)
         assert axis_labels(ax)[0] == "along the line through both means"
+        # In some frame points lie in every corner.
+        ax.figure.canvas.draw()
+        [legend] = ax.figure.legends
+        assert not legend.get_window_extent().overlaps(ax.get_tightbbox())

@@ -38,6 +38,12 @@ def test_a_corner_says_what_the_names_of_rows_are() -> None:
     assert repr(shown).split() == ["gap", "shift", "−1.0", "0.70", "0.5", "0.10"]
 
 
+def test_numbers_within_texts_have_a_minus_sign_too() -> None:
+    table = pd.DataFrame({"change": ["+0.10 (-0.04 to -0.00)", "glyphclip-t10 of 1-2"]})
+    shown = rows(show_table(table, index=False)._repr_html_())
+    assert shown[1:] == [["+0.10 (−0.04 to 0.00)"], ["glyphclip-t10 of 1-2"]]
+
+
 def test_numbers_stand_at_the_right_under_their_header() -> None:
     markup = show_table(GAPS)._repr_html_()
     right = re.findall(r'<t[dh][^>]*class="gap-number"[^>]*>([^<]*)<', markup)

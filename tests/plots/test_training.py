@@ -141,6 +141,9 @@ def test_gap_over_loss_has_a_line_a_run_in_the_color_of_its_length() -> None:
         np.testing.assert_allclose(line_points(lines[2]), expected, rtol=1e-5)
         assert same_color(lines[0].get_color(), lines[1].get_color())
         assert not same_color(lines[0].get_color(), lines[2].get_color())
+        ends = [line for line in ax.lines if len(line.get_xdata()) == 1]
+        assert len(ends) == len(lines)
+        assert min(end.get_zorder() for end in ends) > max(line.get_zorder() for line in lines)
         left, right = ax.get_xlim()
         assert left > right, "training runs from left to right"
         assert ax.get_xscale() == "log"
