@@ -4,9 +4,7 @@ import re
 
 MINUS = "\N{MINUS SIGN}"
 # No part of a name, of a range such as 1-2, or of a date.
-NUMERAL = re.compile(
-    r"(?<![\w.)\]/+-])[+-]?([0-9][0-9,]*\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?(?![\w-])"
-)
+NUMERAL = re.compile(r"(?<![\w.)\]/+-])[+-]?([0-9][0-9,]*\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def typeset(text: str) -> str:

@@ -641,18 +641,16 @@ def _measure_fitted_scalings(
             of_other = scaling.scale_[other.name] * with_other + scaling.offset_[other.name]
             of_own = scaling.scale_[own.name] * with_own + scaling.offset_[own.name]
             of_own = np.where(is_left_out, -np.inf, of_own)
-            steepest = max(scaling.scale_.values())
             if "mixed" in wanted:
                 # The share before whose best partner no other row of both sides stands.
                 best = np.where(is_partner, of_other, -np.inf).max(axis=1, keepdims=True)
                 # Scores that differ by less are taken as ties, which count half.
-                tie = 4 * TIE * steepest
+                tie = 4 * TIE * max(scaling.scale_.values())
                 ranks = _half_places(np.where(is_partner, -np.inf, of_other - best), tie)
                 ranks += _half_places(of_own - best, tie)
                 total.loc[name, "mixed"] += (ranks < 2).sum()
             if "other" in wanted:
-                # Divided by the steepest scale, scores tie where cosines would.
-                scores = np.concatenate([of_other, of_own], axis=1) / steepest
+                scores = np.concatenate([of_other, of_own], axis=1)
                 of_places = shares_of_places(scores, NEIGHBORS)[:, :n_other]
                 total.loc[name, "other"] += of_places.sum() / NEIGHBORS
     return total / len(own.rows)

@@ -514,6 +514,19 @@ def test_scaled_scores_are_judged_by_brute_force(
         assert measured[measure] == pytest.approx(expected[measure])
 
 
+def test_scaled_scores_that_differ_by_rounding_tie() -> None:
+    rng = np.random.default_rng(5)
+    rows = X[:20] / np.linalg.norm(X[:20], axis=1, keepdims=True)
+    # Each text is there twice, so the text of an image ties with its like.
+    y = np.tile(rows, (2, 1))
+    x = y + 0.2 * rng.standard_normal(y.shape)
+    rounding = 1e-7 * rng.standard_normal(y.shape)
+    scaled = {"measures": ["mixed"], "scalings": {"scaled": ScoreScaling()}}
+    exact = evaluate_on_held_out(PairedEmbeddings(x, y), {}, **scaled)
+    rounded = evaluate_on_held_out(PairedEmbeddings(x, y + rounding), {}, **scaled)
+    pd.testing.assert_frame_equal(exact, rounded, atol=1e-9)
+
+
 @pytest.mark.parametrize("measure", ["hubness", "other"])
 def test_ten_neighbors_need_as_many_other_rows(measure: str) -> None:
     few = PAIRS.subset(slice(0, 9))

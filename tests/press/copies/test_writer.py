@@ -99,6 +99,7 @@ def test_without_an_address_references_are_text_that_names_the_place_of_parts(
         ("({numref}`fig-elsewhere`)", "(Figure 2.1: see *Another chapter*)"),
         ("({term}`gap`)", "(gap: see *Glossary*)"),
         ("([*so*](02))", "(*so*: see *Another chapter*)"),
+        ("([](02))", "(see *Another chapter*)"),
         ("([](02.ipynb#sec))", "(A section: see *Another chapter*)"),
         ("| a |\n| --- |\n| b ([c](02)) |", "| a |\n| --- |\n| b (c: see *Another chapter*) |"),
         ("([above](#sec))", "(above: see *A section*)"),
