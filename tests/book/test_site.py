@@ -36,6 +36,7 @@ OUTSIDE = re.compile(
 OUTSIDE_STYLE = re.compile(r"""@import\s+(?:url\()?["']?(?:https?:)?//|url\(["']?(?:https?:)?//""")
 # what a page says, in small letters, where it lacks something that it should show
 HOLES = ("not at hand", "not run here", "not run.", "*not run*", "&lt;ipython.core.display")
+NUMBER = re.compile(r"[−-]?\d[\d,]*(?:\.\d+)?")
 OVERFLOW = "document.scrollingElement.scrollWidth - innerWidth"
 
 
@@ -161,6 +162,74 @@ def test_no_page_has_a_hole(built_site: Path) -> None:
         text = (built_site / name).read_text("utf-8").lower()
         holes = [hole for hole in HOLES if hole in text]
         assert not holes, f"{name}: {holes}"
+
+
+def numbers(text: str) -> list[str]:
+    """List the numbers of a text, as digits and a point."""
+    return [token.lstrip("−-").replace(",", "") for token in NUMBER.findall(text)]
+
+
+def is_shown(number: str, shown: set[float]) -> bool:
+    """Tell whether a number is one of those that are shown, rounded, or as percent of it."""
+    room = 0.5 * 10.0 ** -len(number.partition(".")[2]) + 1e-9
+    wanted = float(number)
+    return any(abs(x * f - wanted) <= room for x in shown for f in (1, 100))
+
+
+def unshown_numbers(page: Path) -> list[str]:
+    """List the recorded numbers in a page's prose that nothing on the page shows.
+
+    What shows them: outputs, tables and what figures say. A link to another page may show it, too.
+    Ends of an interval in brackets need no more than the number before them: many a table has the
+    wider half of the interval in their place.
+    """
+    soup = BeautifulSoup(page.read_text("utf-8"), "html.parser")
+    texts = []
+    for output in soup.select(".cell_output, table"):
+        texts += [output.get_text(" "), *(image["alt"] for image in output.select("[alt]"))]
+        for image in output.select('img[src$=".svg"]'):  # its texts are paths, named in comments
+            texts += re.findall("<!--(.*?)-->", (page.parent / image["src"]).read_text("utf-8"))
+    shown = {float(number) for text in texts for number in numbers(text)}
+    missing = []
+    for pasted in soup.select(".pasted-text"):
+        before, after = (str(text or "") for text in (pasted.previous_sibling, pasted.next_sibling))
+        is_low = re.search(r"[(,]\s*$", before) and re.match(r"\s*to\s*$", after)
+        is_high = re.match(r"\s*to\s*$", before) and re.match(r"\s*[),]", after)
+        block = pasted.find_parent(["p", "li", "figcaption"]) or pasted.parent
+        is_linked = any(not link["href"].startswith("#") for link in block.select("a[href]"))
+        if is_low or is_high or is_linked or pasted.find_parent("table"):
+            continue
+        text = pasted.get_text()
+        if not all(is_shown(number, shown) for number in numbers(text)):
+            missing.append(f"{before[-60:]}[{text}]{after[:40]}")
+    return missing
+
+
+def test_chapters_show_what_their_prose_says(built_site: Path) -> None:
+    missing = {page.stem: unshown_numbers(page) for page in sorted(built_site.glob("*.html"))}
+    assert not {page: texts for page, texts in missing.items() if texts}
+
+
+@pytest.mark.parametrize(
+    ("said", "is_missing"),
+    [
+        ("is <b>0.71</b>.", False),
+        ("is <b>71%</b>.", False),
+        ("is <b>−0.7</b>.", False),
+        ("is <b>0.72</b>.", True),
+        ("is <b>0.710</b>.", True),
+        ("is <b>0.71</b> (<b>0.6</b> to <b>0.9</b>).", False),
+        ("is <b>0.6</b>, <a href='other.html'>there</a>.", False),
+        ("is <b>0.6</b>, <a href='#here'>here</a>.", True),
+        ("is <b>1,072</b> of <b>5573</b>.", False),
+    ],
+)
+def test_what_a_page_shows(said: str, is_missing: bool, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    said = said.replace("<b>", "<span class='pasted-text'>").replace("</b>", "</span>")
+    output = "<div class='cell_output'>gap 0.7149, 1072 of 5,573</div>"
+    page.write_text(f"<p>It {said}</p>{output}", encoding="utf-8")
+    assert bool(unshown_numbers(page)) == is_missing
 
 
 def test_each_captioned_figure_is_a_picture(built_site: Path) -> None:
