@@ -37,6 +37,9 @@ OUTSIDE_STYLE = re.compile(r"""@import\s+(?:url\()?["']?(?:https?:)?//|url\(["']
 # what a page says, in small letters, where it lacks something that it should show
 HOLES = ("not at hand", "not run here", "not run.", "*not run*", "&lt;ipython.core.display")
 NUMBER = re.compile(r"[−-]?\d[\d,]*(?:\.\d+)?")
+HALVED = re.compile(r"([+−-]?[\d.]+) ± ([\d.]+)")
+RECORDED = re.compile(r"⟦([+−-]?\d[\d.,]*%?)⟧")
+RECORDED_INTERVAL = re.compile(rf"{RECORDED.pattern}\s+to\s+{RECORDED.pattern}")
 OVERFLOW = "document.scrollingElement.scrollWidth - innerWidth"
 
 
@@ -164,24 +167,37 @@ def test_no_page_has_a_hole(built_site: Path) -> None:
         assert not holes, f"{name}: {holes}"
 
 
-def numbers(text: str) -> list[str]:
-    """List the numbers of a text, as digits and a point."""
-    return [token.lstrip("−-").replace(",", "") for token in NUMBER.findall(text)]
+def number(text: str) -> float:
+    """Return the number that a text is, without a sign of percent."""
+    return float(text.replace("−", "-").replace(",", "").rstrip("%"))
 
 
-def is_shown(number: str, shown: set[float]) -> bool:
+def room(text: str) -> float:
+    """Return how far a number may lie from the one that a text is, if that is rounded."""
+    return 0.5 * 10.0 ** -len(text.rstrip("%").partition(".")[2]) + 1e-9
+
+
+def is_shown(text: str, shown: set[float]) -> bool:
     """Tell whether a number is one of those that are shown, rounded, or as percent of it."""
-    room = 0.5 * 10.0 ** -len(number.partition(".")[2]) + 1e-9
-    wanted = float(number)
-    return any(abs(x * f - wanted) <= room for x in shown for f in (1, 100))
+    wanted = abs(number(text))
+    return any(abs(abs(x) * f - wanted) <= room(text) for x in shown for f in (1, 100))
+
+
+def is_half_shown(low: str, high: str, halves: set[tuple[float, float]]) -> bool:
+    """Tell whether an interval is shown as a value and the wider half of it."""
+    a, b = number(low), number(high)
+    return any(
+        abs(max(f * value - a, b - f * value) - f * half) <= 3 * room(low)
+        for value, half in halves
+        for f in (1, 100)
+    )
 
 
 def unshown_numbers(page: Path) -> list[str]:
     """List the recorded numbers in a page's prose that nothing on the page shows.
 
     What shows them: outputs, tables and what figures say. A link to another page may show it, too.
-    Ends of an interval in brackets need no more than the number before them: many a table has the
-    wider half of the interval in their place.
+    An interval may be shown by its value and its wider half, as many a table does.
     """
     soup = BeautifulSoup(page.read_text("utf-8"), "html.parser")
     texts = []
@@ -189,19 +205,22 @@ def unshown_numbers(page: Path) -> list[str]:
         texts += [output.get_text(" "), *(image["alt"] for image in output.select("[alt]"))]
         for image in output.select('img[src$=".svg"]'):  # its texts are paths, named in comments
             texts += re.findall("<!--(.*?)-->", (page.parent / image["src"]).read_text("utf-8"))
-    shown = {float(number) for text in texts for number in numbers(text)}
-    missing = []
+    shown = {number(found) for text in texts for found in NUMBER.findall(text)}
+    halves = {tuple(map(number, found)) for text in texts for found in HALVED.findall(text)}
     for pasted in soup.select(".pasted-text"):
-        before, after = (str(text or "") for text in (pasted.previous_sibling, pasted.next_sibling))
-        is_low = re.search(r"[(,]\s*$", before) and re.match(r"\s*to\s*$", after)
-        is_high = re.match(r"\s*to\s*$", before) and re.match(r"\s*[),]", after)
-        block = pasted.find_parent(["p", "li", "figcaption"]) or pasted.parent
-        is_linked = any(not link["href"].startswith("#") for link in block.select("a[href]"))
-        if is_low or is_high or is_linked or pasted.find_parent("table"):
+        pasted.string = f"⟦{pasted.get_text()}⟧"
+    missing = []
+    for block in soup.select("p, li, figcaption"):
+        inner = block.find(["p", "li", "table"]) or block.find_parent("table")
+        links = [link["href"] for link in block.select("a[href]")]
+        if inner or any(not link.startswith("#") for link in links):
             continue
-        text = pasted.get_text()
-        if not all(is_shown(number, shown) for number in numbers(text)):
-            missing.append(f"{before[-60:]}[{text}]{after[:40]}")
+        text = block.get_text()
+        for low, high in RECORDED_INTERVAL.findall(text):
+            if is_half_shown(low, high, halves):
+                text = text.replace(f"⟦{low}⟧", "").replace(f"⟦{high}⟧", "")
+        told = RECORDED.findall(text)
+        missing += [f"{told} in: {text}" for told in told if not is_shown(told, shown)]
     return missing
 
 
@@ -218,7 +237,11 @@ def test_chapters_show_what_their_prose_says(built_site: Path) -> None:
         ("is <b>−0.7</b>.", False),
         ("is <b>0.72</b>.", True),
         ("is <b>0.710</b>.", True),
-        ("is <b>0.71</b> (<b>0.6</b> to <b>0.9</b>).", False),
+        ("is <b>0.30</b> (<b>−0.15</b> to <b>0.75</b>).", False),
+        ("is <b>0.30</b> (<b>−0.10</b> to <b>0.75</b>).", False),
+        ("is <b>0.30</b> (<b>−0.30</b> to <b>0.75</b>).", True),
+        ("is <b>0.30</b> (<b>−0.10</b> to <b>0.65</b>).", True),
+        ("goes from <b>0.71</b> to <b>1,072</b>.", False),
         ("is <b>0.6</b>, <a href='other.html'>there</a>.", False),
         ("is <b>0.6</b>, <a href='#here'>here</a>.", True),
         ("is <b>1,072</b> of <b>5573</b>.", False),
@@ -227,7 +250,7 @@ def test_chapters_show_what_their_prose_says(built_site: Path) -> None:
 def test_what_a_page_shows(said: str, is_missing: bool, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     said = said.replace("<b>", "<span class='pasted-text'>").replace("</b>", "</span>")
-    output = "<div class='cell_output'>gap 0.7149, 1072 of 5,573</div>"
+    output = "<div class='cell_output'>gap 0.7149, 1072 of 5,573; +0.30 ± 0.45</div>"
     page.write_text(f"<p>It {said}</p>{output}", encoding="utf-8")
     assert bool(unshown_numbers(page)) == is_missing
 
