@@ -244,6 +244,8 @@ def gap_decay_with_fits(
 def gap_by_loss(curves: pd.DataFrame) -> Figure:
     """Draw the gap over the training loss, a line a run, in a panel for each temperature.
 
+    Both axes are logarithmic: equal distances are equal ratios of gaps.
+
     Parameters
     ----------
     curves : DataFrame with columns panel, epochs, seed, epoch, loss, gap
@@ -258,13 +260,14 @@ def gap_by_loss(curves: pd.DataFrame) -> Figure:
         runs = curves[curves["panel"] == panel].dropna(subset=["loss"]).sort_values("epoch")
         # Longer runs lie below, and wider, so that both are seen where they coincide.
         for (epochs, _), run in sorted(runs.groupby(["epochs", "seed"]), reverse=True):
-            width = 1.0 if epochs == lengths[0] else 2.2
+            width = 0.9 if epochs == lengths[0] else 1.4
             ax.plot(run["loss"], run["gap"], color=colors[epochs], lw=width)
             end = run[["loss", "gap"]].iloc[-1]
             ax.plot(*end, "o", color=colors[epochs], ms=6, mec="white", zorder=4)
-        ax.set(title=panel, xlabel="training loss (nats)", xscale="log")
+        ax.set(title=panel, xlabel="training loss (nats)", xscale="log", yscale="log")
         ax.invert_xaxis()
-    _begin_at_zero(grid.flat)
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter("")
     for row in grid:
         row[0].set_ylabel("modality gap")
     handles = [plt.Line2D([], [], color=colors[epochs]) for epochs in lengths]
