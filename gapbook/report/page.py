@@ -37,8 +37,8 @@ from gapbook.report.recommend import (
     MIN_PAIRS,
     MIN_USEFUL_GAIN,
     N_CANDIDATES,
-    is_useful_gain,
     scalings_for,
+    verdict_on,
 )
 from gapbook.report.tables import (
     format_measure,
@@ -346,11 +346,8 @@ def _verdict(verdict: str) -> str:
 
 def _verdict_on_scaling(row: Mapping[Hashable, Any]) -> str:
     """Return a verdict on one scaling of scores, by what makes one on mitigations."""
-    if is_useful_gain(row):
-        return f"{row['mitigation']} pays"
-    if row["change_high"] > MIN_USEFUL_GAIN:
-        return "undecided"
-    return "does not pay"
+    verdict = verdict_on(row)
+    return "does not pay" if verdict == "none" else _verdict(verdict)
 
 
 def _ends(low: float, high: float) -> str:

@@ -327,6 +327,31 @@ def judge_candidates(evaluated: pd.DataFrame, input_text: str = "INPUT") -> pd.D
     return pd.DataFrame(rows, columns=CANDIDATE_COLUMNS)
 
 
+def verdict_on(row: Mapping[Hashable, Any]) -> str:
+    """Return the verdict on one candidate alone, by the rules of ``judge_mitigations``.
+
+    Parameters
+    ----------
+    row : dict
+        A row of the table of ``judge_candidates``.
+
+    Returns
+    -------
+    str
+        Its name, "undecided" or "none".
+
+    Examples
+    --------
+    >>> verdict_on({"mitigation": "all scores", "change_low": 0.1, "change_high": 0.3})
+    'all scores'
+    >>> verdict_on({"mitigation": "all scores", "change_low": -0.1, "change_high": 0.3})
+    'undecided'
+    """
+    if is_useful_gain(row):
+        return str(row["mitigation"])
+    return "undecided" if row["change_high"] > MIN_USEFUL_GAIN else "none"
+
+
 def is_useful_gain(row: Mapping[Hashable, Any]) -> bool:
     """Say whether a candidate pays: its interval lies above 0 and reaches a useful gain.
 

@@ -36,9 +36,9 @@ OUTSIDE = re.compile(
 OUTSIDE_STYLE = re.compile(r"""@import\s+(?:url\()?["']?(?:https?:)?//|url\(["']?(?:https?:)?//""")
 # what a page says, in small letters, where it lacks something that it should show
 HOLES = ("not at hand", "not run here", "not run.", "*not run*", "&lt;ipython.core.display")
-NUMBER = re.compile(r"[−-]?\d[\d,]*(?:\.\d+)?")
+NUMBER = re.compile(r"[−-]?\d[\d,]*(?:\.\d+)?(?:e[−-]\d+)?")
 HALVED = re.compile(r"([+−-]?[\d.]+) ± ([\d.]+)")
-RECORDED = re.compile(r"⟦([+−-]?\d[\d.,]*%?)⟧")
+RECORDED = re.compile(r"⟦([+−-]?\d[\d.,]*(?:e[−-]\d+)?%?)⟧")
 RECORDED_INTERVAL = re.compile(rf"{RECORDED.pattern}\s+to\s+{RECORDED.pattern}")
 OVERFLOW = "document.scrollingElement.scrollWidth - innerWidth"
 
@@ -174,7 +174,9 @@ def number(text: str) -> float:
 
 def room(text: str) -> float:
     """Return how far a number may lie from the one that a text is, if that is rounded."""
-    return 0.5 * 10.0 ** -len(text.rstrip("%").partition(".")[2]) + 1e-9
+    mantissa, _, power = text.replace("−", "-").rstrip("%").partition("e")
+    digits = len(mantissa.partition(".")[2])
+    return (0.5 + 1e-6) * 10.0 ** (int(power or 0) - digits)
 
 
 def is_shown(text: str, shown: set[float]) -> bool:
@@ -236,6 +238,8 @@ def test_chapters_show_what_their_prose_says(built_site: Path) -> None:
         ("is <b>71%</b>.", False),
         ("is <b>−0.7</b>.", False),
         ("is <b>0.72</b>.", True),
+        ("is <b>8e−08</b>.", False),
+        ("is <b>9e−08</b>.", True),
         ("is <b>0.710</b>.", True),
         ("is <b>0.30</b> (<b>−0.15</b> to <b>0.75</b>).", False),
         ("is <b>0.30</b> (<b>−0.10</b> to <b>0.75</b>).", False),
@@ -250,7 +254,7 @@ def test_chapters_show_what_their_prose_says(built_site: Path) -> None:
 def test_what_a_page_shows(said: str, is_missing: bool, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     said = said.replace("<b>", "<span class='pasted-text'>").replace("</b>", "</span>")
-    output = "<div class='cell_output'>gap 0.7149, 1072 of 5,573; +0.30 ± 0.45</div>"
+    output = "<div class='cell_output'>gap 0.7149, 1072 of 5,573; +0.30 ± 0.45; 7.6e-08</div>"
     page.write_text(f"<p>It {said}</p>{output}", encoding="utf-8")
     assert bool(unshown_numbers(page)) == is_missing
 
